@@ -1,0 +1,1 @@
+"""Members, failures and replicated tables. Knows nothing of networks or containers."""

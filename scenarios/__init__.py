@@ -1,0 +1,1 @@
+"""Many hosts: launch, fault, observe, judge, report; the `shoal` command."""
