@@ -1,0 +1,27 @@
+"""What the layer above membership provides: memberlist's Delegate."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gossip.swim.member import Address
+
+
+class Delegate(Protocol):
+    """All calls are synchronous and must not block; none may raise on bad bytes from the wire."""
+
+    def meta(self) -> bytes:
+        """This node's metadata, at most ``gossip.swim.meta.META_LIMIT`` bytes (480)."""
+        ...
+
+    def broadcasts(self, overhead: int, limit: int) -> list[bytes]:
+        """User messages to piggyback: the sum of ``len(message) + overhead`` must not exceed ``limit``."""
+        ...
+
+    def user_message(self, data: bytes, source: Address, now: float) -> None: ...
+
+    def local_state(self, join: bool) -> bytes:
+        """State for a push/pull."""
+        ...
+
+    def merge_remote_state(self, data: bytes, join: bool, now: float) -> None: ...

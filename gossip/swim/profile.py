@@ -1,0 +1,119 @@
+"""Constants of SWIM and Lifeguard, named after the papers' terms, and the configuration of one node.
+
+A profile is data: the protocol modules read their times from it and have no numbers of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gossip.swim.member import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Times in seconds. memberlist's names are given where ours differ."""
+
+    probe_interval: float
+    """SWIM's protocol period T' (Das et al. 2002, 4.1)."""
+    probe_timeout: float
+    """Time for the direct ack before members are asked for indirect probes; also a relay's time before it sends a nack."""
+    indirect_probes: int
+    """SWIM's k, the size of the failure detection subgroup."""
+    gossip_interval: float
+    gossip_nodes: int
+    gossip_to_the_dead: float
+    """How long the dead are still gossiped to, so that one wrongly accused can refute."""
+    push_pull_interval: float
+    reconnect_interval: float
+    """How often one dead member or seed is tried by push/pull, so that partitions heal."""
+    retransmit_mult: int
+    """Lambda of SWIM 4.1: a broadcast goes out ``mult * ceil(log10(n + 1))`` times."""
+    suspicion_mult: int
+    suspicion_max_mult: int
+    """Lifeguard's beta: longest suspicion as a multiple of the shortest."""
+    refused_timeout: float
+    """Length of a suspicion whose subject's port refused a connection (evidence that the process is gone)."""
+    awareness_max: int
+    """Lifeguard's S: the local health multiplier lies in 0..S-1."""
+    stall: float
+    """A timer served later than this is no evidence of anybody's failure but one's own."""
+    watch_streams: int
+    """Idle streams held to this many successors: their end is a reason to probe at once (0: none)."""
+    buddy_probes: int
+    """About how many members probe a newly suspected one at once, to confirm or clear the suspicion."""
+    prompt_rate: float
+    """Token bucket of gossip sent at once: packets per second ..."""
+    prompt_burst: int
+    """... and how many in a burst."""
+    name_reclaim: float
+    """A dead member's name may come back under another address after this time; sooner it is a name conflict."""
+    forget_after: float
+    """Dead and left members are dropped from memory after this time (seeds are always tried)."""
+
+
+LAN = Profile(
+    probe_interval=1.0,
+    probe_timeout=0.5,
+    indirect_probes=3,
+    gossip_interval=0.2,
+    gossip_nodes=3,
+    gossip_to_the_dead=30.0,
+    push_pull_interval=30.0,
+    reconnect_interval=30.0,
+    retransmit_mult=4,
+    suspicion_mult=4,
+    suspicion_max_mult=6,
+    refused_timeout=4.0,
+    awareness_max=8,
+    stall=0.5,
+    watch_streams=0,
+    buddy_probes=0,
+    prompt_rate=0.0,
+    prompt_burst=0,
+    name_reclaim=0.0,
+    forget_after=86400.0,
+)
+"""memberlist's DefaultLANConfig, for comparison."""
+
+SHOAL = Profile(
+    probe_interval=0.8,
+    probe_timeout=0.3,
+    indirect_probes=3,
+    gossip_interval=0.2,
+    gossip_nodes=3,
+    gossip_to_the_dead=30.0,
+    push_pull_interval=30.0,
+    reconnect_interval=1.0,
+    retransmit_mult=4,
+    suspicion_mult=4,
+    suspicion_max_mult=6,
+    refused_timeout=1.0,
+    awareness_max=8,
+    stall=0.3,
+    watch_streams=2,
+    buddy_probes=6,
+    prompt_rate=40.0,
+    prompt_burst=40,
+    name_reclaim=0.0,
+    forget_after=86400.0,
+)
+"""Ours: silent failures known within 6 s at N = 3, killed processes within 2 s, 3 s of pause never fatal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One node's membership."""
+
+    name: str
+    address: str
+    port: int = 7946
+    keys: tuple[bytes, ...] = ()
+    """Gossip keys (16, 24 or 32 bytes), the first one seals; empty: nothing is encrypted."""
+    label: bytes = b""
+    """The cluster id: prefix and additional data of every packet and stream (at most 255 bytes)."""
+    seeds: tuple[Address, ...] = ()
+    """Always tried again while they are not live members."""
+    compress: bool = True
+    """Compress streams (never packets: they are short)."""
+    profile: Profile = field(default=SHOAL)
