@@ -1,0 +1,146 @@
+"""Counts and captures what really crosses the underlay, as a middleware next to the sockets (below the faults).
+
+A capture sees the very bytes that were handed to the socket. Without one, a datagram costs two additions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from daemon.underlay.contract import Accept, Address, Datagrams, Listener, Receive, Underlay, kind_of
+
+_CAPTURE_LIMIT = 4096
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Datagrams and bytes of one kind since the start, by direction; streams opened."""
+
+    sent: int = 0
+    sent_bytes: int = 0
+    received: int = 0
+    received_bytes: int = 0
+    streams: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """One datagram. when: seconds of the loop's clock; direction: "out" or "in"."""
+
+    when: float
+    direction: str
+    kind: str
+    source: Address
+    target: Address
+    data: bytes
+
+
+@dataclass(slots=True, eq=False)
+class Capture:
+    """A bounded queue of what passes; `dropped` counts what its reader was too slow for."""
+
+    kinds: frozenset[str]
+    dropped: int = 0
+    _queue: deque[Captured] = field(default_factory=deque)
+    _ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def offer(self, packet: Captured) -> None:
+        if self.kinds and packet.kind not in self.kinds:
+            return
+        if len(self._queue) >= _CAPTURE_LIMIT:
+            self.dropped += 1
+            return
+        self._queue.append(packet)
+        self._ready.set()
+
+    async def next(self) -> Captured:
+        while not self._queue:
+            self._ready.clear()
+            await self._ready.wait()
+        return self._queue.popleft()
+
+
+class _TappedDatagrams:
+    def __init__(self, inner: Datagrams, tap: TappedUnderlay, port: int) -> None:
+        self._inner = inner
+        self._tap = tap
+        self._port = port
+
+    def send(self, data: bytes | bytearray | memoryview, to: Address) -> None:
+        traffic = self._tap.traffic_of(to[1])
+        traffic.sent += 1
+        traffic.sent_bytes += len(data)
+        if self._tap.captures:
+            self._tap.record("out", to[1], (self._tap.address, self._port), to, bytes(data))
+        self._inner.send(data, to)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class TappedUnderlay:
+    """An underlay that is watched. Has the shape of what it wraps."""
+
+    def __init__(self, inner: Underlay) -> None:
+        self._inner = inner
+        self.address = inner.address
+        self.traffic: dict[str, Traffic] = {}
+        self.captures: list[Capture] = []
+        self._by_port: dict[int, Traffic] = {}
+
+    def traffic_of(self, port: int) -> Traffic:
+        """A datagram is of the kind of the port that it is sent to."""
+        found = self._by_port.get(port)
+        if found is None:
+            found = self.traffic.setdefault(kind_of(port), Traffic())
+            if len(self._by_port) < 256:
+                self._by_port[port] = found
+        return found
+
+    def record(self, direction: str, port: int, source: Address, target: Address, data: bytes) -> None:
+        packet = Captured(asyncio.get_running_loop().time(), direction, kind_of(port), source, target, data)
+        for capture in self.captures:
+            capture.offer(packet)
+
+    def capture(self, kinds: frozenset[str]) -> tuple[Capture, Callable[[], None]]:
+        """Start a capture (no kinds: all); call the second to end it."""
+        capture = Capture(kinds)
+        self.captures.append(capture)
+
+        def end() -> None:
+            if capture in self.captures:
+                self.captures.remove(capture)
+
+        return capture, end
+
+    async def datagrams(self, port: int, receive: Receive) -> Datagrams:
+        traffic = self.traffic_of(port)
+        own = (self.address, port)
+
+        def counted(data: bytes, source: Address) -> None:
+            traffic.received += 1
+            traffic.received_bytes += len(data)
+            if self.captures:
+                self.record("in", port, source, own, data)
+            receive(data, source)
+
+        return _TappedDatagrams(await self._inner.datagrams(port, counted), self, port)
+
+    async def listen(self, port: int, accept: Accept, *, tls: ssl.SSLContext | None = None) -> Listener:
+        traffic = self.traffic_of(port)
+
+        async def counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Address) -> None:
+            traffic.streams += 1
+            await accept(reader, writer, peer)
+
+        return await self._inner.listen(port, counted, tls=tls)
+
+    async def connect(
+        self, to: Address, *, deadline: float, tls: ssl.SSLContext | None = None
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        self.traffic_of(to[1]).streams += 1
+        return await self._inner.connect(to, deadline=deadline, tls=tls)
