@@ -1,0 +1,79 @@
+"""The engine of one host: it owns the parts, starts them in order and stops them in the reverse order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from daemon.engine.containers import Containers
+from daemon.engine.events import Events
+from daemon.engine.tasks import TaskOwner
+from daemon.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from daemon.cluster.cluster import Cluster
+    from daemon.config import Config
+    from daemon.engine.networks import Networks
+    from daemon.runtime.images import Images
+    from daemon.underlay import Underlay
+    from overlay.host import HostNetwork, RealPorts
+
+
+class Storage(Protocol):
+    """Durable documents by (kind, key); `commit` is atomic and durable before it returns."""
+
+    def get(self, kind: str, key: str) -> bytes | None: ...
+    def all(self, kind: str) -> list[tuple[str, bytes]]: ...
+    def commit(self, changes: Sequence[tuple[str, str, bytes | None]]) -> None: ...
+
+
+class Engine:
+    """One host's engine. `stop` ends every task that it or its parts started, within 2 s.
+
+    Networks(engine) and Cluster(engine) are made here; HostNetwork is handed in unstarted and is the engine's from
+    then on.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        world: World,
+        store: Storage,
+        underlay: Underlay,
+        real_ports: RealPorts,
+        host_network: HostNetwork,
+        images: Images,
+    ) -> None:
+        from daemon.cluster.cluster import Cluster
+        from daemon.engine.networks import Networks
+
+        self.config = config
+        self.world = world
+        self.store = store
+        self.underlay = underlay
+        self.real_ports = real_ports
+        self.host_network = host_network
+        self.images = images
+        self.tasks = TaskOwner("engine")
+        self.events = Events(world.wall)
+        self.containers = Containers(self)
+        self.networks: Networks = Networks(self)
+        self.cluster: Cluster = Cluster(self)
+
+    async def start(self) -> None:
+        """Networks first, then the cluster, then the containers that were running or must run again."""
+        await self.host_network.start()
+        await self.networks.start()
+        await self.cluster.resume()
+        await self.containers.restore()
+
+    async def stop(self) -> None:
+        """Containers, cluster, networks; then whatever is still under way."""
+        self.events.close()
+        await self.containers.stop()
+        await self.cluster.stop()
+        await self.networks.stop()
+        await self.host_network.stop()
+        await self.tasks.stop()
