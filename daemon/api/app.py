@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from daemon.api.keys import ENGINE
 from daemon.engine.engine import Engine
-
-ENGINE = web.AppKey("engine", Engine)
 
 API_VERSION = (1, 47)
 MIN_API_VERSION = (1, 24)

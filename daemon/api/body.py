@@ -1,0 +1,128 @@
+"""Request bodies: JSON objects, with Docker's answers to what is none.
+
+Docker reads a body with Go's decoder into a struct: keys match without regard to case, unknown ones are ignored, a
+value of the wrong kind is an error that names the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from daemon.api import gojson
+from daemon.engine.documents import JsonObject
+from daemon.errors import ApiError, BadParameter
+
+# A schema: field -> Go type, as Go's error prints it ("[]string"), or a nested (type name, schema).
+Schema = Mapping[str, "str | tuple[str, Schema]"]
+
+MAX_BODY = 4 << 20  # bytes; Docker's own limit for most endpoints
+
+
+async def read_json(request: web.Request, struct: str = "", schema: Schema | None = None) -> JsonObject:
+    """The body as an object; {} when there is none. Values of the fields in `schema` have the right type or are None.
+
+    Raises BadParameter with Go's texts; status 400 for a wrong Content-Type, 413 for more than MAX_BODY.
+    """
+    body = await _read(request)
+    if not body:
+        return {}
+    check_content_type(request)
+    try:
+        value = gojson.loads(body.decode("utf-8", errors="replace"))
+    except gojson.GoJsonError as error:
+        text = str(error)
+        raise BadParameter("got EOF while reading request body" if text == "EOF" else text) from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise BadParameter(f"json: cannot unmarshal {_kind(value)} into Go value of type {struct or 'types.Request'}")
+    return checked(value, struct or "Request", schema) if schema is not None else value
+
+
+def check_content_type(request: web.Request) -> None:
+    """Docker reads JSON only from application/json."""
+    content_type = request.headers.get("Content-Type", "")
+    if request.content_type != "application/json" or not content_type:
+        raise BadParameter(f"Content-Type specified ({content_type}) must be 'application/json'")
+
+
+async def _read(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise ApiError("http: request body too large", 413) from None
+
+
+def checked(value: JsonObject, struct: str, schema: Schema, path: str = "") -> JsonObject:
+    """`value` with its keys spelled as in `schema` and their types checked. Unknown keys stay."""
+    folded = {name.lower(): name for name in schema}
+    result: JsonObject = {}
+    for key, item in value.items():
+        name = folded.get(key.lower())
+        if name is None:
+            result[key] = item
+            continue
+        wanted = schema[name]
+        where = f"{path}.{name}" if path else name
+        if item is None:
+            result[name] = None
+        elif isinstance(wanted, tuple):
+            if not isinstance(item, dict):
+                raise _mismatch(item, struct, where, wanted[0])
+            result[name] = checked(item, struct, wanted[1], where)
+        else:
+            _check(item, struct, where, wanted)
+            result[name] = item
+    return result
+
+
+def _check(item: Any, struct: str, where: str, wanted: str) -> None:
+    if wanted.startswith("[]"):
+        if not isinstance(item, list):
+            raise _mismatch(item, struct, where, wanted)
+        for element in item:
+            if element is not None:
+                _check(element, struct, where, wanted[2:])
+    elif wanted.startswith("map[string]"):
+        if not isinstance(item, dict):
+            raise _mismatch(item, struct, where, wanted)
+        for element in item.values():
+            if element is not None:
+                _check(element, struct, where, wanted.removeprefix("map[string]"))
+    elif not _FITS[wanted](item):
+        raise _mismatch(item, struct, where, wanted)
+
+
+def _integer(item: Any) -> bool:
+    return isinstance(item, int) and not isinstance(item, bool)
+
+
+_FITS = {
+    "string": lambda item: isinstance(item, str),
+    "bool": lambda item: isinstance(item, bool),
+    "int": _integer,
+    "int64": _integer,
+    "uint16": lambda item: _integer(item) and 0 <= item <= 65535,
+    "uint32": lambda item: _integer(item) and 0 <= item < 1 << 32,
+    "struct {}": lambda item: isinstance(item, dict),
+    "struct": lambda item: isinstance(item, dict),
+    "strslice.StrSlice": lambda item: (
+        isinstance(item, str) or (isinstance(item, list) and all(isinstance(element, str) for element in item))
+    ),
+}
+
+
+def _mismatch(item: Any, struct: str, where: str, wanted: str) -> BadParameter:
+    return BadParameter(f"json: cannot unmarshal {_kind(item)} into Go struct field {struct}.{where} of type {wanted}")
+
+
+def _kind(item: Any) -> str:
+    """What Go calls a JSON value that does not fit."""
+    if isinstance(item, bool):
+        return "bool"
+    if isinstance(item, int | float):
+        return "number" if _integer(item) and abs(item) < 1 << 31 else f"number {item}"
+    return {str: "string", list: "array", dict: "object"}[type(item)]
