@@ -1,0 +1,1 @@
+"""Which programs exist, by the name they have in an image."""
