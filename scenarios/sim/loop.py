@@ -1,0 +1,147 @@
+"""An asyncio event loop on a virtual clock.
+
+When nothing is ready the clock jumps to the next timer, so a minute of idle gossip costs what its messages cost. No
+selector, no thread, no real time: what runs on it is a function of its inputs. Timers are ordered by (when, order of
+their making), callbacks first in, first out, and tasks hash by a counter, so that sets inside asyncio have an order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import TypeVar, TypeVarTuple, Unpack
+
+from scenarios.sim.streams import InMemoryServer, pair
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+_MOST_CANCELLED = 512
+
+
+class SimulatedDeadlock(RuntimeError):
+    """Nothing is ready and no timer is set: what still waits would wait for ever."""
+
+
+class _Task(asyncio.Task[T]):
+    """A task whose hash does not depend on where it lies in memory."""
+
+    _made = 0
+
+    def __init__(self, coro: Coroutine[object, object, T], **keywords: object) -> None:
+        _Task._made += 1
+        self._number = _Task._made
+        super().__init__(coro, **keywords)  # type: ignore[arg-type]
+
+    def __hash__(self) -> int:
+        return self._number
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+class SimulatedLoop(asyncio.BaseEventLoop):
+    """`run_until_complete` as usual; `time()` starts at 0 and moves only by jumps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now = 0.0
+        self._made = 0
+        self._cancelled = 0
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._servers: dict[str, InMemoryServer] = {}
+        self.set_task_factory(lambda loop, coro, **keywords: _Task(coro, loop=loop, **keywords))
+
+    def time(self) -> float:
+        return self._now
+
+    def call_later(
+        self, delay: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def call_at(
+        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        self._made += 1
+        heapq.heappush(self._timers, (when, self._made, timer))
+        return timer
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        self._cancelled += 1
+        if self._cancelled > _MOST_CANCELLED and self._cancelled * 2 > len(self._timers):
+            self._timers = [entry for entry in self._timers if not entry[2].cancelled()]
+            heapq.heapify(self._timers)
+            self._cancelled = 0
+
+    def _run_once(self) -> None:
+        timers = self._timers
+        while timers and timers[0][2].cancelled():
+            heapq.heappop(timers)
+            self._cancelled -= 1
+        ready = self._ready  # type: ignore[attr-defined]
+        if not ready:
+            if not timers:
+                raise SimulatedDeadlock(f"at {self._now:.6f} s: {self._waiting()}")
+            self._now = max(self._now, timers[0][0])
+        while timers and timers[0][0] <= self._now:
+            timer = heapq.heappop(timers)[2]
+            if timer.cancelled():
+                self._cancelled -= 1
+            else:
+                ready.append(timer)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle.cancelled():
+                handle._run()
+
+    def _waiting(self) -> str:
+        names = sorted(repr(task.get_coro()) for task in asyncio.all_tasks(self))
+        return f"nothing can happen any more; {len(names)} tasks wait: " + "; ".join(names[:20])
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        return self.call_soon(callback, *args, context=context)
+
+    def run_in_executor(self, executor: object, func: Callable[[Unpack[Ts]], T], *args: *Ts) -> asyncio.Future[T]:
+        """Inline: a simulated host has no threads."""
+        future: asyncio.Future[T] = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def _process_events(self, event_list: object) -> None:
+        """There is no selector."""
+
+    def _write_to_self(self) -> None:
+        """No other thread can wait for this one."""
+
+    async def create_unix_server(  # type: ignore[override]
+        self, protocol_factory: Callable[[], asyncio.Protocol], path: str | None = None, **_: object
+    ) -> InMemoryServer:
+        """The API's socket of a simulated host: a name in this loop, not a file."""
+        key = str(path)
+        if key in self._servers:
+            raise OSError(f"address already in use: {key}")
+        server = InMemoryServer(protocol_factory, on_close=lambda: self._servers.pop(key, None))
+        self._servers[key] = server
+        return server
+
+    async def create_unix_connection(  # type: ignore[override]
+        self, protocol_factory: Callable[[], asyncio.Protocol], path: str | None = None, **_: object
+    ) -> tuple[asyncio.Transport, asyncio.Protocol]:
+        server = self._servers.get(str(path))
+        if server is None:
+            raise FileNotFoundError(f"no such simulated socket: {path}")
+        protocol = protocol_factory()
+        near, far = pair(self)
+        server.accept(far)
+        near.set_protocol(protocol)
+        protocol.connection_made(near)
+        return near, protocol
