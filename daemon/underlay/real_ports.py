@@ -1,0 +1,161 @@
+"""The machine's own sockets behind a host's published ports, so that a browser outside reaches a container.
+
+A port of the host's address is bound on the address that stands for the host on this machine; one of the swarm's first
+host on 127.0.0.1 as well while it is free there. What cannot be bound (privileged, or a stranger's) is left out: the
+port is then published inside the LAN only, and the caller says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from daemon.underlay.addresses import AddressMap
+from daemon.underlay.contract import Accept, Address
+
+_DRAIN = 64
+_MAX_DATAGRAM = 65535
+_ANY = ("", "0.0.0.0")
+
+
+class TcpPort:
+    """The listening sockets of one published port and the tasks of what they accepted."""
+
+    def __init__(self, servers: Sequence[asyncio.Server], bound: Sequence[Address], tasks: _Tasks) -> None:
+        self._servers = servers
+        self._tasks = tasks
+        self.bound = bound
+
+    async def close(self) -> None:
+        for server in self._servers:
+            server.close()
+        await self._tasks.end()
+
+
+class _Tasks:
+    """One task an accepted connection; ended together."""
+
+    def __init__(self, accept: Accept) -> None:
+        self._accept = accept
+        self._tasks: dict[asyncio.Task[None], None] = {}
+
+    def accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._tasks[task] = None
+        task.add_done_callback(lambda t: self._tasks.pop(t, None))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer: Address = writer.get_extra_info("peername")[:2]
+        try:
+            await self._accept(reader, writer, peer)
+        except (OSError, EOFError, TimeoutError):
+            pass  # either side hung up: nothing is left to tell
+        finally:
+            writer.close()
+
+    async def end(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class UdpPort:
+    """The sockets of one published UDP port. An answer leaves by the socket that its asker used."""
+
+    def __init__(self, sockets: Sequence[socket.socket], receive: Callable[[bytes, Address], None]) -> None:
+        self.bound: Sequence[Address] = [s.getsockname() for s in sockets]
+        self.counters: Counter[str] = Counter()
+        self._sockets = sockets
+        self._receive = receive
+        self._by_peer: dict[Address, socket.socket] = {}
+        self._loop = asyncio.get_running_loop()
+        for sock in sockets:
+            self._loop.add_reader(sock.fileno(), self._drain, sock)
+
+    def _drain(self, sock: socket.socket) -> None:
+        for _ in range(_DRAIN):
+            try:
+                data, peer = sock.recvfrom(_MAX_DATAGRAM)
+            except BlockingIOError:
+                return
+            except OSError:
+                self.counters["receive_error"] += 1
+                continue
+            if len(self._by_peer) > 4096:
+                self._by_peer.clear()
+            self._by_peer[peer] = sock
+            self._receive(data, peer)
+
+    def send(self, data: bytes | bytearray | memoryview, to: Address) -> None:
+        try:
+            self._by_peer.get(to, self._sockets[0]).sendto(data, to)
+        except OSError as error:
+            self.counters[f"send_{type(error).__name__}"] += 1
+
+    def close(self) -> None:
+        for sock in self._sockets:
+            if sock.fileno() >= 0:
+                self._loop.remove_reader(sock.fileno())
+                sock.close()
+
+
+class SocketPorts:
+    """Published ports of one host. own: the host's address on the LAN."""
+
+    def __init__(self, own: str, addresses: AddressMap, *, localhost: bool) -> None:
+        self._own = own
+        self._addresses = addresses
+        self._localhost = localhost
+
+    def _places(self, host_ip: str, port: int) -> list[Address]:
+        """Where on this machine a published port of this host belongs."""
+        places: list[Address] = []
+        if host_ip in _ANY or not host_ip.startswith("127."):
+            # The known port only serves to learn the address: published ports keep their number on this machine.
+            real = self._addresses.real((self._own if host_ip in _ANY else host_ip, 7946))
+            if real is not None:
+                places.append((real[0], port))
+        if self._localhost and (host_ip in _ANY or host_ip.startswith("127.")):
+            local = ("127.0.0.1" if host_ip in _ANY else host_ip, port)
+            if local not in places:
+                places.append(local)
+        return places
+
+    async def listen_tcp(self, host_ip: str, port: int, accept: Accept) -> TcpPort | None:
+        tasks = _Tasks(accept)
+        servers: list[asyncio.Server] = []
+        bound: list[Address] = []
+        for place in self._places(host_ip, port):
+            try:
+                server = await asyncio.start_server(tasks.accepted, place[0], place[1], backlog=128)
+            except OSError:
+                continue
+            servers.append(server)
+            bound.append(server.sockets[0].getsockname()[:2])
+        return TcpPort(servers, bound, tasks) if servers else None
+
+    async def bind_udp(self, host_ip: str, port: int, receive: Callable[[bytes, Address], None]) -> UdpPort | None:
+        sockets: list[socket.socket] = []
+        for place in self._places(host_ip, port):
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            sock.setblocking(False)
+            try:
+                sock.bind(place)
+            except OSError:
+                sock.close()
+                continue
+            sockets.append(sock)
+        return UdpPort(sockets, receive) if sockets else None
+
+
+class NoPorts:
+    """A simulated host has no machine around it: everything is published inside the LAN only."""
+
+    async def listen_tcp(self, host_ip: str, port: int, accept: Accept) -> TcpPort | None:
+        return None
+
+    async def bind_udp(self, host_ip: str, port: int, receive: Callable[[bytes, Address], None]) -> UdpPort | None:
+        return None
