@@ -1,0 +1,7 @@
+"""`python -m daemon` is shoald."""
+
+import sys
+
+from daemon.main import main
+
+sys.exit(main())

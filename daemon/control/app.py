@@ -1,0 +1,130 @@
+"""The control API, on a unix socket of its own.
+
+GET /v1/status; GET, PUT, DELETE /v1/faults; GET /v1/events?since=N&follow=1 (JSON lines);
+GET /v1/capture?kind=vxlan (JSON lines, until the reader goes away).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from daemon.underlay.faults import BadFaults, parse_partitions
+from daemon.underlay.tap import Captured
+
+if TYPE_CHECKING:
+    from daemon.host import Host
+
+_BODY_LIMIT = 1 << 20
+
+
+def make_control_app(host: Host) -> web.Application:
+    """The application of one host."""
+    control = Control(host)
+    app = web.Application(client_max_size=_BODY_LIMIT)
+    app.router.add_get("/v1/status", control.status)
+    app.router.add_get("/v1/faults", control.faults)
+    app.router.add_put("/v1/faults", control.set_faults)
+    app.router.add_delete("/v1/faults", control.heal)
+    app.router.add_get("/v1/events", control.events)
+    app.router.add_get("/v1/capture", control.capture)
+    return app
+
+
+def _describe(packet: Captured, offset: float) -> dict[str, object]:
+    return {
+        "when": packet.when + offset,
+        "direction": packet.direction,
+        "kind": packet.kind,
+        "source": list(packet.source),
+        "target": list(packet.target),
+        "data": packet.data.hex(),
+    }
+
+
+class Control:
+    """Handlers; they only read the host, and set its faults."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._started = host.world.wall()
+
+    async def status(self, request: web.Request) -> web.Response:
+        host, engine = self._host, self._host.engine
+        return web.json_response(
+            {
+                "hostname": host.config.hostname,
+                "address": host.config.address,
+                "pid": os.getpid(),
+                "started": self._started,
+                "swarm": engine.cluster.info(),
+                "members": engine.cluster.members_view(),
+                "gossip": engine.cluster.gossip_counters(),
+                "traffic": {kind: dataclasses.asdict(t) for kind, t in sorted(host.tap.traffic.items())},
+                "dropped_by_faults": host.underlay.dropped,
+                "overlay": dict(host.engine.host_network.counters),
+                "ports": [
+                    {
+                        "container": container.name,
+                        "protocol": port.mapping.protocol,
+                        "container_port": port.mapping.container_port,
+                        "host_ip": port.host_ip,
+                        "host_port": port.host_port,
+                        "real": port.real,
+                        "note": port.note,
+                    }
+                    for container in engine.containers.all()
+                    for port in container.ports
+                ],
+                "faults": host.faults.describe(),
+                "events": len(host.history.since(0)),
+            }
+        )
+
+    async def faults(self, request: web.Request) -> web.Response:
+        return web.json_response(self._host.faults.describe())
+
+    async def set_faults(self, request: web.Request) -> web.Response:
+        try:
+            partitions = parse_partitions(json.loads(await request.text()))
+        except (BadFaults, ValueError) as error:
+            return web.json_response({"message": str(error)}, status=400)
+        self._host.faults.set(partitions)
+        return web.json_response(self._host.faults.describe())
+
+    async def heal(self, request: web.Request) -> web.Response:
+        self._host.faults.set(())
+        return web.json_response(self._host.faults.describe())
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        try:
+            seen = int(request.query.get("since", "0"))
+        except ValueError:
+            return web.json_response({"message": "since: a number expected"}, status=400)
+        answer = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await answer.prepare(request)
+        entries = self._host.history.since(seen)
+        while True:
+            for entry in entries:
+                await answer.write(json.dumps(entry).encode() + b"\n")
+                seen = entry["n"] if isinstance(entry["n"], int) else seen
+            if request.query.get("follow") != "1" or not (entries := await self._host.history.after(seen)):
+                return answer
+
+    async def capture(self, request: web.Request) -> web.StreamResponse:
+        kinds = frozenset(k for k in request.query.get("kind", "").split(",") if k)
+        answer = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        capture, end = self._host.tap.capture(kinds)
+        try:
+            await answer.prepare(request)
+            while True:
+                packet = await capture.next()
+                offset = self._host.world.wall() - asyncio.get_running_loop().time()
+                await answer.write(json.dumps(_describe(packet, offset)).encode() + b"\n")
+        finally:
+            end()

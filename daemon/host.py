@@ -1,0 +1,126 @@
+"""One host, put together: underlay with its faults and tap, engine, Docker's API and the control API.
+
+The same object runs in a process of its own (`main`) and, many at a time, in simulated time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from aiohttp import web
+
+from daemon.api.app import make_app
+from daemon.config import Config
+from daemon.control.app import make_control_app
+from daemon.control.history import History
+from daemon.engine.engine import Engine, Storage
+from daemon.runtime.images import Images
+from daemon.underlay.contract import Underlay
+from daemon.underlay.faults import Faults, FaultyUnderlay, parse_partitions
+from daemon.underlay.tap import TappedUnderlay
+from daemon.world import World
+from overlay.host import HostNetwork
+from overlay.spec import RealPorts
+
+_FAULTS = ("faults", "now")
+
+
+def _anyone(path: Path) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+class Host:
+    """`carrier` is the bare network. `guard` wraps the making of each unix socket (rights, leftovers)."""
+
+    def __init__(
+        self,
+        config: Config,
+        world: World,
+        *,
+        carrier: Underlay,
+        store: Storage,
+        real_ports: RealPorts,
+        guard: Callable[[Path], AbstractContextManager[None]] = _anyone,
+    ) -> None:
+        self.config = config
+        self.world = world
+        self.store = store
+        self.faults = Faults()
+        self.tap = TappedUnderlay(carrier)
+        self.underlay = FaultyUnderlay(self.tap, self.faults)
+        self.history = History(world.wall)
+        self.engine = Engine(
+            config=config,
+            world=world,
+            store=store,
+            underlay=self.underlay,
+            real_ports=real_ports,
+            host_network=HostNetwork(
+                hostname=config.hostname,
+                address=config.address,
+                underlay=self.underlay,
+                lan_peers=self._lan_peers,
+                real_ports=real_ports,
+                random=world.random,
+                entropy=world.entropy,
+                wall=world.wall,
+                extra_addresses=config.extra_addresses,
+            ),
+            images=Images(),
+        )
+        self._guard = guard
+        self._runners: list[web.AppRunner] = []
+
+    def _lan_peers(self) -> list[str]:
+        return [address for address in self.config.lan.values() if address != self.config.address]
+
+    async def start(self) -> None:
+        """Faults before the first bind, so that a host restarted inside a partition starts inside it. Raises OSError
+        when an address or socket is taken; what was started until then is stopped."""
+        saved = self.store.get(*_FAULTS)
+        if saved is not None:
+            self.faults.set(parse_partitions(json.loads(saved)))
+        self.faults.subscribe(self._save_faults)
+        try:
+            await self._serve(make_control_app(self), self.config.control)
+            await self.engine.start()
+            self.engine.cluster.subscribe_members(self.history.member_event)
+            app = make_app(self.engine)
+            await self._serve(app, self.config.socket)
+            if self.config.api_tcp:
+                host, _, port = self.config.api_tcp.rpartition(":")
+                await web.TCPSite(self._runners[-1], host or "127.0.0.1", int(port)).start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    def _save_faults(self) -> None:
+        self.store.commit([(*_FAULTS, json.dumps(self.faults.describe()).encode())])
+        self.history.record("faults", self.faults.describe())
+
+    async def _serve(self, app: web.Application, path: Path) -> None:
+        # The limits are Docker's clients' needs: long filters and credentials in headers; without cancellation every
+        # `docker run -d` would leave its wait behind.
+        runner = web.AppRunner(
+            app,
+            handler_cancellation=True,
+            shutdown_timeout=0.5,
+            access_log=None,
+            max_line_size=1 << 20,
+            max_field_size=1 << 20,
+        )
+        await runner.setup()
+        self._runners.append(runner)
+        with self._guard(path):
+            await web.UnixSite(runner, str(path)).start()
+
+    async def stop(self) -> None:
+        """Streams end first, then the engine, then the sockets."""
+        self.history.close()
+        await self.engine.stop()
+        await asyncio.gather(*(runner.cleanup() for runner in reversed(self._runners)))
+        self._runners.clear()
