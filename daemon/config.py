@@ -57,6 +57,7 @@ class Config:
     localhost_ports: bool = False
     log_level: str = "info"
     die_with: int = 0
+    cluster_tls: bool = True
 
     @property
     def socket(self) -> Path:
@@ -73,13 +74,13 @@ class Config:
 
 _PATHS = {"state_dir", "api_socket", "control_socket"}
 _LISTS = {"extra_addresses"}
-_FLAGS = {"localhost_ports"}
+_FLAGS = {"localhost_ports", "cluster_tls"}
 _NUMBERS = {"die_with"}
 
 
 def settings() -> list[str]:
     """The names of those settings that a flag or variable can give."""
-    return [f.name for f in fields(Config) if f.name not in ("lan", "underlay")]
+    return [f.name for f in fields(Config) if f.name not in ("lan", "underlay", "cluster_tls")]
 
 
 def load(path: Path | None, environment: Mapping[str, str], flags: Mapping[str, str | None]) -> Config:
