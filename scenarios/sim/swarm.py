@@ -1,0 +1,215 @@
+"""Several whole daemons in one process on a virtual clock: the harness of tests, and the ground of simulation.
+
+Each host is a `daemon.host.Host`, unchanged, with its own randomness, entropy and disk, all drawn from one seed. Its
+API answers on a socket that exists only in the loop; clients are ordinary ones (aiodocker, aiohttp).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
+
+from daemon.config import Config
+from daemon.host import Host
+from daemon.store.memory import MemoryStore
+from daemon.underlay.faults import parse_partitions
+from daemon.underlay.real_ports import NoPorts
+from daemon.world import World
+from scenarios.sim.loop import SimulatedLoop
+from scenarios.sim.network import LinkQuality, Network
+
+T = TypeVar("T")
+
+EPOCH = 1_700_000_000.0
+"""Wall-clock seconds at which every simulation starts."""
+
+
+class ApiRefused(Exception):
+    """The API answered with an error; `status` and the message that a client would print."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{status}: {message}")
+        self.status = status
+        self.message = message
+
+
+class _Disk:
+    """A daemon's handle on its disk; a crash takes the handle away, what was committed stays."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self.attached = True
+
+    def get(self, kind: str, key: str) -> bytes | None:
+        return self._store.get(kind, key)
+
+    def all(self, kind: str) -> list[tuple[str, bytes]]:
+        return self._store.all(kind)
+
+    def commit(self, changes: Sequence[tuple[str, str, bytes | None]]) -> None:
+        if self.attached:
+            self._store.commit(changes)
+
+
+class SimulatedSwarm:
+    """Hosts by name; not yet a swarm in Docker's sense: `form()` makes it one."""
+
+    def __init__(self, seed: int, hosts: int = 3, *, prefix: str = "h", quality: LinkQuality | None = None) -> None:
+        self.seed = seed
+        self.network = Network(seed, quality or LinkQuality())
+        self.addresses = {f"{prefix}{n}": f"192.0.2.{n}" for n in range(1, hosts + 1)}
+        self.hosts: dict[str, Host] = {}
+        self._stores = {name: MemoryStore() for name in self.addresses}
+        self._disks: dict[str, _Disk] = {}
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._boots: dict[str, int] = {}
+
+    async def __aenter__(self) -> SimulatedSwarm:
+        for name in self.addresses:
+            await self.boot(name)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        for name in list(self.hosts):
+            await self._halt(name)
+
+    async def boot(self, name: str) -> None:
+        """Start a host on the disk that it had."""
+        boot = self._boots[name] = self._boots.get(name, 0) + 1
+        loop = asyncio.get_running_loop()
+        entropy = random.Random(f"{self.seed}/{name}/{boot}/entropy")
+        world = World(
+            wall=lambda: EPOCH + loop.time(),
+            random=random.Random(f"{self.seed}/{name}/{boot}"),
+            entropy=entropy.randbytes,
+        )
+        disk = self._disks[name] = _Disk(self._stores[name])
+        config = Config(
+            hostname=name,
+            address=self.addresses[name],
+            state_dir=Path("/simulated") / name,
+            lan=self.addresses,
+            cluster_tls=False,
+        )
+        host = Host(
+            config,
+            world,
+            carrier=self.network.host(self.addresses[name]),
+            store=disk,
+            real_ports=NoPorts(),
+        )
+        await host.start()
+        self.hosts[name] = host
+        self._sessions[name] = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(config.socket)))
+
+    async def _halt(self, name: str) -> None:
+        await self._sessions.pop(name).close()
+        await self.hosts.pop(name).stop()
+
+    async def crash(self, name: str) -> None:
+        """As SIGKILL: nothing more is heard of it and nothing more reaches its disk."""
+        self._disks[name].attached = False
+        underlay = self.network.at(self.addresses[name])
+        if underlay is not None:
+            underlay.unplug()
+        await self._halt(name)
+
+    async def api(self, host: str, method: str, path: str, body: object = None) -> object:
+        """One request to a host's API; the answer's JSON or text. Raises ApiRefused."""
+        session = self._sessions[host]
+        async with session.request(method, f"http://{host}/v1.44{path}", json=body) as response:
+            text = await response.text()
+            found: object = text
+            if response.content_type == "application/json" and text:
+                found = json.loads(text)
+            if response.status >= 400:
+                raise ApiRefused(response.status, str(found.get("message")) if isinstance(found, dict) else text)
+            return found
+
+    async def form(self) -> None:
+        """The first host inits a swarm, the others join; returns when every host sees every other alive."""
+        first, *others = self.addresses
+        await self.api(first, "POST", "/swarm/init", {"ListenAddr": "0.0.0.0:2377", "AdvertiseAddr": "192.0.2.1"})
+        swarm = await self.api(first, "GET", "/swarm")
+        assert isinstance(swarm, dict)
+        for name in others:
+            body = {
+                "ListenAddr": "0.0.0.0:2377",
+                "AdvertiseAddr": self.addresses[name],
+                "RemoteAddrs": ["192.0.2.1:2377"],
+                "JoinToken": swarm["JoinTokens"]["Worker"],
+            }
+            await self.api(name, "POST", "/swarm/join", body)
+        await self.until(lambda: all(len(self.alive(name)) == len(self.hosts) for name in self.hosts), 10)
+
+    def alive(self, host: str) -> list[str]:
+        """The hosts that one host holds for alive, itself included."""
+        return [
+            str(member["hostname"])
+            for member in self.hosts[host].engine.cluster.members_view()
+            if member["state"] in ("alive", "suspect")
+        ]
+
+    async def until(self, condition: Callable[[], bool], deadline: float, step: float = 0.01) -> float:
+        """Wait, in virtual seconds, for a condition; how long it took. Raises TimeoutError."""
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        while not condition():
+            if loop.time() - start > deadline:
+                raise TimeoutError(f"not within {deadline} s of simulated time")
+            await asyncio.sleep(step)
+        return loop.time() - start
+
+    async def run(
+        self, host: str, name: str, command: Sequence[str], *, network: str = "bridge", image: str = "alpine"
+    ) -> str:
+        """`docker run -d --name NAME --network NETWORK IMAGE COMMAND`; the container's id."""
+        body = {"Image": image, "Cmd": list(command), "HostConfig": {"NetworkMode": network}}
+        made = await self.api(host, "POST", f"/containers/create?name={name}", body)
+        assert isinstance(made, dict)
+        await self.api(host, "POST", f"/containers/{made['Id']}/start")
+        return str(made["Id"])
+
+    async def exec(self, host: str, container: str, command: Sequence[str]) -> tuple[int, str]:
+        """`docker exec CONTAINER COMMAND`: exit code, and both outputs as one text."""
+        body = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True, "Tty": True}
+        made = await self.api(host, "POST", f"/containers/{container}/exec", body)
+        assert isinstance(made, dict)
+        output = await self.api(host, "POST", f"/exec/{made['Id']}/start", {"Detach": False, "Tty": True})
+        state = await self.api(host, "GET", f"/exec/{made['Id']}/json")
+        assert isinstance(state, dict)
+        return int(state["ExitCode"]), str(output).replace("\r\n", "\n")
+
+    def partition(self, *groups: Sequence[str]) -> None:
+        """Cut the hosts apart by name."""
+        addresses = [[self.addresses[name] for name in group] for group in groups]
+        self._set_faults({"partitions": [{"id": "1", "groups": addresses, "since": 0}]})
+
+    def heal(self) -> None:
+        self._set_faults({"partitions": []})
+
+    def _set_faults(self, faults: Mapping[str, object]) -> None:
+        for host in self.hosts.values():
+            host.faults.set(parse_partitions(faults))
+
+
+def simulate(main: Coroutine[object, object, T]) -> T:
+    """Run a coroutine in simulated time, to its end."""
+    loop = SimulatedLoop()
+    try:
+        asyncio.set_event_loop(loop)
+        return loop.run_until_complete(main)
+    finally:
+        leftover = sorted(asyncio.all_tasks(loop), key=hash)
+        for task in leftover:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*leftover, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        asyncio.set_event_loop(None)
+        loop.close()
