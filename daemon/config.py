@@ -33,9 +33,9 @@ class UnderlayConfig:
     block: int = 2
     base: int = 20000
 
-    def map(self, extra: Mapping[str, int]) -> AddressMap:
+    def map(self, own: str, extra: tuple[str, ...]) -> AddressMap:
         if self.mode == "loopback":
-            return Loopback(self.block, LAN_NETWORK, extra)
+            return Loopback(self.block, own, LAN_NETWORK, extra)
         if self.mode == "ports":
             return SharedPorts(self.base, LAN_NETWORK)
         return Direct()
@@ -68,8 +68,7 @@ class Config:
         return self.control_socket or self.state_dir / "control.sock"
 
     def address_map(self) -> AddressMap:
-        """Extra addresses of all hosts stand behind the LAN's own: their last bytes are taken from 200 up."""
-        return self.underlay.map({address: 200 + i for i, address in enumerate(self.extra_addresses)})
+        return self.underlay.map(self.address, self.extra_addresses)
 
 
 _PATHS = {"state_dir", "api_socket", "control_socket"}

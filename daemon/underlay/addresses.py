@@ -7,8 +7,7 @@ Where the whole of 127.0.0.0/8 can be bound, host 192.0.2.N is 127.0.B.N and por
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from daemon.underlay.contract import CLUSTER_PORT, GOSSIP_PORT, LAN_PORT, VXLAN_PORT, Address
@@ -41,36 +40,35 @@ class Direct:
 
 @dataclass(frozen=True, slots=True)
 class Loopback:
-    """192.0.2.N is 127.0.B.N. Addresses outside the LAN's /24 that a host was given besides are listed in `extra`
-    with the last byte that stands for them."""
+    """192.0.2.N is 127.0.B.N. `extra` are addresses outside the LAN that this host was given besides, in order: the
+    k-th of host N is 127.k.B.N, so that no two hosts' meet."""
 
     block: int
+    own: str
     network: str = "192.0.2.0/24"
-    extra: Mapping[str, int] = field(default_factory=dict)
+    extra: tuple[str, ...] = ()
 
     def real(self, address: Address) -> Address | None:
         host, port = address
-        if (last := self.extra.get(host)) is not None:
-            return f"127.0.{self.block}.{last}", port
+        if host in self.extra:
+            return f"127.{self.extra.index(host) + 1}.{self.block}.{self._number(self.own)}", port
+        number = self._number(host)
+        return None if number is None else (f"127.0.{self.block}.{number}", port)
+
+    def lan(self, address: Address) -> Address | None:
+        host, port = address
+        prefix = f"127.0.{self.block}."
+        if host.startswith(prefix):
+            return str(ipaddress.ip_network(self.network).network_address + int(host[len(prefix) :])), port
+        return next(((extra, port) for extra in self.extra if self.real((extra, port)) == address), None)
+
+    def _number(self, host: str) -> int | None:
         net = ipaddress.ip_network(self.network)
         try:
             ip = ipaddress.ip_address(host)
         except ValueError:
             return None
-        if ip not in net:
-            return None
-        return f"127.0.{self.block}.{int(ip) - int(net.network_address)}", port
-
-    def lan(self, address: Address) -> Address | None:
-        host, port = address
-        prefix = f"127.0.{self.block}."
-        if not host.startswith(prefix):
-            return None
-        last = int(host[len(prefix) :])
-        for name, number in self.extra.items():
-            if number == last:
-                return name, port
-        return str(ipaddress.ip_network(self.network).network_address + last), port
+        return int(ip) - int(net.network_address) if ip in net else None
 
 
 @dataclass(frozen=True, slots=True)

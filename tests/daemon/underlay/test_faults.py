@@ -20,7 +20,7 @@ PORT = 7946
 
 
 def host(address: str, faults: Faults) -> FaultyUnderlay:
-    return FaultyUnderlay(TappedUnderlay(SocketUnderlay(address, Loopback(BLOCK))), faults)
+    return FaultyUnderlay(TappedUnderlay(SocketUnderlay(address, Loopback(BLOCK, address))), faults)
 
 
 @pytest.fixture
@@ -103,11 +103,11 @@ async def test_an_end_closed_inside_a_cut_is_not_noticed_before_it_heals(faults:
     await listener.close()
 
 
-@pytest.mark.parametrize("addresses", [Direct(), Loopback(9, extra={"192.168.1.100": 200}), SharedPorts(30000)])
+@pytest.mark.parametrize("addresses", [Direct(), Loopback(9, "192.0.2.3", extra=("192.168.1.100", "10.1.2.3")), SharedPorts(30000)])
 def test_address_maps_are_bijections(addresses: Direct | Loopback | SharedPorts) -> None:
     hosts = [f"192.0.2.{n}" for n in (1, 2, 254)]
     if isinstance(addresses, Loopback):
-        hosts.append("192.168.1.100")
+        hosts += ["192.168.1.100", "10.1.2.3"]
     lan = [(h, p) for h in hosts for p in (7946, 4789, 4788, 2377, 49152, 49170)]
     real = [addresses.real(a) for a in lan]
     assert len(set(real)) == len(lan) and None not in real
