@@ -103,7 +103,9 @@ async def test_an_end_closed_inside_a_cut_is_not_noticed_before_it_heals(faults:
     await listener.close()
 
 
-@pytest.mark.parametrize("addresses", [Direct(), Loopback(9, "192.0.2.3", extra=("192.168.1.100", "10.1.2.3")), SharedPorts(30000)])
+@pytest.mark.parametrize(
+    "addresses", [Direct(), Loopback(9, "192.0.2.3", extra=("192.168.1.100", "10.1.2.3")), SharedPorts(30000)]
+)
 def test_address_maps_are_bijections(addresses: Direct | Loopback | SharedPorts) -> None:
     hosts = [f"192.0.2.{n}" for n in (1, 2, 254)]
     if isinstance(addresses, Loopback):

@@ -1,0 +1,59 @@
+"""The store: what was committed is there for the next process, all of a commit or none."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from daemon.store.memory import MemoryStore
+from daemon.store.sqlite import SqliteStore, StoreUnusable
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from daemon.store.sqlite import SqliteStore
+store = SqliteStore(Path(sys.argv[1]))
+store.commit([("k", "b", b"2"), ("k", "a", b"1"), ("other", "a", b"x")])
+store.commit([("k", "b", None)])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_commit_outlives_kill_9(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "state.db"
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(path)], timeout=30)
+    assert ended.returncode == -9
+    store = SqliteStore(path)
+    assert store.all("k") == [("a", b"1")]
+    assert store.get("other", "a") == b"x" and store.get("k", "b") is None
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    store.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "memory"])
+def test_both_stores_agree(tmp_path: Path, kind: str) -> None:
+    store = SqliteStore(tmp_path / "s.db") if kind == "sqlite" else MemoryStore()
+    store.commit([("t", "2", b"b"), ("t", "1", b"a"), ("t", "2", b"c")])
+    assert store.all("t") == [("1", b"a"), ("2", b"c")]
+    assert store.all("none") == [] and store.get("t", "9") is None
+    store.close()
+
+
+def test_what_is_not_ours_is_left_as_it_was(tmp_path: Path) -> None:
+    text = tmp_path / "text.db"
+    text.write_text("not a database, but somebody's text\n" * 100)
+    with pytest.raises(StoreUnusable):
+        SqliteStore(text)
+    assert text.read_text().startswith("not a database")
+    later = tmp_path / "later.db"
+    with sqlite3.connect(later) as db:
+        db.execute("PRAGMA user_version=99")
+    db.close()
+    with pytest.raises(StoreUnusable, match="schema version 99"):
+        SqliteStore(later)
