@@ -1,0 +1,1 @@
+"""Replicated tables: owned rows, shared rows, the roster, and how they spread and are repaired."""

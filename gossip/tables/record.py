@@ -1,0 +1,273 @@
+"""The unit of replication: a record, and how two versions of it join.
+
+Everything that is replicated is a record: an id and a body. A body belongs to a join semilattice: `join` is
+commutative, associative and idempotent, so records may come in any order, any number of times, by any way, and
+all hosts that saw the same ones hold the same. Only the lattices are here; what a host may write is elsewhere.
+
+Wire form of a record: a msgpack array [kind, table, key, owner, …fields of the body]. More fields than we know are
+ignored, records of a kind that we do not know are counted and left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol, Self, cast
+
+import msgpack
+
+from gossip.tables.row import MAX_VALUE, Plain, ValueRejected, check_name
+
+MAX_TIME = (1 << 63) - 1
+OWNED, EPOCH, SHARED, ROSTER, RING = "o", "e", "s", "r", "n"
+
+
+class RecordError(ValueError):
+    """Bytes that are no record."""
+
+
+class RecordId(NamedTuple):
+    """What a record is about; fields that a kind does not use are empty."""
+
+    kind: str
+    table: str
+    key: str
+    owner: str
+
+
+class Body(Protocol):
+    """One version of a record: an element of a join semilattice."""
+
+    def join(self, other: Self) -> Self:
+        """The least version that holds both."""
+        ...
+
+    def encode(self) -> list[Plain]:
+        """The fields for the wire; equal bodies give equal fields."""
+        ...
+
+
+class Record(NamedTuple):
+    """An id with one version of its body."""
+
+    id: RecordId
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedBody:
+    """A row that its owner alone writes; (boot epoch, sequence) orders its versions. None: deleted.
+
+    The sequence is the owner's Lamport time, so that rows of two owners can be ordered as well.
+    """
+
+    epoch: int
+    sequence: int
+    value: bytes | None
+
+    def _order(self) -> tuple[int, int, bytes]:
+        return (self.epoch, self.sequence, b"\x00" if self.value is None else b"\x01" + self.value)
+
+    def join(self, other: OwnedBody) -> OwnedBody:
+        return self if self._order() >= other._order() else other
+
+    def encode(self) -> list[Plain]:
+        return [self.epoch, self.sequence, self.value]
+
+    @staticmethod
+    def decode(fields: Sequence[object]) -> OwnedBody:
+        return OwnedBody(take_int(fields, 0), take_int(fields, 1), take_value(fields, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class EpochBody:
+    """The boot that an owner is in, and whether all rows of that boot have been published."""
+
+    epoch: int
+    complete: bool
+
+    def join(self, other: EpochBody) -> EpochBody:
+        return self if (self.epoch, self.complete) >= (other.epoch, other.complete) else other
+
+    def encode(self) -> list[Plain]:
+        return [self.epoch, self.complete]
+
+    @staticmethod
+    def decode(fields: Sequence[object]) -> EpochBody:
+        return EpochBody(take_int(fields, 0), take_bool(fields, 1))
+
+
+class RosterMark(NamedTuple):
+    """Which roster an acknowledgement was given under: how many ids were ever admitted, and a digest of them."""
+
+    admitted: int
+    digest: int
+
+
+@dataclass(frozen=True, slots=True)
+class SharedBody:
+    """A row that any manager writes: the newest (Lamport time, writer) wins; a tombstone (None) beats every write.
+
+    `acks` of a tombstone: who holds it on disk, and under which roster he said so.
+    """
+
+    lamport: int
+    writer: str
+    value: bytes | None
+    acks: tuple[tuple[str, RosterMark], ...] = ()
+
+    def join(self, other: SharedBody) -> SharedBody:
+        if self.value is None or other.value is None:
+            if self.value is not None:
+                return other
+            if other.value is not None:
+                return self
+            acks = dict(self.acks)
+            for node, mark in other.acks:
+                acks[node] = max(mark, acks.get(node, mark))
+            first = min(self, other, key=lambda body: (body.lamport, body.writer))
+            return replace(first, acks=tuple(sorted(acks.items())))
+        return self if self._order() >= other._order() else other
+
+    def _order(self) -> tuple[int, str, bytes]:
+        return (self.lamport, self.writer, self.value or b"")
+
+    def acknowledged(self, node: str, mark: RosterMark) -> SharedBody:
+        """This tombstone with one more acknowledgement."""
+        return self.join(replace(self, acks=((node, mark),)))
+
+    def encode(self) -> list[Plain]:
+        acks: list[Plain] = [[node, mark.admitted, mark.digest] for node, mark in self.acks]
+        return [self.lamport, self.writer, self.value, acks]
+
+    @staticmethod
+    def decode(fields: Sequence[object]) -> SharedBody:
+        acks: dict[str, RosterMark] = {}
+        for item in take_list(fields, 3):
+            if not isinstance(item, list):
+                raise RecordError("an acknowledgement is an array")
+            acks[take_str(item, 0)] = RosterMark(take_int(item, 1), take_int(item, 2, 1 << 64))
+        value = take_value(fields, 2)
+        if value is not None and acks:
+            raise RecordError("only a tombstone is acknowledged")
+        return SharedBody(take_int(fields, 0), take_str(fields, 1), value, tuple(sorted(acks.items())))
+
+
+class Removal(NamedTuple):
+    """When an id was removed for good, and who inherits its ranges of numbers."""
+
+    lamport: int
+    heir: str
+
+
+@dataclass(frozen=True, slots=True)
+class RosterBody:
+    """One node's admission and, final, its removal. Of two removals the earlier names the heir."""
+
+    lamport: int
+    hostname: str
+    role: str
+    address: str
+    removal: Removal | None = None
+
+    def join(self, other: RosterBody) -> RosterBody:
+        newest = max(self, other, key=lambda body: (body.lamport, body.hostname, body.role, body.address))
+        removals = [body.removal for body in (self, other) if body.removal is not None]
+        return replace(newest, removal=min(removals, default=None))
+
+    def encode(self) -> list[Plain]:
+        removal: list[Plain] | None = None if self.removal is None else [self.removal.lamport, self.removal.heir]
+        return [self.lamport, self.hostname, self.role, self.address, removal]
+
+    @staticmethod
+    def decode(fields: Sequence[object]) -> RosterBody:
+        removal = None
+        if len(fields) > 4 and fields[4] is not None:
+            pair = take_list(fields, 4)
+            removal = Removal(take_int(pair, 0), take_str(pair, 1))
+        return RosterBody(take_int(fields, 0), take_str(fields, 1), take_str(fields, 2), take_str(fields, 3), removal)
+
+
+def take_int(fields: Sequence[object], index: int, limit: int = MAX_TIME) -> int:
+    """The non-negative number at an index of a body from the wire; raises RecordError."""
+    value = fields[index] if index < len(fields) else None
+    if type(value) is not int or not 0 <= value <= limit:
+        raise RecordError("a number is missing or out of range")
+    return value
+
+
+def take_bool(fields: Sequence[object], index: int) -> bool:
+    """The truth value at an index; raises RecordError."""
+    value = fields[index] if index < len(fields) else None
+    if type(value) is not bool:
+        raise RecordError("a truth value is missing")
+    return value
+
+
+def take_str(fields: Sequence[object], index: int) -> str:
+    """The short text at an index; raises RecordError."""
+    value = fields[index] if index < len(fields) else None
+    if type(value) is not str or len(value) > 256:
+        raise RecordError("a text is missing or too long")
+    return value
+
+
+def take_list(fields: Sequence[object], index: int) -> list[object]:
+    """The array at an index; raises RecordError."""
+    value = fields[index] if index < len(fields) else None
+    if not isinstance(value, list):
+        raise RecordError("an array is missing")
+    return value
+
+
+def take_value(fields: Sequence[object], index: int) -> bytes | None:
+    """The bytes or None at an index; raises RecordError."""
+    if index >= len(fields):
+        raise RecordError("a value is missing")
+    value = fields[index]
+    if value is None:
+        return None
+    if type(value) is not bytes or len(value) > MAX_VALUE:
+        raise RecordError("a value is no bytes or too long")
+    return value
+
+
+Decoder = Callable[[Sequence[object]], Body]
+DECODERS: dict[str, Decoder] = {
+    OWNED: OwnedBody.decode,
+    EPOCH: EpochBody.decode,
+    SHARED: SharedBody.decode,
+    ROSTER: RosterBody.decode,
+}
+"""Decoder of each kind's body; the number spaces add theirs."""
+
+
+def encode_record(record: Record) -> bytes:
+    """A record's bytes, the same for equal records."""
+    return cast(bytes, msgpack.packb([*record.id, *record.body.encode()], use_bin_type=True))
+
+
+def decode_record(data: bytes) -> Record:
+    """A record from its bytes; raises RecordError."""
+    try:
+        return record_of(msgpack.unpackb(data, raw=False))
+    except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
+        raise RecordError(str(error)) from None
+
+
+def record_of(item: object) -> Record:
+    """A record from its decoded array; raises RecordError."""
+    if not isinstance(item, list) or len(item) < 5:
+        raise RecordError("a record is an array")
+    kind, table, key, owner = (take_str(item, index) for index in range(4))
+    decoder = DECODERS.get(kind)
+    if decoder is None:
+        raise RecordError("unknown kind of record")
+    try:
+        for name in (table, key) if kind in (OWNED, SHARED) else (owner,) if kind == EPOCH else (key,):
+            check_name(name)
+        if kind == OWNED:
+            check_name(owner)
+    except ValueRejected as error:
+        raise RecordError(str(error)) from None
+    return Record(RecordId(kind, table, key, owner), decoder(item[4:]))

@@ -1,0 +1,494 @@
+"""One host's copy of everything replicated: merging, what readers see of it, what must be on disk, what to tell.
+
+What readers see is a function of the records, the roster and who is alive; after each batch it is recomputed for the
+ids that the batch touched and compared with what was shown, and the differences are the changes. Nothing here
+sends or waits; the storage is handed in.
+
+Durability: tombstones, roster, rings and own acknowledgements are committed before anybody can hear of them (a
+host that forgot a tombstone it had acknowledged could bring the dead back). Other hosts' rows are a cache that a
+peer can fill again: they are written by `flush`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from gossip.numbers.ring import Ring
+from gossip.storage import Storage
+from gossip.tables.digest import Digests, fingerprint
+from gossip.tables.lamport import LamportClock
+from gossip.tables.outbox import Outbox
+from gossip.tables.record import (
+    EPOCH,
+    OWNED,
+    RING,
+    ROSTER,
+    SHARED,
+    Body,
+    EpochBody,
+    OwnedBody,
+    Record,
+    RecordError,
+    RecordId,
+    RosterBody,
+    RosterMark,
+    SharedBody,
+    decode_record,
+    encode_record,
+)
+from gossip.tables.row import Change, Row, RowRemoved, Value, ValueRejected, check_name, decode_value, encode_value
+
+ROSTER_TABLE = "roster"
+"""Table under which readers see the roster."""
+SPACES_TABLE = "spaces"
+"""Shared table with one row for each number space; its tombstone ends the space's ring."""
+_STORED = "record"
+_COLLECTED_KEPT = 1024
+"""Collected tombstones that are remembered, so that a datagram still on its way brings nothing back."""
+
+ShownKey = tuple[str, str]
+Extra = Sequence[tuple[str, str, bytes | None]]
+
+
+class Replica:
+    """The records that this host holds."""
+
+    def __init__(self, node_id: str, epoch: int, storage: Storage) -> None:
+        self.node_id = node_id
+        self.epoch = epoch
+        self.clock = LamportClock(storage)
+        self.digests = Digests()
+        self.outbox = Outbox()
+        self.counters: Counter[str] = Counter()
+        self.bounded = False
+        """Refuse times from too far ahead: set when this boot has synced, a joiner's clock starts at zero."""
+        self.newer_epoch = 0
+        """A later epoch of ours that a peer knows: our storage is older than what we published."""
+        self._storage = storage
+        self._records: dict[RecordId, Body] = {}
+        self._packed: dict[RecordId, bytes] = {}
+        self._rows: dict[RecordId, Row | None] = {}
+        self._owned: dict[str, dict[RecordId, None]] = {}
+        self._by_table: dict[str, dict[RecordId, None]] = {}
+        self._roster: dict[str, RosterBody] = {}
+        self._mark = RosterMark(0, 0)
+        self._tombstones: dict[RecordId, None] = {}
+        self._collected: dict[RecordId, SharedBody] = {}
+        self._live: dict[str, None] = {node_id: None}
+        self._shown: dict[str, dict[ShownKey, Row]] = {}
+        self._touched: dict[RecordId, None] = {}
+        self._dirty: dict[RecordId, None] = {}
+        self._watchers: list[Callable[[Change], None]] = []
+        self._changes: list[Change] = []
+        self._delivering = False
+        self._load()
+
+    # What is held
+
+    def body(self, id: RecordId) -> Body | None:
+        """The body of a record that is held."""
+        return self._records.get(id)
+
+    def packed(self, id: RecordId) -> bytes | None:
+        """The bytes of a record that is held, or of a tombstone that was collected."""
+        collected = self._collected.get(id)
+        return encode_record(Record(id, collected)) if collected is not None else self._packed.get(id)
+
+    def records(self) -> list[Record]:
+        """Everything, sorted by id."""
+        return [Record(id, self._records[id]) for id in sorted(self._records)]
+
+    def rings(self) -> list[tuple[str, Ring]]:
+        """Every number space with this host's view of it, sorted by name."""
+        found = [(id.key, body) for id, body in self._records.items() if id.kind == RING and isinstance(body, Ring)]
+        return sorted(found, key=lambda item: item[0])
+
+    def roster(self) -> dict[str, RosterBody]:
+        """Every id that was ever admitted or removed."""
+        return self._roster
+
+    def in_roster(self, node: str) -> bool:
+        """Whether a node is admitted and not removed."""
+        body = self._roster.get(node)
+        return body is not None and body.removal is None
+
+    def is_removed(self, node: str) -> bool:
+        """Whether a node was removed for good."""
+        body = self._roster.get(node)
+        return body is not None and body.removal is not None
+
+    # What readers see
+
+    def rows(self, table: str) -> list[Row]:
+        """Visible rows of a table, sorted by (key, owner)."""
+        shown = self._shown.get(table, {})
+        return [shown[key] for key in sorted(shown)]
+
+    def row(self, table: str, key: str, owner: str) -> Row | None:
+        """One visible row."""
+        return self._shown.get(table, {}).get((key, owner))
+
+    def all_rows(self, table: str) -> list[Row]:
+        """Hidden rows too: of the dead, and of an earlier boot whose owner has not yet published everything."""
+        found: list[Row] = []
+        for id in self._by_table.get(table, {}):
+            row = self._read(id)
+            if row is not None:
+                found.append(row)
+        return sorted(found, key=lambda row: (row.key, row.owner))
+
+    def watch(self, callback: Callable[[Change], None]) -> Callable[[], None]:
+        """Call back for every visible change from now on; returns what ends it."""
+        self._watchers.append(callback)
+        return lambda: self._watchers.remove(callback) if callback in self._watchers else None
+
+    def is_live(self, node: str) -> bool:
+        """Whether a node is believed alive."""
+        return node in self._live
+
+    def set_live(self, nodes: Iterable[str]) -> None:
+        """Who is alive now; hides and shows rows."""
+        live = dict.fromkeys([self.node_id, *nodes])
+        flipped = [node for node in self._live if node not in live] + [node for node in live if node not in self._live]
+        self._live = live
+        for node in flipped:
+            self._touch_owner(node)
+        self._settle()
+
+    # Writing
+
+    def put(self, table: str, key: str, value: Value | None) -> None:
+        """Write an own row, or delete it (None)."""
+        id = RecordId(OWNED, check_name(table), check_name(key), self.node_id)
+        data = None if value is None else encode_value(value)
+        current = self._records.get(id)
+        if data is None and not (isinstance(current, OwnedBody) and current.value is not None):
+            return
+        self._enter(id, OwnedBody(self.epoch, self.clock.tick(), data))
+        self._settle()
+
+    def write(self, table: str, key: str, value: Value) -> Row:
+        """Write a shared row; raises RowRemoved for an id with a tombstone."""
+        id = RecordId(SHARED, check_name(table), check_name(key), "")
+        data = encode_value(value)
+        current = self._records.get(id)
+        if id in self._collected or (isinstance(current, SharedBody) and current.value is None):
+            raise RowRemoved(f"{table} {key} was removed")
+        body = SharedBody(self.clock.tick(), self.node_id, data)
+        self.commit_local([Record(id, body)])
+        return Row(table, key, "", decode_value(data), body.lamport)
+
+    def remove(self, table: str, key: str) -> None:
+        """Give a shared row its final tombstone; also one that is not known here."""
+        id = RecordId(SHARED, check_name(table), check_name(key), "")
+        current = self._records.get(id)
+        if id in self._collected or (isinstance(current, SharedBody) and current.value is None):
+            return
+        self.commit_local([Record(id, SharedBody(self.clock.tick(), self.node_id, None))])
+
+    def commit_local(self, records: Sequence[Record], extra: Extra = ()) -> None:
+        """Enter records written here; they and `extra` are durable before this returns or a watcher hears."""
+        for id, body in records:
+            current = self._records.get(id)
+            self._enter(id, body if current is None else current.join(body))
+        self._settle(extra, urgent=True)
+
+    def complete_snapshot(self) -> None:
+        """Say that all own rows of this boot have been written: peers may forget those of earlier boots."""
+        self._enter(RecordId(EPOCH, "", "", self.node_id), EpochBody(self.epoch, True))
+        self._settle()
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Publish this boot's epoch; own rows written under an earlier one (a restored store) are raised to it."""
+        self.epoch = epoch
+        for id in list(self._owned.get(self.node_id, {})):
+            body = self._records[id]
+            if isinstance(body, OwnedBody) and body.epoch < epoch:
+                self._enter(id, OwnedBody(epoch, self.clock.tick(), body.value))
+        self._enter(RecordId(EPOCH, "", "", self.node_id), EpochBody(epoch, False))
+        self._settle()
+
+    # Merging
+
+    def merge_packed(self, items: Iterable[object]) -> list[RecordId]:
+        """Merge records as bytes; bad ones are counted. Returns the ids that changed."""
+        records: list[Record] = []
+        for item in items:
+            try:
+                if not isinstance(item, bytes):
+                    raise RecordError("a record is bytes")
+                records.append(decode_record(item))
+            except RecordError:
+                self.counters["bad_records"] += 1
+        return self.merge(records)
+
+    def merge(self, records: Iterable[Record]) -> list[RecordId]:
+        """Join records into those held, roster first; one batch of changes. Returns the ids that changed."""
+        changed: dict[RecordId, None] = {}
+        urgent = False
+        for id, body in sorted(records, key=lambda record: record.id.kind != ROSTER):
+            if not self._admissible(id, body):
+                continue
+            if id.kind == OWNED and isinstance(body, OwnedBody):
+                header = RecordId(EPOCH, "", "", id.owner)
+                known = self._records.get(header)
+                if not isinstance(known, EpochBody) or body.epoch > known.epoch:
+                    self._enter(header, EpochBody(body.epoch, False))
+            current = self._records.get(id)
+            joined = body if current is None else current.join(body)
+            if joined == current:
+                continue
+            self._enter(id, joined)
+            changed[id] = None
+            urgent = urgent or id.kind in (ROSTER, RING) or (isinstance(joined, SharedBody) and joined.value is None)
+        self._settle(urgent=urgent)
+        return list(changed)
+
+    def flush(self) -> None:
+        """Write what is not yet on disk."""
+        if self._dirty:
+            self._commit(())
+
+    def _admissible(self, id: RecordId, body: Body) -> bool:
+        """Whether a peer's record may be joined at all."""
+        if isinstance(body, OwnedBody | EpochBody):
+            if id.owner == self.node_id:
+                self.newer_epoch = max(self.newer_epoch, body.epoch if body.epoch > self.epoch else 0)
+                return False
+            header = self._records.get(RecordId(EPOCH, "", "", id.owner))
+            old = isinstance(header, EpochBody) and header.complete and body.epoch < header.epoch
+            if old or self.is_removed(id.owner):
+                return False
+            return not isinstance(body, OwnedBody) or self._plausible(body.sequence)
+        if isinstance(body, SharedBody):
+            return self._plausible(body.lamport) and not self._settled_before(id, body)
+        if isinstance(body, RosterBody):
+            return self._plausible(body.lamport)
+        if isinstance(body, Ring):
+            space = RecordId(SHARED, SPACES_TABLE, id.key, "")
+            known = self._records.get(space)
+            if space in self._collected or (isinstance(known, SharedBody) and known.value is None):
+                return False
+            return all(self._plausible(birth.lamport) for birth in body.births)
+        return True
+
+    def _settled_before(self, id: RecordId, body: SharedBody) -> bool:
+        """Whether a record is about a tombstone that was collected, and there is nothing more to do about it."""
+        collected = self._collected.get(id)
+        if collected is None:
+            return False
+        if body.value is not None:
+            return True
+        joined = collected.join(body)
+        if self._complete(joined):
+            if not self._complete(body):
+                self._collected[id] = joined
+                self.outbox.add(id)
+            return True
+        del self._collected[id]
+        self._hold(id, joined)
+        return False
+
+    def _plausible(self, lamport: int) -> bool:
+        if self.bounded and not self.clock.plausible(lamport):
+            self.counters["refused_future"] += 1
+            return False
+        self.clock.observe(lamport)
+        return True
+
+    # Inside
+
+    def _enter(self, id: RecordId, body: Body) -> None:
+        """Hold this body; note all that follows from it."""
+        self._hold(id, body)
+        self.outbox.add(id)
+        self._dirty[id] = None
+        if isinstance(body, EpochBody):
+            self._touch_owner(id.owner)
+            if body.complete:
+                self._forget_owned(id.owner, body.epoch)
+        elif isinstance(body, RosterBody):
+            self._touch_owner(id.key)
+            if body.removal is not None and id.key != self.node_id:
+                self._forget_owned(id.key, None)
+            self._acknowledge_all()
+        elif isinstance(body, SharedBody) and body.value is None:
+            if id.table == SPACES_TABLE:
+                self._drop(RecordId(RING, "", id.key, ""))
+            self._acknowledge(id, body)
+
+    def _hold(self, id: RecordId, body: Body) -> None:
+        packed = encode_record(Record(id, body))
+        self._records[id] = body
+        self._packed[id] = packed
+        self._rows.pop(id, None)
+        self.digests.set(id, fingerprint(packed))
+        self._touched[id] = None
+        if id.kind in (OWNED, SHARED):
+            self._by_table.setdefault(id.table, {})[id] = None
+        if id.kind == OWNED:
+            self._owned.setdefault(id.owner, {})[id] = None
+        elif isinstance(body, RosterBody):
+            new = id.key not in self._roster
+            self._roster[id.key] = body
+            if new:
+                self._mark = RosterMark(len(self._roster), fingerprint("\x1f".join(sorted(self._roster)).encode()))
+        elif isinstance(body, SharedBody) and body.value is None:
+            self._tombstones[id] = None
+
+    def _drop(self, id: RecordId) -> None:
+        if self._records.pop(id, None) is None:
+            return
+        del self._packed[id]
+        self._rows.pop(id, None)
+        self._by_table.get(id.table, {}).pop(id, None)
+        self.digests.set(id, None)
+        self.outbox.discard(id)
+        self._touched[id] = None
+        self._dirty[id] = None
+        self._tombstones.pop(id, None)
+        if id.kind == OWNED:
+            self._owned.get(id.owner, {}).pop(id, None)
+
+    def _forget_owned(self, owner: str, before: int | None) -> None:
+        """Drop an owner's rows of boots before one, or all (None)."""
+        for id in list(self._owned.get(owner, {})):
+            body = self._records[id]
+            if before is None or (isinstance(body, OwnedBody) and body.epoch < before):
+                self._drop(id)
+        if before is None:
+            self._drop(RecordId(EPOCH, "", "", owner))
+
+    def _acknowledge_all(self) -> None:
+        """The roster changed: acknowledgements under the old one do not count for collection any more."""
+        for id in list(self._tombstones):
+            body = self._records.get(id)
+            if isinstance(body, SharedBody):
+                self._acknowledge(id, body)
+
+    def _acknowledge(self, id: RecordId, body: SharedBody) -> None:
+        if self.in_roster(self.node_id):
+            body = body.acknowledged(self.node_id, self._mark)
+            if body != self._records.get(id):
+                self._hold(id, body)
+                self.outbox.add(id)
+                self._dirty[id] = None
+        if self._complete(body):
+            self._drop(id)
+            self._collected[id] = body
+            if len(self._collected) > _COLLECTED_KEPT:
+                del self._collected[next(iter(self._collected))]
+            self.outbox.add(id)  # others may still lack some of the acknowledgements
+
+    def _complete(self, tombstone: SharedBody) -> bool:
+        """Whether every roster member has acknowledged a tombstone, all under the roster that we know.
+
+        Who admits a node after he acknowledged hands it a state without the row; who does so before acknowledges
+        under a larger roster. So under one roster nobody is left who could bring the row back.
+        """
+        acks = dict(tombstone.acks)
+        members = [node for node, entry in self._roster.items() if entry.removal is None]
+        return bool(members) and all(acks.get(node) == self._mark for node in members)
+
+    def _touch_owner(self, owner: str) -> None:
+        for id in self._owned.get(owner, {}):
+            self._touched[id] = None
+        self._touched[RecordId(ROSTER, "", owner, "")] = None
+
+    def _read(self, id: RecordId) -> Row | None:
+        """A record as a row, whether visible or not; None for deleted ones and unreadable values."""
+        if id not in self._rows and id in self._records:
+            self._rows[id] = self._row_of(id, self._records[id])
+        return self._rows.get(id)
+
+    def _row_of(self, id: RecordId, body: Body) -> Row | None:
+        try:
+            if isinstance(body, OwnedBody) and body.value is not None:
+                return Row(id.table, id.key, id.owner, decode_value(body.value), body.sequence)
+            if isinstance(body, SharedBody) and body.value is not None:
+                return Row(id.table, id.key, "", decode_value(body.value), body.lamport)
+        except ValueRejected:
+            self.counters["bad_values"] += 1
+        if isinstance(body, RosterBody) and body.removal is None:
+            value: Value = {"hostname": body.hostname, "role": body.role, "address": body.address}
+            return Row(ROSTER_TABLE, id.key, "", value, body.lamport)
+        return None
+
+    def visible(self, id: RecordId) -> Row | None:
+        """What a reader sees of a record now."""
+        body = self._records.get(id)
+        if isinstance(body, OwnedBody) and id.owner != self.node_id:
+            header = self._records.get(RecordId(EPOCH, "", "", id.owner))
+            current = header.epoch if isinstance(header, EpochBody) else 0
+            if body.epoch < current or id.owner not in self._live or not self.in_roster(id.owner):
+                return None
+        return self._read(id)
+
+    def _settle(self, extra: Extra = (), *, urgent: bool = False) -> None:
+        """End of a batch: disk first if it must be, then what readers see, then who watches."""
+        if urgent or extra:
+            self._commit(extra)
+        touched, self._touched = self._touched, {}
+        for id in touched:
+            if id.kind not in (OWNED, SHARED, ROSTER):
+                continue
+            table = ROSTER_TABLE if id.kind == ROSTER else id.table
+            key = (id.key, id.owner)
+            shown = self._shown.setdefault(table, {})
+            before, after = shown.get(key), self.visible(id)
+            if before == after:
+                continue
+            if after is None:
+                del shown[key]
+            else:
+                shown[key] = after
+            self._changes.append(Change(table, id.key, id.owner, before, after))
+        if self.outbox.fresh:
+            self.outbox.fresh = False
+            self.on_news()
+        self._deliver()
+
+    def on_news(self) -> None:
+        """There is something new to tell others; the shell replaces it by what sends."""
+
+    def _deliver(self) -> None:
+        """Tell every watcher every change, in order, also those that a watcher's own writes cause."""
+        if self._delivering:
+            return
+        self._delivering = True
+        try:
+            while self._changes:
+                change = self._changes.pop(0)
+                for watcher in list(self._watchers):
+                    try:
+                        watcher(change)
+                    except Exception:
+                        self.counters["watcher_errors"] += 1
+                        self.on_watcher_error()
+        finally:
+            self._delivering = False
+
+    def on_watcher_error(self) -> None:
+        """A watcher raised (called in the handler); the shell replaces it by its log."""
+
+    def _commit(self, extra: Extra) -> None:
+        changes: list[tuple[str, str, bytes | None]] = []
+        for id in self._dirty:
+            if id.owner == self.node_id:
+                continue
+            changes.append((_STORED, "\x1f".join(id), self._packed.get(id) if id in self._records else None))
+        self._dirty.clear()
+        changes.extend(extra)
+        if changes:
+            self._storage.commit(changes)
+
+    def _load(self) -> None:
+        for _key, data in self._storage.all(_STORED):
+            try:
+                id, body = decode_record(data)
+            except RecordError:
+                self.counters["bad_stored_records"] += 1
+                continue
+            self._hold(id, body)
+        self._settle()

@@ -1,0 +1,88 @@
+"""The roster: which node ids were admitted and not removed. Liveness is another matter, and changes nothing here.
+
+Removed ids are a set that only grows and beats every other write: an id that was removed never comes back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gossip.tables.record import ROSTER, Record, RecordId, Removal, RosterBody
+from gossip.tables.replica import Replica
+from gossip.tables.row import check_name
+
+
+class IdRemoved(ValueError):
+    """An attempt to admit an id that was removed for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class RosterEntry:
+    """An admitted node."""
+
+    node_id: str
+    hostname: str
+    role: str
+    address: str
+    lamport: int
+
+
+class Roster:
+    """Admissions and removals, as this host knows them."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+
+    def admit(self, node_id: str, hostname: str, role: str, address: str) -> None:
+        """Admit a node, or note its new hostname, role or address; durable. Raises IdRemoved."""
+        if self._replica.is_removed(node_id):
+            raise IdRemoved(f"node {node_id} was removed from the swarm")
+        known = self._replica.roster().get(check_name(node_id))
+        if known is not None and (known.hostname, known.role, known.address) == (hostname, role, address):
+            return
+        body = RosterBody(self._replica.clock.tick(), hostname, role, address)
+        self._replica.commit_local([Record(_id(node_id), body)])
+
+    def remove(self, node_id: str) -> None:
+        """Remove an id for good; this host inherits its numbers once all others have agreed. Durable."""
+        known = self._replica.roster().get(check_name(node_id))
+        if known is not None and known.removal is not None:
+            return
+        removal = Removal(self._replica.clock.tick(), self._replica.node_id)
+        body = RosterBody(0, "", "", "", removal)
+        self._replica.commit_local([Record(_id(node_id), body if known is None else known.join(body))])
+
+    def members(self) -> list[RosterEntry]:
+        """Who is admitted and not removed, sorted by node id."""
+        found: list[RosterEntry] = []
+        for node, body in sorted(self._replica.roster().items(), key=lambda item: item[0]):
+            if body.removal is None:
+                found.append(RosterEntry(node, body.hostname, body.role, body.address, body.lamport))
+        return found
+
+    def contains(self, node_id: str) -> bool:
+        """Whether an id is admitted and not removed."""
+        return self._replica.in_roster(node_id)
+
+    def removed(self, node_id: str) -> bool:
+        """Whether an id was removed for good."""
+        return self._replica.is_removed(node_id)
+
+    def hostname(self, node_id: str) -> str:
+        """The hostname of an id that was ever admitted, else the id."""
+        body = self._replica.roster().get(node_id)
+        return body.hostname if body is not None and body.hostname else node_id
+
+    def heir(self, node_id: str) -> str:
+        """Who inherits a removed id's ranges: the heir named, or if he was removed too, his heir."""
+        seen: dict[str, None] = {}
+        body = self._replica.roster().get(node_id)
+        while body is not None and body.removal is not None and node_id not in seen:
+            seen[node_id] = None
+            node_id = body.removal.heir
+            body = self._replica.roster().get(node_id)
+        return node_id
+
+
+def _id(node_id: str) -> RecordId:
+    return RecordId(ROSTER, "", node_id, "")
