@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from daemon.underlay.addresses import PORTS_PER_HOST
 from scenarios.launch.errors import LaunchError
@@ -19,6 +20,9 @@ CLAIM_PORT = 4787
 """Next to the LAN's and VXLAN's ports; nothing is ever sent to it."""
 
 _BLOCKS = range(2, 255)
+_FIRST_PORT, _LAST_PORT = 20000, 32000
+_HOSTS_PER_STRETCH = 16
+_STRETCH = PORTS_PER_HOST * _HOSTS_PER_STRETCH
 _NEEDED = ((7946, socket.SOCK_DGRAM), (7946, socket.SOCK_STREAM), (4789, socket.SOCK_DGRAM),
            (4788, socket.SOCK_DGRAM), (2377, socket.SOCK_STREAM))  # fmt: skip
 
@@ -46,8 +50,29 @@ def _bind(address: str, port: int, kind: socket.SocketKind, *, exclusive: bool =
     return bound
 
 
-def claim(hosts: int, *, only: int | None = None) -> tuple[int, socket.socket]:
-    """A block whose claim and whose hosts' addresses are all free, and the socket that holds it while it is open.
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a swarm holds of this machine's addresses, for as long as one of `sockets` is open anywhere.
+
+    `where` is the block B of 127.0.B.x, or the first port.
+    """
+
+    where: int
+    sockets: tuple[socket.socket, ...]
+
+    def __enter__(self) -> Claim:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for held in self.sockets:
+            held.close()
+
+    def descriptors(self) -> tuple[int, ...]:
+        return tuple(held.fileno() for held in self.sockets)
+
+
+def claim(hosts: int, *, only: int | None = None) -> Claim:
+    """A block whose claim and whose hosts' addresses are all free.
 
     `only` asks for one certain block (to come back to it). Raises LaunchError when none is free, or when this
     machine gives no loopback addresses but 127.0.0.1.
@@ -63,10 +88,11 @@ def claim(hosts: int, *, only: int | None = None) -> tuple[int, socket.socket]:
             ) from error
         if holder is None:
             continue
-        stranger = _first_taken([(real_address(block, n), port, kind) for n in range(1, hosts + 1)
-                                 for port, kind in _NEEDED])  # fmt: skip
+        stranger = _first_taken(
+            [(real_address(block, n), port, kind) for n in range(1, hosts + 1) for port, kind in _NEEDED]
+        )
         if stranger is None:
-            return block, holder
+            return Claim(block, (holder,))
         taken = stranger
         holder.close()
     raise LaunchError(
@@ -74,19 +100,21 @@ def claim(hosts: int, *, only: int | None = None) -> tuple[int, socket.socket]:
     )
 
 
-def claim_ports(hosts: int, *, only: int | None = None) -> tuple[int, socket.socket]:
-    """For machines with 127.0.0.1 alone: the first port P of a free range, held by a socket on P itself."""
-    width = PORTS_PER_HOST * (hosts + 1)
-    for base in range(20000, 32000 - width, width) if only is None else (only,):
-        holder = _bind("127.0.0.1", base, socket.SOCK_STREAM)
-        if holder is None:
-            continue
+def claim_ports(hosts: int, *, only: int | None = None) -> Claim:
+    """For machines with 127.0.0.1 alone: a free range of ports. Each stretch of it is held by a socket on its first
+    port, which no host uses, so that swarms of different sizes cannot overlap."""
+    stretches = (hosts + 1 + _HOSTS_PER_STRETCH - 1) // _HOSTS_PER_STRETCH
+    bases = range(_FIRST_PORT, _LAST_PORT - stretches * _STRETCH, _STRETCH) if only is None else (only,)
+    for base in bases:
+        held = [_bind("127.0.0.1", base + k * _STRETCH, socket.SOCK_STREAM) for k in range(stretches)]
+        sockets = tuple(one for one in held if one is not None)
         wanted = [("127.0.0.1", base + PORTS_PER_HOST * n + k, kind) for n in range(1, hosts + 1)
-                  for k in range(PORTS_PER_HOST) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)]  # fmt: skip
-        if _first_taken(wanted) is None:
-            return base, holder
-        holder.close()
-    raise LaunchError(f"no free range of {width} ports on 127.0.0.1 between 20000 and 32000")
+                  for k in range(1, PORTS_PER_HOST) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)]  # fmt: skip
+        if len(sockets) == stretches and _first_taken(wanted) is None:
+            return Claim(base, sockets)
+        for one in sockets:
+            one.close()
+    raise LaunchError(f"no free range of {stretches * _STRETCH} ports between {_FIRST_PORT} and {_LAST_PORT}")
 
 
 def _first_taken(wanted: Sequence[tuple[str, int, socket.SocketKind]]) -> str | None:

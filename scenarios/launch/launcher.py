@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 import scenarios
 from daemon.underlay.addresses import PORTS_PER_HOST
 from scenarios.launch import block, configuration, readiness, record
+from scenarios.launch.block import Claim
 from scenarios.launch.errors import AlreadyRunning, LaunchError, NotRunning
 from scenarios.launch.process import ProcessId, identify, stop
 from scenarios.launch.record import Host, Swarm
@@ -60,15 +60,15 @@ def up(
         ) from error
     with record.locked(directory):
         _clear_leftovers(directory, names)
-        where, holder = block.claim(hosts) if addresses == "loopback" else block.claim_ports(hosts)
-        with holder:
+        with block.claim(hosts) if addresses == "loopback" else block.claim_ports(hosts) as claim:
+            where = claim.where
             planned = Swarm(str(directory), addresses, where, swarm, tuple(
                 Host(name, configuration.lan_address(n), _real(addresses, where, n), _NOBODY, str(directory / name))
                 for n, name in enumerate(names, 1)
             ))  # fmt: skip
             record.save(planned)
             try:
-                started = _start_all(planned, extra, holder, die_with, log_level)
+                started = _start_all(planned, extra, claim, die_with, log_level)
                 if swarm:
                     _make_swarm(started.hosts)
                 return started
@@ -148,7 +148,7 @@ def _clear_leftovers(directory: Path, names: Sequence[str]) -> None:
 
 
 def _start_all(
-    swarm: Swarm, extra: Mapping[str, Sequence[str]], holder: socket.socket, die_with: int | None, log_level: str
+    swarm: Swarm, extra: Mapping[str, Sequence[str]], claim: Claim, die_with: int | None, log_level: str
 ) -> Swarm:
     names = [host.name for host in swarm.hosts]
     underlay = (
@@ -162,13 +162,13 @@ def _start_all(
             name=host.name, number=number, directory=Path(host.directory), names=names, underlay=underlay,
             extra_addresses=extra, log_level=log_level)))  # fmt: skip
     for host in swarm.hosts:
-        swarm = swarm.with_process(host.name, _spawn(host, holder, die_with))
+        swarm = swarm.with_process(host.name, _spawn(host, claim, die_with))
         record.save(swarm)
     readiness.wait_for_apis(swarm.hosts, time.monotonic() + START_DEADLINE)
     return swarm
 
 
-def _spawn(host: Host, holder: socket.socket | None, die_with: int | None) -> ProcessId:
+def _spawn(host: Host, claim: Claim | None, die_with: int | None) -> ProcessId:
     """Starts one daemon, in a session of its own so that a Ctrl-C in the terminal does not reach it."""
     root = str(Path(scenarios.__file__).resolve().parent.parent)
     command = [sys.executable, "-m", "daemon", "--config", str(host.config)]
@@ -177,7 +177,7 @@ def _spawn(host: Host, holder: socket.socket | None, die_with: int | None) -> Pr
     with host.log.open("ab") as log:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=host.directory, start_new_session=True,
-            pass_fds=() if holder is None else (holder.fileno(),),
+            pass_fds=() if claim is None else claim.descriptors(),
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))},
         )  # fmt: skip
     process = identify(child.pid)
@@ -185,12 +185,12 @@ def _spawn(host: Host, holder: socket.socket | None, die_with: int | None) -> Pr
     return process if process is not None else ProcessId(child.pid, "ended at once")
 
 
-def _reclaim(swarm: Swarm) -> socket.socket | None:
+def _reclaim(swarm: Swarm) -> Claim | None:
     """The block's claim again when all its daemons are dead; None while another daemon holds it."""
     if swarm.alive:
         return None
     claim = block.claim if swarm.mode == "loopback" else block.claim_ports
-    return claim(len(swarm.hosts), only=swarm.where)[1]
+    return claim(len(swarm.hosts), only=swarm.where)
 
 
 def _make_swarm(hosts: Sequence[Host]) -> None:

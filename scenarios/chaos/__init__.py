@@ -1,0 +1,1 @@
+"""Faults, live: what the control socket of each daemon is told to break, and to mend."""

@@ -1,0 +1,90 @@
+"""`shoal ls` and `shoal logs`: what the launcher's record and each daemon's control socket say of a host."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import deque
+from pathlib import Path
+
+from scenarios.cli.table import render
+from scenarios.launch.errors import LaunchError
+from scenarios.launch.record import Host, Swarm
+from scenarios.launch.unixhttp import JSON, RequestFailed, request
+
+_LOOK_EVERY = 0.2
+
+
+def status(host: Host) -> dict[str, JSON]:
+    """What the daemon says of itself; empty when it does not answer."""
+    try:
+        answer = request(host.control_socket, "GET", "/v1/status", timeout=2.0)
+    except (OSError, RequestFailed):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _members(found: dict[str, JSON]) -> list[dict[str, JSON]]:
+    members = found.get("members")
+    return [m for m in members if isinstance(m, dict)] if isinstance(members, list) else []
+
+
+def _notes(found: dict[str, JSON]) -> list[str]:
+    notes = found.get("published")
+    if not isinstance(notes, list):
+        return []
+    return [str(p["note"]) for p in notes if isinstance(p, dict) and p.get("note")]
+
+
+def _describe(host: Host) -> dict[str, JSON]:
+    found = status(host) if host.alive else {}
+    sees: list[JSON] = [str(m.get("hostname")) for m in _members(found) if m.get("state") == "alive"]
+    return {
+        "name": host.name,
+        "address": host.address,
+        "real": host.real,
+        "pid": host.process.pid,
+        "state": "dead" if not host.alive else "running" if found else "not answering",
+        "sees": sorted(sees, key=str),
+        "docker_host": host.docker_host,
+        "notes": list(_notes(found)),
+    }
+
+
+def show(swarm: Swarm, *, quiet: bool, as_json: bool) -> None:
+    if quiet:
+        print("\n".join(host.name for host in swarm.hosts))
+        return
+    rows = [_describe(host) for host in swarm.hosts]
+    if as_json:
+        print(json.dumps({"directory": swarm.directory, "hosts": rows}, indent=1))
+        return
+    print(render(
+        ["HOST", "ADDRESS", "REAL ADDRESS", "PID", "STATE", "SEES", "DOCKER_HOST"],
+        [[str(r["name"]), str(r["address"]), str(r["real"]), str(r["pid"]), str(r["state"]),
+          ",".join(map(str, r["sees"] if isinstance(r["sees"], list) else [])) or "-", str(r["docker_host"])]
+         for r in rows],
+    ))  # fmt: skip
+    for row in rows:
+        for note in row["notes"] if isinstance(row["notes"], list) else []:
+            print(f"{row['name']}: {note}")
+
+
+def print_log(host: Host, *, follow: bool, tail: int | None) -> None:
+    """The daemon's log; with `follow` until the daemon is gone. Raises LaunchError when there is none."""
+    path = Path(host.log)
+    try:
+        with path.open(errors="replace") as log:
+            sys.stdout.writelines(log if tail is None else deque(log, tail))
+            sys.stdout.flush()
+            while follow:
+                more = log.readlines()
+                sys.stdout.writelines(more)
+                sys.stdout.flush()
+                if not more:
+                    if not host.alive:
+                        return
+                    time.sleep(_LOOK_EVERY)
+    except FileNotFoundError:
+        raise LaunchError(f"no log of {host.name} at {path}") from None

@@ -1,0 +1,101 @@
+"""`shoal on HOST …`: Docker's verbs on one of the swarm's hosts, without a docker command on the machine.
+
+This module chooses the host and turns the API's errors into Docker's words and exit statuses; the verbs are in
+`scenarios.cli.verbs`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scenarios.launch import record
+from scenarios.launch.record import Host
+
+if TYPE_CHECKING:
+    from scenarios.client import HostClient
+
+app = typer.Typer(
+    help="Docker's verbs on a host: shoal on h1 run -d --name web nginx.", no_args_is_help=True,
+    subcommand_metavar="VERB [ARGS]...",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the verb goes. Looked up when the verb runs, not before: its --help needs no swarm."""
+
+    host: str
+    state: Path | None
+
+    def find(self) -> Host:
+        """Raises NotRunning."""
+        return record.running(record.resolve(self.state)).host(self.host)
+
+
+@app.callback()
+def choose(
+    context: typer.Context,
+    host: Annotated[str, typer.Argument(metavar="HOST", help="A host's name, such as h1.")],
+    state: Annotated[
+        Path | None, typer.Option("--state", metavar="DIR", envvar="SHOAL_STATE", help="The state directory.")
+    ] = None,
+) -> None:
+    """Docker's verbs on a host: shoal on h1 run -d --name web nginx."""
+    context.obj = Target(host, state)
+
+
+def talk(context: typer.Context, work: Callable[[HostClient], Awaitable[int | None]], *, failure: int = 1) -> None:
+    """Runs `work` with a client of the chosen host; its result is the exit status.
+
+    The daemon's errors are printed as docker prints them, with exit status `failure`.
+    """
+    import asyncio
+
+    from aiodocker.exceptions import DockerError
+
+    from scenarios.client import HostClient
+
+    target: Target = context.obj
+    host = target.find()
+
+    async def session() -> int:
+        async with HostClient(host.docker_socket) as client:
+            try:
+                return await work(client) or 0
+            except DockerError as error:
+                return complain(error.status, error.message, failure)
+            except ValueError as error:
+                print(error, file=sys.stderr)
+                return failure
+
+    raise typer.Exit(asyncio.run(session()))
+
+
+def complain(status: int, message: str, failure: int) -> int:
+    """Prints an error of the daemon; returns the exit status, Docker's 126 and 127 for programs that cannot start."""
+    print(message if status == 900 else f"Error response from daemon: {message}", file=sys.stderr)
+    if failure == 125:
+        if "executable file not found" in message or "no such file or directory" in message:
+            return 127
+        if "permission denied" in message or "is a directory" in message:
+            return 126
+    return failure
+
+
+async def each(names: list[str], action: Callable[[str], Awaitable[str | None]]) -> int:
+    """Does `action` to every name, prints what it returns (None: the name); errors do not stop the rest."""
+    from aiodocker.exceptions import DockerError
+
+    failed = 0
+    for name in names:
+        try:
+            print(await action(name) or name)
+        except DockerError as error:
+            failed = complain(error.status, error.message, 1)
+    return failed
