@@ -177,11 +177,7 @@ class RealPorts(Protocol):
     addresses or 127.0.0.1. None: not to be had (privileged, or taken by a stranger)."""
 
     async def listen_tcp(self, host_ip: str, port: int, accept: Accept) -> RealListener | None: ...
-    async def bind_udp(self, host_ip: str, port: int, receive: Callable[[bytes, Address], None]) -> RealDatagrams | None: ...
+    async def bind_udp(
+        self, host_ip: str, port: int, receive: Callable[[bytes, Address], None]
+    ) -> RealDatagrams | None: ...
 
-
-__all__ = [
-    "BRIDGE_NAME", "DEFAULT_BRIDGE", "ENABLE_ICC", "ENABLE_MASQUERADE", "HOST_BINDING", "Accept", "Address", "Attached",
-    "Datagrams", "EndpointFact", "EndpointSpec", "GatewayEndpoint", "NetworkError", "NetworkSpec", "Pool",
-    "PortMapping", "PortTaken", "PublishFailed", "Published", "RealDatagrams", "RealListener", "RealPorts", "Underlay",
-]

@@ -13,7 +13,10 @@ from collections.abc import Iterable, Sequence
 from overlay.ipam.errors import InvalidPool, NoAvailablePool, PoolOverlap
 from overlay.ipam.pool import AddressPool
 
-LOCAL_DEFAULTS: tuple[tuple[str, int], ...] = (*((f"172.{n}.0.0/16", 16) for n in range(17, 32)), ("192.168.0.0/16", 20))
+LOCAL_DEFAULTS: tuple[tuple[str, int], ...] = (
+    *((f"172.{n}.0.0/16", 16) for n in range(17, 32)),
+    ("192.168.0.0/16", 20),
+)
 GLOBAL_DEFAULTS: tuple[tuple[str, int], ...] = (("10.0.0.0/8", 24),)
 
 

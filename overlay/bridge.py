@@ -1,0 +1,168 @@
+"""A learning switch (IEEE 802.1D without spanning tree: nothing here can be wired into a loop by a container).
+
+Ports of containers are *guarded*: they may send only from the MAC and the addresses that they were given; what claims
+another's is dropped and counted. Isolated ports (Docker's enable_icc=false) exchange ARP, so that silence is what a
+container sees, but no IP. Nothing is queued here: a frame goes in and out in the same call.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from overlay.port import Port
+from overlay.stack.gso import segment
+from overlay.wire.address import pack_ip, pack_mac
+from overlay.wire.ethernet import HEADER_LENGTH
+from overlay.wire.ipv4 import Malformed
+
+_IPV4, _ARP = b"\x08\x00", b"\x08\x06"
+_UNSPECIFIED = bytes(4)
+_LEARNED = 4096
+
+
+class BridgePort:
+    """One port of a bridge: the bridge's end of a cable, and what may come in through it."""
+
+    __slots__ = ("addresses", "bridge", "cable", "isolated", "limit", "mac", "mtu", "name")
+
+    def __init__(self, bridge: Bridge, name: str, cable: Port, *, mtu: int, isolated: bool) -> None:
+        self.bridge = bridge
+        self.name = name
+        self.cable = cable
+        self.mtu = mtu
+        self.limit = max(mtu + HEADER_LENGTH, cable.gso_size)
+        self.isolated = isolated
+        self.mac: bytes | None = None
+        self.addresses: frozenset[bytes] = frozenset()
+        cable.on_receive(self.receive)
+
+    def guard(self, mac: str, addresses: Iterable[str]) -> None:
+        """From now on only this MAC and these addresses (CIDR or plain) may send here."""
+        self.mac = pack_mac(mac)
+        self.addresses = frozenset(pack_ip(each.partition("/")[0]) for each in addresses)
+
+    def receive(self, frame: bytes) -> None:
+        """A frame comes out of the cable: check, learn, switch."""
+        bridge = self.bridge
+        source = frame[6:12]
+        if len(frame) < HEADER_LENGTH or source[0] & 1:
+            bridge.counters["bridge_dropped_malformed"] += 1
+            return
+        if self.mac is not None:
+            if not self._may_send(source, frame):
+                return
+        elif bridge.fdb.get(source) is not self and not bridge.learn(source, self):
+            return
+        out = bridge.fdb.get(frame[:6])
+        if out is not None:
+            if out is not self:
+                out.deliver(frame, self)
+        elif frame[0] & 1:
+            bridge.broadcast(frame, self)
+        else:
+            bridge.unknown(frame, self)
+
+    def _may_send(self, source: bytes, frame: bytes) -> bool:
+        if source != self.mac:
+            self.bridge.counters["bridge_dropped_spoofed_mac"] += 1
+            return False
+        kind = frame[12:14]
+        if kind == _IPV4:
+            if frame[26:30] in self.addresses or frame[26:30] == _UNSPECIFIED:
+                return True
+            self.bridge.counters["bridge_dropped_spoofed_ip"] += 1
+            return False
+        if kind == _ARP:
+            claimed = frame[28:32]
+            if frame[22:28] == self.mac and (claimed in self.addresses or claimed == _UNSPECIFIED):
+                return True
+            self.bridge.counters["bridge_dropped_spoofed_arp"] += 1
+            return False
+        return True
+
+    def deliver(self, frame: bytes, source: BridgePort | None) -> None:
+        """Send a frame out of this port."""
+        if self.isolated and source is not None and source.isolated and frame[12:14] != _ARP:
+            self.bridge.counters["bridge_dropped_icc"] += 1
+            return
+        if len(frame) > self.limit:
+            self._deliver_large(frame)
+        else:
+            self.cable.transmit(frame)
+
+    def _deliver_large(self, frame: bytes) -> None:
+        """More than the other end takes: a super-segment is cut, anything else is the sender's mistake."""
+        pieces = pieces_of(frame, self.mtu)
+        if not pieces:
+            self.bridge.counters["bridge_dropped_too_big"] += 1
+        for piece in pieces:
+            self.cable.transmit(piece)
+
+
+def pieces_of(frame: bytes, mtu: int) -> list[bytes]:
+    """A super-segment cut to the MTU; nothing if the frame cannot be cut."""
+    try:
+        pieces = segment(frame, mtu)
+    except Malformed:
+        return []
+    return pieces if len(pieces) > 1 else []
+
+
+class Bridge:
+    """A switch. `counters` is shared with whoever reports them."""
+
+    def __init__(self, name: str, *, counters: Counter[str] | None = None) -> None:
+        self.name = name
+        self.fdb: dict[bytes, BridgePort] = {}
+        self.ports: list[BridgePort] = []
+        self.counters: Counter[str] = Counter() if counters is None else counters
+
+    def add_port(
+        self,
+        name: str,
+        cable: Port,
+        *,
+        mtu: int = 1500,
+        mac: str | None = None,
+        addresses: Iterable[str] = (),
+        guarded: bool = False,
+        isolated: bool = False,
+    ) -> BridgePort:
+        """Plug the bridge's end of a cable in. A `mac` is entered at once (no flooding to find it)."""
+        port = BridgePort(self, name, cable, mtu=mtu, isolated=isolated)
+        self.ports.append(port)
+        if mac is not None:
+            self.fdb[pack_mac(mac)] = port
+            if guarded:
+                port.guard(mac, addresses)
+        return port
+
+    def remove_port(self, port: BridgePort) -> None:
+        """Pull it out, and forget every MAC behind it."""
+        self.ports.remove(port)
+        for mac in [mac for mac, behind in self.fdb.items() if behind is port]:
+            del self.fdb[mac]
+        port.cable.unplug()
+
+    def learn(self, mac: bytes, port: BridgePort) -> bool:
+        """Enter a MAC that sends from an unguarded port; False for one that belongs to a guarded port."""
+        known = self.fdb.get(mac)
+        if known is not None and known.mac == mac:
+            self.counters["bridge_dropped_spoofed_mac"] += 1
+            return False
+        if len(self.fdb) >= _LEARNED + len(self.ports):
+            self.counters["bridge_fdb_full"] += 1
+        else:
+            self.fdb[mac] = port
+        return True
+
+    def broadcast(self, frame: bytes, source: BridgePort | None) -> None:
+        """Broadcast and multicast: out of every other port."""
+        for port in self.ports:
+            if port is not source:
+                port.deliver(frame, source)
+
+    def unknown(self, frame: bytes, source: BridgePort | None) -> None:
+        """Unicast to a MAC that nobody has sent from yet: as broadcast."""
+        self.broadcast(frame, source)

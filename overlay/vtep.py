@@ -1,0 +1,179 @@
+"""A host's VXLAN tunnel endpoint (RFC 7348): a segment per VNI, each a switch whose far side is the other hosts.
+
+Nothing is learned from packets and no unicast is flooded: where a MAC is and which MAC an address has is read from the
+directory's view of the network, so a segment has no state of its own that could grow stale. ARP is answered from the
+same tables and never leaves the host; broadcast and multicast go, one copy each, to the hosts that are on the network.
+
+Per packet: one look-up of the destination MAC, one CRC to choose the source port, one concatenation. The outer source
+address is the underlay's own (the advertised one) and cannot be another.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from zlib import crc32
+
+from overlay.bridge import Bridge, BridgePort, pieces_of
+from overlay.directory import NetworkView, RemoteVtep
+from overlay.spec import Address, NetworkError
+from overlay.wire import arp, icmp, vxlan
+from overlay.wire.ethernet import ETHERTYPE_ARP, ETHERTYPE_IPV4, HEADER_LENGTH, Frame
+from overlay.wire.ipv4 import PROTOCOL_ICMP, Malformed, Packet
+from overlay.wire.ipv4 import parse as parse_ipv4
+
+SOURCE_PORTS = 8
+"""How many source ports flows are spread over (RFC 7348, section 5, wants entropy for equal-cost paths)."""
+
+_IPV4, _ARP = b"\x08\x00", b"\x08\x06"
+_SHORTEST = vxlan.HEADER_LENGTH + HEADER_LENGTH
+_QUOTED = 28
+"""An ICMP error quotes the IP header and eight bytes (RFC 792)."""
+
+Transmit = Callable[[bytes, Address, int], None]
+"""Send a datagram to a VTEP; the number (below SOURCE_PORTS) chooses the source port."""
+
+
+def flow_of(frame: bytes) -> int:
+    """Which source port the flow of an inner frame has: from addresses and ports, or from MACs if it is not IP."""
+    if frame[12:14] != _IPV4:
+        return crc32(frame[:14]) % SOURCE_PORTS
+    # Later fragments carry no ports: all pieces of a packet hash by addresses alone, so that they stay in order.
+    fragment = frame[20] & 0x3F or frame[21]
+    return crc32(frame[26:34] if fragment else frame[26:38]) % SOURCE_PORTS
+
+
+class Vtep:
+    """The tunnel endpoint of one host, without I/O: datagrams come in by `receive` and leave by `transmit`."""
+
+    def __init__(self, transmit: Transmit, *, counters: Counter[str]) -> None:
+        self.transmit = transmit
+        self.counters = counters
+        self._segments: dict[bytes, Segment] = {}
+
+    def add_segment(self, vni: int, view: NetworkView, *, name: str, mtu: int) -> Segment:
+        """Open a VNI. NetworkError if another network has it here."""
+        key = vni.to_bytes(3, "big")
+        if key in self._segments:
+            raise NetworkError(f"VNI {vni} is in use by network {self._segments[key].name}")
+        segment = self._segments[key] = Segment(name, self, vni, view, mtu=mtu)
+        return segment
+
+    def remove_segment(self, vni: int) -> None:
+        """Close a VNI: what still comes for it is unknown."""
+        self._segments.pop(vni.to_bytes(3, "big"), None)
+
+    def receive(self, data: bytes, source: Address) -> None:
+        """A datagram came to port 4789 from another host."""
+        if len(data) < _SHORTEST:
+            self.counters["vxlan_dropped_short"] += 1
+        elif not data[0] & vxlan.FLAG_VNI:
+            self.counters["vxlan_dropped_flags"] += 1
+        elif (segment := self._segments.get(data[4:7])) is None:
+            self.counters["vxlan_dropped_unknown_vni"] += 1
+        else:
+            segment.decapsulate(data, source[0])
+
+
+class Segment(Bridge):
+    """One VXLAN segment on this host: local ports as a bridge, everything else through the tunnel."""
+
+    def __init__(self, name: str, vtep: Vtep, vni: int, view: NetworkView, *, mtu: int) -> None:
+        super().__init__(name, counters=vtep.counters)
+        self.vni = vni
+        self.mtu = mtu
+        self._vtep = vtep
+        self._view = view
+        self._longest = mtu + HEADER_LENGTH
+        self._prefix = vxlan.emit(vxlan.Header(vni))
+        self._super_prefix = vxlan.emit(vxlan.Header(vni, super_frame=True))
+
+    def unknown(self, frame: bytes, source: BridgePort | None) -> None:
+        """Unicast to what is not on this host: to the one VTEP that the directory names, or nowhere."""
+        remote = self._view.fdb.get(frame[:6])
+        if remote is None:
+            self.counters["vxlan_dropped_unknown_mac"] += 1
+        elif len(frame) > self._longest:
+            self._encapsulate_large(frame, source, remote)
+        else:
+            self.counters["vxlan_sent"] += 1
+            self._vtep.transmit(self._prefix + frame, remote.destination, flow_of(frame))
+
+    def broadcast(self, frame: bytes, source: BridgePort | None) -> None:
+        """ARP is answered here; other broadcast and multicast goes to the local ports and to each member host."""
+        if frame[12:14] == _ARP:
+            self._answer_arp(frame, source)
+            return
+        super().broadcast(frame, source)
+        if len(frame) > self._longest:
+            self.counters["vxlan_dropped_too_big"] += 1
+            return
+        flow = flow_of(frame)
+        for vtep in sorted(self._view.vteps):
+            self.counters["vxlan_sent_bum"] += 1
+            self._vtep.transmit(self._prefix + frame, self._view.vteps[vtep].destination, flow)
+
+    def decapsulate(self, data: bytes, vtep: str) -> None:
+        """What another host sent into this segment. It goes to local ports only (never back into the tunnel)."""
+        view = self._view
+        if vtep not in view.vteps:
+            self.counters["vxlan_dropped_unknown_vtep"] += 1
+            return
+        frame = data[vxlan.HEADER_LENGTH :]
+        mac = frame[6:12]
+        remote = view.fdb.get(mac)
+        if (mac in self.fdb) if remote is None else (remote.destination[0] != vtep):
+            self.counters["vxlan_dropped_spoofed"] += 1
+            return
+        out = self.fdb.get(frame[:6])
+        if out is not None:
+            self.counters["vxlan_received"] += 1
+            out.deliver(frame, None)
+        elif frame[0] & 1:
+            self.counters["vxlan_received"] += 1
+            super().broadcast(frame, None)
+        else:
+            self.counters["vxlan_dropped_unknown_mac"] += 1
+
+    def _encapsulate_large(self, frame: bytes, source: BridgePort | None, remote: RemoteVtep) -> None:
+        """More than the MTU: a TCP super-segment travels whole if the other VTEP takes it, else in pieces; any other
+        packet is told the MTU (RFC 1191), for a silent drop is a black hole (moby 24906)."""
+        flow = flow_of(frame)
+        if source is not None and len(frame) <= source.cable.gso_size:
+            pieces = [frame] if remote.super_frames else pieces_of(frame, self.mtu)
+            prefix = self._super_prefix if remote.super_frames else self._prefix
+            for piece in pieces:
+                self.counters["vxlan_sent"] += 1
+                self._vtep.transmit(prefix + piece, remote.destination, flow)
+            if pieces:
+                return
+        self.counters["vxlan_dropped_too_big"] += 1
+        if source is not None and frame[12:14] == _IPV4:
+            self._tell_mtu(frame, source)
+
+    def _tell_mtu(self, frame: bytes, source: BridgePort) -> None:
+        try:
+            packet = parse_ipv4(frame, HEADER_LENGTH)
+        except Malformed:
+            return
+        if not packet.dont_fragment or packet.fragment_offset or packet.protocol == PROTOCOL_ICMP:
+            return
+        quoted = frame[HEADER_LENGTH : HEADER_LENGTH + len(packet.options) + _QUOTED]
+        error = icmp.Icmp(icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, 0, self.mtu, quoted)
+        answer = Packet(packet.destination, packet.source, PROTOCOL_ICMP, error.emit())
+        source.deliver(Frame(frame[6:12], frame[:6], ETHERTYPE_IPV4, answer.emit()).emit(), None)
+
+    def _answer_arp(self, frame: bytes, source: BridgePort | None) -> None:
+        try:
+            asked = arp.parse(frame, HEADER_LENGTH)
+        except Malformed as error:
+            self.counters[error.reason] += 1
+            return
+        mac = self._view.neighbours.get(asked.target_ip)
+        # Announcements and probes of one's own address want no answer.
+        if asked.operation != arp.REQUEST or source is None or mac is None or mac == asked.sender_mac:
+            self.counters["arp_suppressed"] += 1
+            return
+        self.counters["arp_answered"] += 1
+        reply = arp.Arp(arp.REPLY, mac, asked.target_ip, asked.sender_mac, asked.sender_ip)
+        source.deliver(Frame(frame[6:12], mac, ETHERTYPE_ARP, reply.emit()).emit(), None)
