@@ -92,7 +92,7 @@ def _check(item: Any, struct: str, where: str, wanted: str) -> None:
         for element in item.values():
             if element is not None:
                 _check(element, struct, where, wanted.removeprefix("map[string]"))
-    elif not _FITS[wanted](item):
+    elif not fits(item, wanted):
         raise _mismatch(item, struct, where, wanted)
 
 
@@ -100,19 +100,23 @@ def _integer(item: Any) -> bool:
     return isinstance(item, int) and not isinstance(item, bool)
 
 
-_FITS = {
-    "string": lambda item: isinstance(item, str),
-    "bool": lambda item: isinstance(item, bool),
-    "int": _integer,
-    "int64": _integer,
-    "uint16": lambda item: _integer(item) and 0 <= item <= 65535,
-    "uint32": lambda item: _integer(item) and 0 <= item < 1 << 32,
-    "struct {}": lambda item: isinstance(item, dict),
-    "struct": lambda item: isinstance(item, dict),
-    "strslice.StrSlice": lambda item: (
-        isinstance(item, str) or (isinstance(item, list) and all(isinstance(element, str) for element in item))
-    ),
-}
+def fits(item: Any, wanted: str) -> bool:
+    """Would Go's decoder put `item` into a field of type `wanted`?"""
+    match wanted:
+        case "string":
+            return isinstance(item, str)
+        case "bool":
+            return isinstance(item, bool)
+        case "strslice.StrSlice":  # Docker's: a string or a list of strings
+            return isinstance(item, str) or (isinstance(item, list) and all(isinstance(e, str) for e in item))
+        case "uint16":
+            return _integer(item) and 0 <= item < 1 << 16
+        case "float64":
+            return isinstance(item, int | float) and not isinstance(item, bool)
+        case "int" | "int64" | "uint" | "uint64":
+            return _integer(item)
+        case _:  # a struct
+            return isinstance(item, dict)
 
 
 def _mismatch(item: Any, struct: str, where: str, wanted: str) -> BadParameter:
@@ -124,5 +128,11 @@ def _kind(item: Any) -> str:
     if isinstance(item, bool):
         return "bool"
     if isinstance(item, int | float):
-        return "number" if _integer(item) and abs(item) < 1 << 31 else f"number {item}"
-    return {str: "string", list: "array", dict: "object"}[type(item)]
+        return "number" if _integer(item) else f"number {item}"
+    if isinstance(item, str):
+        return "string"
+    return "array" if isinstance(item, list) else "object"
+
+
+def _integer(item: Any) -> bool:
+    return isinstance(item, int) and not isinstance(item, bool)

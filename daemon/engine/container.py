@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from daemon.engine.exec import Exec
     from daemon.engine.logs import ContainerLog
     from daemon.engine.streams import Streams
-    from daemon.runtime.container import Guest, Process
+    from daemon.runtime.container import Guest
+    from daemon.runtime.process import Process
     from overlay.sandbox import Sandbox
 
 
@@ -138,6 +139,8 @@ class Container:
     state: State = field(default_factory=State)
     restart_count: int = 0
     manually_stopped: bool = False
+    stopped_by_daemon: bool = False  # it ran when the daemon last stopped
+    restarting_by_user: bool = False  # its end is the first half of `docker restart`: AutoRemove waits
     # while running
     sandbox: Sandbox | None = None
     sandbox_id: str = ""

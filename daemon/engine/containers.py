@@ -1,44 +1,207 @@
-"""All containers of this host: by id, by name, by the beginning of an id."""
+"""All containers of this host: by id, by name, by the beginning of an id; and what of them survives the daemon."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import re
 from typing import TYPE_CHECKING
 
-from daemon.engine.container import Container
-from daemon.errors import NotFound
+from daemon.engine import create
+from daemon.engine.container import Container, EndpointSettings, State
+from daemon.engine.documents import JsonObject
+from daemon.engine.lifecycle import Lifecycle
+from daemon.engine.logs import ContainerLog
+from daemon.engine.names import random_name
+from daemon.engine.restart import wants_start_at_boot
+from daemon.engine.streams import Streams
+from daemon.errors import ApiError, BadParameter, Conflict, NotFound
 
 if TYPE_CHECKING:
     from daemon.engine.engine import Engine
 
+KIND = "containers"  # in the store
+SHUTDOWN_GRACE = 0.5  # seconds between the stop signal and SIGKILL when the daemon itself stops
+LOST = 255  # exit code of a container that ended while nobody looked, as Docker's
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+
 
 class Containers:
-    """The host's containers."""
+    """The host's containers. `lifecycle` is what happens to them."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._by_id: dict[str, Container] = {}
         self._by_name: dict[str, Container] = {}
+        self.lifecycle = Lifecycle(engine)
+
+    # -- find ------------------------------------------------------------------------------------------------------
 
     def all(self) -> list[Container]:
         """Newest first, as `docker ps` lists them."""
-        return sorted(self._by_id.values(), key=lambda c: c.created, reverse=True)
+        return list(reversed(self._by_id.values()))
 
     def find(self, ref: str) -> Container:
         """By id, by name (with or without the slash), by a prefix of the id that only one has.
 
-        NotFound("No such container: …") otherwise.
+        NotFound("No such container: …"); BadParameter for an ambiguous prefix.
         """
-        raise NotFound(f"No such container: {ref}")
+        if (found := self._by_id.get(ref)) is not None:
+            return found
+        if (found := self._by_name.get(ref.removeprefix("/"))) is not None:
+            return found
+        begun = [c for c in self._by_id.values() if ref and c.id.startswith(ref)]
+        if len(begun) > 1:
+            raise BadParameter(f"Multiple IDs found with provided prefix: {ref}")
+        if not begun:
+            raise NotFound(f"No such container: {ref}")
+        return begun[0]
 
-    async def restore(self) -> None:
-        """Load what the store has; start again what its restart policy says."""
+    # -- make and forget -------------------------------------------------------------------------------------------
 
-    async def stop(self) -> None:
-        """Stop all at the daemon's end."""
+    def create(self, name: str, body: JsonObject, version: tuple[int, int]) -> tuple[Container, list[str]]:
+        """Make a container (not started) and return it with Docker's warnings. Raises Docker's errors."""
+        name = name.removeprefix("/")
+        if name:
+            self._check_name(name)
+        container, warnings = create.build(self._engine, name, body, version)
+        if not name:
+            container.name = random_name(self._engine.world.random, self._by_name.__contains__)
+        elif name in self._by_name:
+            raise self._taken(name)
+        self._add(container)
+        self.save(container)
+        self.publish(container, "create")
+        return container, warnings
+
+    def _add(self, container: Container) -> None:
+        container.log = ContainerLog(self._engine.world.wall)
+        container.streams = Streams(open_stdin=bool(container.config["OpenStdin"]), tty=bool(container.config["Tty"]))
+        self._by_id[container.id] = container
+        self._by_name[container.name] = container
+
+    def _check_name(self, name: str) -> None:
+        if not _NAME.fullmatch(name):
+            raise BadParameter(f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
+
+    def _taken(self, name: str) -> Conflict:
+        return Conflict(
+            f'Conflict. The container name "/{name}" is already in use by container "{self._by_name[name].id}". '
+            "You have to remove (or rename) that container to be able to reuse that name."
+        )
+
+    def rename(self, container: Container, name: str) -> None:
+        """Raises BadParameter, Conflict."""
+        self._check_name(name)
+        if name in self._by_name:
+            raise self._taken(name)
+        del self._by_name[container.name]
+        container.name = name
+        self._by_name[name] = container
+        self.save(container)
+
+    def forget(self, container: Container) -> None:
+        """Remove it from the tables and from the store."""
+        self._by_id.pop(container.id, None)
+        if self._by_name.get(container.name) is container:
+            del self._by_name[container.name]
+        self._engine.store.commit([(KIND, container.id, None)])
+
+    # -- the store -------------------------------------------------------------------------------------------------
 
     def save(self, container: Container) -> None:
         """Commit a container's configuration and state; Networks calls it after connect and disconnect."""
+        if container.id in self._by_id:
+            document = json.dumps(stored(container), separators=(",", ":")).encode()
+            self._engine.store.commit([(KIND, container.id, document)])
+
+    async def restore(self) -> None:
+        """Load what the store has; what ran is exited now; start again what its restart policy says."""
+        loaded = [from_stored(json.loads(value)) for _, value in self._engine.store.all(KIND)]
+        again: list[Container] = []
+        for container in sorted(loaded, key=lambda c: c.created):
+            was_running = container.state.running or container.stopped_by_daemon
+            if container.state.running:
+                container.state.status, container.state.pid = "exited", 0
+                container.state.exit_code, container.state.finished_at = LOST, self._engine.world.wall()
+            container.stopped_by_daemon = False
+            if container.state.status == "removing" or (was_running and container.host_config["AutoRemove"]):
+                self._engine.store.commit([(KIND, container.id, None)])
+                continue
+            self._add(container)
+            self.save(container)
+            policy = container.host_config["RestartPolicy"]
+            exit_code, stopped = container.state.exit_code, container.manually_stopped
+            if wants_start_at_boot(policy, was_running=was_running, exit_code=exit_code, manually_stopped=stopped):
+                again.append(container)
+        for container in again:
+            self._engine.tasks.spawn(self._start_again(container), f"start {container.name}")
+
+    async def _start_again(self, container: Container) -> None:
+        try:
+            await self.lifecycle.start(container)
+        except ApiError as error:
+            container.state.error = error.message
+
+    async def stop(self) -> None:
+        """Stop all at the daemon's end; they are known to have run."""
+        running = [c for c in self._by_id.values() if c.state.running]
+        for container in running:
+            container.stopped_by_daemon = True
+        await asyncio.gather(
+            *(self.lifecycle.stop_at_shutdown(c, SHUTDOWN_GRACE) for c in running), return_exceptions=True
+        )
+
+    # -- for the parts of the engine -------------------------------------------------------------------------------
+
+    def publish(self, container: Container, action: str, attributes: dict[str, str] | None = None) -> None:
+        """An event about a container."""
+        self._engine.events.publish(
+            "container", action, container.id, {**container.event_attributes(), **(attributes or {})}
+        )
 
     def write_etc(self, container: Container) -> None:
         """/etc/hosts, /etc/resolv.conf and /etc/hostname as they should be now; Networks calls it after it changed
         a running container's endpoints."""
+        if container.guest is None:
+            return
+        for path, text in self._engine.networks.etc_files(container).items():
+            container.guest.files.write(path, text)
+
+
+def stored(container: Container) -> JsonObject:
+    """A container for the store."""
+    state = container.state
+    return {
+        "id": container.id,
+        "name": container.name,
+        "created": container.created,
+        "image": container.image,
+        "image_id": container.image_id,
+        "path": container.path,
+        "args": container.args,
+        "config": container.config,
+        "host_config": container.host_config,
+        "endpoints": {name: settings.stored() for name, settings in container.endpoints.items()},
+        "restart_count": container.restart_count,
+        "manually_stopped": container.manually_stopped,
+        "stopped_by_daemon": container.stopped_by_daemon,
+        "state": {
+            "status": state.status,
+            "pid": state.pid,
+            "exit_code": state.exit_code,
+            "error": state.error,
+            "oom_killed": state.oom_killed,
+            "started_at": state.started_at,
+            "finished_at": state.finished_at,
+        },
+    }
+
+
+def from_stored(document: JsonObject) -> Container:
+    """The reverse of `stored`."""
+    given = dict(document)
+    given["state"] = State(**given["state"])
+    given["endpoints"] = {name: EndpointSettings.from_api(body) for name, body in given["endpoints"].items()}
+    return Container(**given)

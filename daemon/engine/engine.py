@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from daemon.engine.containers import Containers
 from daemon.engine.events import Events
+from daemon.engine.exec import Execs
 from daemon.engine.tasks import TaskOwner
 from daemon.world import World
 
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from daemon.config import Config
     from daemon.engine.networks import Networks
     from daemon.runtime.images import Images
-    from daemon.underlay import Underlay
-    from overlay.host import HostNetwork, RealPorts
+    from daemon.underlay.contract import Underlay
+    from overlay.host import HostNetwork
+    from overlay.spec import RealPorts
 
 
 class Storage(Protocol):
@@ -59,6 +61,7 @@ class Engine:
         self.tasks = TaskOwner("engine")
         self.events = Events(world.wall)
         self.containers = Containers(self)
+        self.execs = Execs(self)
         self.networks: Networks = Networks(self)
         self.cluster: Cluster = Cluster(self)
 

@@ -1,0 +1,218 @@
+"""`docker exec`: a further process in a running container."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from daemon.engine.container import Container
+from daemon.engine.documents import JsonObject
+from daemon.engine.lifecycle import host_pid, missing_program, not_running
+from daemon.engine.logs import STDERR, STDOUT
+from daemon.engine.streams import Streams
+from daemon.errors import ApiError, BadParameter, Conflict, NotFound
+from daemon.runtime.container import NotADirectory
+from daemon.runtime.pipe import Pipe
+from daemon.runtime.process import PermissionDenied, ProgramNotFound
+
+if TYPE_CHECKING:
+    from daemon.engine.engine import Engine
+    from daemon.runtime.process import Process
+
+KEPT = 512  # finished execs that can still be asked for their exit code, of one host
+NOT_STARTED = 126  # exit code of an exec whose program could not be started
+_DRAIN = 2.0
+_RUNC = "OCI runtime exec failed: exec failed: unable to start container process: "
+
+
+@dataclass(slots=True, eq=False)
+class Exec:
+    """One exec. `exit_code` is None until it ended."""
+
+    id: str
+    container: Container
+    argv: list[str]
+    env: list[str]
+    cwd: str
+    user: str
+    tty: bool
+    privileged: bool
+    open_stdin: bool
+    open_stdout: bool
+    open_stderr: bool
+    detach_keys: str
+    streams: Streams
+    running: bool = False
+    started: bool = False
+    exit_code: int | None = None
+    pid: int = 0
+    process: Process | None = None
+    size: tuple[int, int] | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def to_api(self) -> JsonObject:
+        config: JsonObject = {
+            "tty": self.tty,
+            "entrypoint": self.argv[0],
+            "arguments": self.argv[1:],
+            "privileged": self.privileged,
+        }
+        if self.user:
+            config["user"] = self.user
+        return {
+            "ID": self.id,
+            "Running": self.running,
+            "ExitCode": self.exit_code,
+            "ProcessConfig": config,
+            "OpenStdin": self.open_stdin,
+            "OpenStderr": self.open_stderr,
+            "OpenStdout": self.open_stdout,
+            "CanRemove": False,
+            "ContainerID": self.container.id,
+            "DetachKeys": self.detach_keys,
+            "Pid": self.pid,
+        }
+
+
+def check_active(container: Container, ref: str) -> None:
+    """Docker's getActiveContainer. `ref` is what the client called it."""
+    if not container.state.running:
+        raise not_running(container)
+    if container.state.paused:
+        raise Conflict(f"Container {ref} is paused, unpause the container before exec")
+    if container.state.restarting:
+        raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
+
+
+class Execs:
+    """All execs of this host."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._by_id: dict[str, Exec] = {}
+
+    def find(self, identity: str) -> Exec:
+        """NotFound("No such exec instance: …")."""
+        found = self._by_id.get(identity)
+        if found is None or found.container.execs.get(identity) is not found:
+            raise NotFound(f"No such exec instance: {identity}")
+        return found
+
+    def create(self, container: Container, ref: str, body: JsonObject) -> Exec:
+        """Raises Conflict when the container cannot run it, BadParameter."""
+        check_active(container, ref)
+        argv = body.get("Cmd") or []
+        if isinstance(argv, str):
+            argv = [argv]
+        if not argv:
+            raise BadParameter("No exec command specified")
+        tty = bool(body.get("Tty"))
+        made = Exec(
+            id=self._engine.world.hex_id(),
+            container=container,
+            argv=list(argv),
+            env=list(body.get("Env") or []),
+            cwd=body.get("WorkingDir") or container.config["WorkingDir"] or "/",
+            user=body.get("User") or container.config["User"],
+            tty=tty,
+            privileged=bool(body.get("Privileged")),
+            open_stdin=bool(body.get("AttachStdin")),
+            open_stdout=bool(body.get("AttachStdout")),
+            open_stderr=bool(body.get("AttachStderr")),
+            detach_keys=body.get("DetachKeys") or "",
+            streams=Streams(open_stdin=bool(body.get("AttachStdin")), tty=tty),
+        )
+        if size := body.get("ConsoleSize"):
+            made.size = (int(size[0]), int(size[1]))
+        self._collect()
+        self._by_id[made.id] = made
+        container.execs[made.id] = made
+        self._publish(made, f"exec_create: {' '.join(made.argv)}")
+        return made
+
+    def _collect(self) -> None:
+        """Forget the oldest finished ones; those of containers that are gone."""
+        for old in list(self._by_id.values()):
+            if old.container.execs.get(old.id) is not old:
+                del self._by_id[old.id]
+        finished = [e for e in self._by_id.values() if e.exit_code is not None]
+        for old in finished[: max(0, len(finished) - KEPT)]:
+            del self._by_id[old.id]
+            old.container.execs.pop(old.id, None)
+
+    def check_start(self, exec_: Exec) -> None:
+        """What must be refused before the stream begins."""
+        if exec_.exit_code is not None:
+            raise Conflict(f"Error: Exec command {exec_.id} has already run")
+        if exec_.started:
+            raise Conflict(f"Error: Exec command {exec_.id} is already running")
+        check_active(exec_.container, exec_.container.name)
+
+    def start(self, exec_: Exec) -> None:
+        """Start the process. On failure exit code 126 is noted and runc's text raised as BadParameter."""
+        self.check_start(exec_)
+        exec_.started = True
+        stdout = Pipe()
+        stderr = stdout if exec_.tty else Pipe()
+        guest = exec_.container.guest
+        try:
+            if guest is None:
+                raise not_running(exec_.container)
+            process = guest.spawn(
+                exec_.argv,
+                env=exec_.env,
+                cwd=exec_.cwd,
+                stdin=exec_.streams.stdin,
+                stdout=stdout,
+                stderr=stderr,
+                user=exec_.user,
+                tty=exec_.tty,
+            )
+        except ProgramNotFound as error:
+            raise self._failed(exec_, _RUNC + missing_program(error.name)) from error
+        except PermissionDenied as error:
+            raise self._failed(exec_, f'{_RUNC}exec: "{error.name}": permission denied: unknown') from error
+        except NotADirectory as error:
+            text = f'chdir to cwd ("{error.path}") set in config.json failed: no such file or directory: unknown'
+            raise self._failed(exec_, _RUNC + text) from error
+        except ApiError as error:
+            raise self._failed(exec_, error.message) from error
+        exec_.process, exec_.running = process, True
+        exec_.pid = host_pid(exec_.container, process.pid)
+        if exec_.size is not None and process.terminal is not None:
+            process.terminal.resize(*exec_.size)
+        tasks = self._engine.tasks
+        pumps = [tasks.spawn(self._pump(exec_, stdout, STDOUT), "exec stdout")]
+        if not exec_.tty:
+            pumps.append(tasks.spawn(self._pump(exec_, stderr, STDERR), "exec stderr"))
+        self._publish(exec_, f"exec_start: {' '.join(exec_.argv)}")
+        tasks.spawn(self._watch(exec_, process, pumps), "exec watch")
+
+    def _failed(self, exec_: Exec, text: str) -> BadParameter:
+        exec_.exit_code, exec_.running = NOT_STARTED, False
+        exec_.streams.end()
+        exec_.ended.set()
+        return BadParameter(text)
+
+    @staticmethod
+    async def _pump(exec_: Exec, pipe: Pipe, stream: int) -> None:
+        while data := await pipe.read():
+            await exec_.streams.deliver(stream, data)
+
+    async def _watch(self, exec_: Exec, process: Process, pumps: list[asyncio.Task[None]]) -> None:
+        """The exit code is there before the output ends: the CLI asks once, right after the end."""
+        code = await process.wait()
+        try:
+            async with asyncio.timeout(_DRAIN):
+                await asyncio.gather(*pumps, return_exceptions=True)
+        except TimeoutError:
+            for pump in pumps:
+                pump.cancel()
+        exec_.exit_code, exec_.running, exec_.process = code, False, None
+        self._publish(exec_, "exec_die", {"exitCode": str(code)})
+        exec_.streams.end()
+        exec_.ended.set()
+
+    def _publish(self, exec_: Exec, action: str, attributes: dict[str, str] | None = None) -> None:
+        self._engine.containers.publish(exec_.container, action, {"execID": exec_.id, **(attributes or {})})

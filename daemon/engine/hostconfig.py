@@ -1,0 +1,120 @@
+"""HostConfig as Docker shows it: every field with its default, and what the engine makes of the ones it was given."""
+
+from __future__ import annotations
+
+from daemon.engine.documents import JsonObject
+
+SHM_SIZE = 64 << 20  # bytes: Docker's default /dev/shm
+
+MASKED_PATHS = [
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+]
+READONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+
+# In the order of Docker's struct, which is the order in which it prints them.
+_DEFAULTS: JsonObject = {
+    "Binds": None,
+    "ContainerIDFile": "",
+    "LogConfig": None,
+    "NetworkMode": "",
+    "PortBindings": None,
+    "RestartPolicy": None,
+    "AutoRemove": False,
+    "VolumeDriver": "",
+    "VolumesFrom": None,
+    "ConsoleSize": None,
+    "CapAdd": None,
+    "CapDrop": None,
+    "CgroupnsMode": "",
+    "Dns": None,
+    "DnsOptions": None,
+    "DnsSearch": None,
+    "ExtraHosts": None,
+    "GroupAdd": None,
+    "IpcMode": "",
+    "Cgroup": "",
+    "Links": None,
+    "OomScoreAdj": 0,
+    "PidMode": "",
+    "Privileged": False,
+    "PublishAllPorts": False,
+    "ReadonlyRootfs": False,
+    "SecurityOpt": None,
+    "UTSMode": "",
+    "UsernsMode": "",
+    "ShmSize": 0,
+    "Runtime": "",
+    "Isolation": "",
+    "CpuShares": 0,
+    "Memory": 0,
+    "NanoCpus": 0,
+    "CgroupParent": "",
+    "BlkioWeight": 0,
+    "BlkioWeightDevice": None,
+    "BlkioDeviceReadBps": None,
+    "BlkioDeviceWriteBps": None,
+    "BlkioDeviceReadIOps": None,
+    "BlkioDeviceWriteIOps": None,
+    "CpuPeriod": 0,
+    "CpuQuota": 0,
+    "CpuRealtimePeriod": 0,
+    "CpuRealtimeRuntime": 0,
+    "CpusetCpus": "",
+    "CpusetMems": "",
+    "Devices": None,
+    "DeviceCgroupRules": None,
+    "DeviceRequests": None,
+    "KernelMemory": 0,
+    "KernelMemoryTCP": 0,
+    "MemoryReservation": 0,
+    "MemorySwap": 0,
+    "MemorySwappiness": None,
+    "OomKillDisable": False,
+    "PidsLimit": None,
+    "Ulimits": None,
+    "CpuCount": 0,
+    "CpuPercent": 0,
+    "IOMaximumIOps": 0,
+    "IOMaximumBandwidth": 0,
+    "MaskedPaths": None,
+    "ReadonlyPaths": None,
+}
+
+
+def completed(given: JsonObject) -> JsonObject:
+    """`given` with the defaults that Docker's daemon fills in at create."""
+    result = _DEFAULTS | given
+    result["NetworkMode"] = result["NetworkMode"] or "default"
+    result["IpcMode"] = result["IpcMode"] or "private"
+    result["CgroupnsMode"] = result["CgroupnsMode"] or "host"
+    result["Runtime"] = result["Runtime"] or "runc"
+    result["ShmSize"] = result["ShmSize"] or SHM_SIZE
+    result["ConsoleSize"] = result["ConsoleSize"] or [0, 0]
+    log_config = result["LogConfig"] or {}
+    result["LogConfig"] = {"Type": log_config.get("Type") or "json-file", "Config": log_config.get("Config") or {}}
+    policy = result["RestartPolicy"] or {}
+    result["RestartPolicy"] = {
+        "Name": policy.get("Name") or "",
+        "MaximumRetryCount": policy.get("MaximumRetryCount") or 0,
+    }
+    if (result["MemorySwappiness"] or -1) < 0:
+        result["MemorySwappiness"] = None
+    if not result["PidsLimit"]:
+        result["PidsLimit"] = None
+    if result["Privileged"]:
+        result["MaskedPaths"] = result["ReadonlyPaths"] = None
+    else:
+        if result["MaskedPaths"] is None:
+            result["MaskedPaths"] = list(MASKED_PATHS)
+        if result["ReadonlyPaths"] is None:
+            result["ReadonlyPaths"] = list(READONLY_PATHS)
+    return result

@@ -1,0 +1,453 @@
+"""What happens to a container: start, exit, stop, kill, pause, restart, rename, remove (moby's daemon/*.go).
+
+One change at a time under the container's lock. `_watch` owns a run from its start to its clean-up; stop and kill only
+signal and wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from daemon.engine.container import Container
+from daemon.engine.create import familiar
+from daemon.engine.logs import STDERR, STDOUT
+from daemon.engine.restart import RestartBackoff, wants_restart
+from daemon.engine.signals import parse_signal
+from daemon.errors import ApiError, BadParameter, Conflict, NotFound, NotModified, ServerError
+from daemon.runtime.container import Guest, NotADirectory
+from daemon.runtime.pipe import Pipe
+from daemon.runtime.process import SIGKILL, PermissionDenied, ProgramNotFound
+from overlay.spec import NetworkError
+
+if TYPE_CHECKING:
+    from daemon.engine.engine import Engine
+    from daemon.runtime.process import Process
+
+STOP_TIMEOUT = 10.0  # seconds between the stop signal and SIGKILL, unless the container says otherwise
+DRAIN = 2.0  # seconds for output to arrive after the process ended, as Docker's StreamConfig.Wait
+_KILL_WAIT = 10.0
+
+
+def host_pid(container: Container, pid: int) -> int:
+    """A number for a container's process as the host would see it: steady, and different in every container."""
+    return 1000 + int(container.id[:5], 16) % 30000 + pid - 1
+
+
+def not_running(container: Container) -> Conflict:
+    return Conflict(f"Container {container.id} is not running")
+
+
+class Lifecycle:
+    """Changes of state of this host's containers."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._backoffs: dict[str, RestartBackoff] = {}
+
+    # -- start ---------------------------------------------------------------------------------------------------
+
+    async def start(self, container: Container) -> None:
+        """Run it. Raises NotModified when it runs already, Conflict, or why it could not be started."""
+        async with container.lock:
+            if container.state.paused:
+                raise Conflict("cannot start a paused container, try unpause instead")
+            if container.state.running:
+                raise NotModified("container already started")
+            if container.state.status in ("removing", "dead"):
+                raise Conflict("container is marked for removal and cannot be started")
+            container.manually_stopped = False
+            container.restart_count = 0
+            self._backoffs.pop(container.id, None)
+            try:
+                await self._start(container)
+            except BaseException:
+                if container.host_config["AutoRemove"]:
+                    await self._remove(container)  # whoever waits for its removal must not wait for ever
+                raise
+
+    async def _start(self, container: Container) -> None:
+        """With the lock held. On failure the container is as before, with the error in its state."""
+        engine, state = self._engine, container.state
+        state.error, state.oom_killed, state.exit_code = "", False, 0
+        try:
+            await engine.networks.join_all(container)
+            process, pumps = self._spawn(container)
+        except (ApiError, NetworkError, asyncio.CancelledError) as error:
+            await self._release(container)
+            state.status = "created" if state.started_at is None else "exited"
+            message = "the daemon is stopping" if isinstance(error, asyncio.CancelledError) else str(error)
+            state.error = message
+            state.exit_code = 127 if isinstance(error, _MissingProgram) else 126 if isinstance(error, _Denied) else 128
+            container.streams.end()
+            engine.containers.save(container)
+            if isinstance(error, NetworkError):
+                raise ServerError(message) from error
+            raise
+        state.status, state.pid = "running", host_pid(container, process.pid)
+        state.started_at = engine.world.wall()
+        container.process = process
+        engine.containers.save(container)
+        engine.containers.publish(container, "start")
+        engine.tasks.spawn(self._watch(container, process, pumps), f"watch {container.name}")
+
+    def _spawn(self, container: Container) -> tuple[Process, list[asyncio.Task[None]]]:
+        """Start the container's own process, with its output on the way to the log and the attached clients."""
+        engine, config = self._engine, container.config
+        image = engine.images.resolve(container.image_id) or engine.images.resolve(container.image)
+        if image is None:
+            raise NotFound(f"No such image: {familiar(container.image)}")
+        assert container.sandbox is not None
+        hostname = self.hostname(container)
+        if container.guest is None:
+            container.guest = Guest(
+                hostname=hostname,
+                image=image,
+                env=config["Env"] or [],
+                sandbox=container.sandbox,
+                world=engine.world,
+                domainname=config["Domainname"],
+            )
+            for path in config["Volumes"] or {}:
+                container.guest.files.mkdir(path, parents=True)
+        container.guest.sandbox = container.sandbox
+        container.guest.hostname = hostname
+        if config["WorkingDir"]:
+            container.guest.files.mkdir(config["WorkingDir"], parents=True)
+        engine.containers.write_etc(container)
+        stdout, tty = Pipe(), bool(config["Tty"])
+        stderr = stdout if tty else Pipe()
+        argv = [container.path, *container.args]
+        try:
+            process = container.guest.spawn(
+                argv,
+                cwd=config["WorkingDir"] or "/",
+                stdin=container.streams.stdin,
+                stdout=stdout,
+                stderr=stderr,
+                user=config["User"],
+                tty=tty,
+            )
+        except ProgramNotFound as error:
+            raise _MissingProgram(_RUNC + missing_program(error.name)) from error
+        except PermissionDenied as error:
+            raise _Denied(f'{_RUNC}exec: "{error.name}": permission denied: unknown') from error
+        except NotADirectory as error:
+            text = f'chdir to cwd ("{error.path}") set in config.json failed: not a directory: unknown'
+            raise _Denied(_RUNC + text) from error
+        pumps = [engine.tasks.spawn(self._pump(container, stdout, STDOUT), f"stdout of {container.name}")]
+        if not tty:
+            pumps.append(engine.tasks.spawn(self._pump(container, stderr, STDERR), f"stderr of {container.name}"))
+        if process.terminal is not None and (size := container.host_config["ConsoleSize"]) and all(size):
+            process.terminal.resize(size[0], size[1])
+        return process, pumps
+
+    def hostname(self, container: Container) -> str:
+        """What the container calls itself; that of another when it shares its sandbox."""
+        if (ref := container.shares_sandbox_of) is not None:
+            return self.hostname(self._engine.containers.find(ref))
+        return container.hostname
+
+    @staticmethod
+    async def _pump(container: Container, pipe: Pipe, stream: int) -> None:
+        while data := await pipe.read():
+            container.log.append(stream, data)
+            await container.streams.deliver(stream, data)
+
+    # -- a run's end -----------------------------------------------------------------------------------------------
+
+    async def _watch(self, container: Container, process: Process, pumps: list[asyncio.Task[None]]) -> None:
+        """Wait for the end of a run, clean up, and start the next one if the restart policy wants it."""
+        code = await process.wait()
+        await _drained(pumps)
+        engine, state = self._engine, container.state
+        async with container.lock:
+            engine.containers.publish(container, "die", {"exitCode": str(code)})
+            await self._release(container)
+            container.execs.clear()
+            state.pid, state.exit_code = 0, code
+            state.finished_at = engine.world.wall()
+            policy = container.host_config["RestartPolicy"]
+            again = wants_restart(
+                policy, exit_code=code, restarts=container.restart_count, manually_stopped=container.manually_stopped
+            )
+            state.status = "restarting" if again else "exited"
+            if again:
+                container.restart_count += 1
+            engine.containers.save(container)
+            container.log.end_run()
+            container.streams.end()
+            _resolve(container.exit_waiters, code)
+            if not again:
+                if container.host_config["AutoRemove"] and not container.restarting_by_user:
+                    await self._remove(container)
+                return
+            backoff = self._backoffs.setdefault(container.id, RestartBackoff())
+            delay = backoff.next_delay(state.finished_at - (state.started_at or state.finished_at))
+        await self._restart_later(container, delay)
+
+    async def _restart_later(self, container: Container, delay: float) -> None:
+        """After `delay` seconds, unless somebody stopped or removed it meanwhile."""
+        await asyncio.sleep(delay)
+        async with container.lock:
+            if not container.state.restarting:
+                return
+            if container.manually_stopped:
+                self._end_restarting(container)
+                return
+            try:
+                await self._start(container)
+            except ApiError:
+                _resolve(container.exit_waiters, container.state.exit_code)
+
+    def _end_restarting(self, container: Container) -> None:
+        container.state.status = "exited"
+        self._engine.containers.save(container)
+        _resolve(container.exit_waiters, container.state.exit_code)
+
+    async def _release(self, container: Container) -> None:
+        """Give back what a run held: processes, endpoints, published ports, the sandbox."""
+        container.process = None
+        if container.guest is not None:
+            await container.guest.stop()
+        await self._engine.networks.leave_all(container)
+
+    # -- stop, kill, restart ---------------------------------------------------------------------------------------
+
+    async def stop(self, container: Container, timeout: float | None = None, signal: str | None = None) -> None:
+        """The stop signal, then SIGKILL after `timeout` seconds (negative: never). NotModified when it is stopped."""
+        number = parse_signal(signal or container.config.get("StopSignal") or "SIGTERM")
+        if not container.state.running:
+            raise NotModified("container already stopped")
+        await self._stop(container, self._timeout(container, timeout), number)
+        self._engine.containers.publish(container, "stop")
+
+    def _timeout(self, container: Container, timeout: float | None) -> float:
+        if timeout is not None:
+            return timeout
+        configured = container.config.get("StopTimeout")
+        return STOP_TIMEOUT if configured is None else float(configured)
+
+    async def _stop(self, container: Container, timeout: float, number: int) -> None:
+        container.manually_stopped = True
+        self._engine.containers.save(container)
+        if container.state.restarting:
+            async with container.lock:
+                if container.state.restarting:
+                    self._end_restarting(container)
+            return
+        ended = self.exit_of(container)
+        self._signal(container, number)
+        if container.state.paused and container.guest is not None:
+            container.guest.unpause()  # as Docker: the signal is served when it goes on
+        try:
+            async with asyncio.timeout(None if timeout < 0 else timeout):
+                await asyncio.shield(ended)
+                return
+        except TimeoutError:
+            self._signal(container, SIGKILL)
+        async with asyncio.timeout(_KILL_WAIT):
+            await ended
+
+    async def kill(self, container: Container, ref: str, signal: str | None = None) -> None:
+        """Send a signal; SIGKILL waits for the end. `ref` is what the client called it, for the error."""
+        number = parse_signal(signal or "SIGKILL")
+        if not container.state.running:
+            raise Conflict(f"Cannot kill container: {ref}: {not_running(container).message}")
+        stop_signal = container.config.get("StopSignal")
+        if number == SIGKILL or not stop_signal or parse_signal(stop_signal) == number:
+            container.manually_stopped = True
+        if container.state.restarting:
+            async with container.lock:
+                if container.state.restarting:
+                    self._end_restarting(container)
+            return
+        ended = self.exit_of(container)
+        self._signal(container, number)
+        if number != SIGKILL:
+            ended.cancel()
+            return
+        async with asyncio.timeout(_KILL_WAIT):
+            await ended
+
+    def _signal(self, container: Container, number: int) -> None:
+        """Signal the container's own process, and say so. Nothing when it is gone already."""
+        if container.process is None:
+            return
+        self._engine.containers.publish(container, "kill", {"signal": str(number)})
+        if number == SIGKILL and container.guest is not None:
+            container.guest.unpause()
+        container.process.kill(number)
+
+    async def restart(self, container: Container, timeout: float | None = None, signal: str | None = None) -> None:
+        """Stop if it runs, then start."""
+        number = parse_signal(signal or container.config.get("StopSignal") or "SIGTERM")
+        container.restarting_by_user = True
+        try:
+            if container.state.running:
+                await self._stop(container, self._timeout(container, timeout), number)
+                self._engine.containers.publish(container, "stop")
+        finally:
+            container.restarting_by_user = False
+        await self.start(container)
+        self._engine.containers.publish(container, "restart")
+
+    # -- pause -----------------------------------------------------------------------------------------------------
+
+    async def pause(self, container: Container) -> None:
+        """No process of it takes another step."""
+        async with container.lock:
+            if not container.state.running or container.guest is None:
+                raise not_running(container)
+            if container.state.paused:
+                raise Conflict(f"Container {container.id} is already paused")
+            if container.state.restarting:
+                raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
+            container.guest.pause()
+            container.state.status = "paused"
+            self._engine.containers.save(container)
+            self._engine.containers.publish(container, "pause")
+
+    async def unpause(self, container: Container) -> None:
+        async with container.lock:
+            if not container.state.paused or container.guest is None:
+                raise ServerError(f"Container {container.id} is not paused")
+            container.guest.unpause()
+            container.state.status = "running"
+            self._engine.containers.save(container)
+            self._engine.containers.publish(container, "unpause")
+
+    # -- remove ----------------------------------------------------------------------------------------------------
+
+    async def remove(self, container: Container, *, force: bool = False) -> None:
+        """Forget it. Conflict while it runs, unless `force` kills it first."""
+        if container.state.status == "removing":
+            raise Conflict(f"removal of container {container.name} is already in progress")
+        if container.state.running:
+            if not force:
+                if container.state.paused:
+                    raise Conflict(
+                        f"You cannot remove a paused container {container.id}. "
+                        "Unpause and then stop the container before attempting removal or force remove"
+                    )
+                raise Conflict(
+                    f"You cannot remove a running container {container.id}. "
+                    "Stop the container before attempting removal or force remove"
+                )
+            removed = self.removal_of(container)
+            await self.kill(container, container.name)
+            if container.host_config["AutoRemove"]:
+                await removed  # the run's end removes it
+                return
+            removed.cancel()
+        async with container.lock:
+            if container.state.running:
+                raise Conflict(
+                    f"You cannot remove a running container {container.id}. "
+                    "Stop the container before attempting removal or force remove"
+                )
+            await self._remove(container)
+
+    async def _remove(self, container: Container) -> None:
+        """With the lock held, of a container that does not run."""
+        if container.state.status == "removing":
+            return
+        container.state.status = "removing"
+        self._backoffs.pop(container.id, None)
+        self._engine.containers.forget(container)
+        container.log.end_run()
+        container.streams.end()
+        if container.guest is not None:
+            await container.guest.stop()
+            container.guest = None
+        _resolve(container.exit_waiters, container.state.exit_code)
+        _resolve(container.removal_waiters, container.state.exit_code)
+        self._engine.containers.publish(container, "destroy")
+
+    async def rename(self, container: Container, name: str) -> None:
+        """Another name, in DNS too."""
+        async with container.lock:
+            if not name:
+                raise BadParameter("Neither old nor new names may be empty")
+            name = name.removeprefix("/")
+            if name == container.name:
+                raise BadParameter("Renaming a container with the same name as its current name")
+            old = container.name
+            try:
+                self._engine.containers.rename(container, name)
+            except Conflict as error:
+                raise Conflict(f"Error when allocating new name: {error.message}") from None
+            self._engine.networks.renamed(container)
+            self._engine.containers.publish(container, "rename", {"oldName": f"/{old}"})
+
+    # -- waiting ---------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def exit_of(container: Container) -> asyncio.Future[int]:
+        """The exit code of the present or next run."""
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        _add(container.exit_waiters, future)
+        return future
+
+    @staticmethod
+    def removal_of(container: Container) -> asyncio.Future[int]:
+        """Done when the container has been removed; with its last exit code."""
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        _add(container.removal_waiters, future)
+        return future
+
+    async def stop_at_shutdown(self, container: Container, grace: float) -> None:
+        """The daemon stops: the signal, a moment, SIGKILL. Not a manual stop, so restart policies apply at boot."""
+        if container.state.restarting:
+            return
+        ended = self.exit_of(container)
+        number = parse_signal(container.config.get("StopSignal") or "SIGTERM")
+        container.manually_stopped, manually = True, container.manually_stopped
+        self._signal(container, number)
+        try:
+            async with asyncio.timeout(grace):
+                await asyncio.shield(ended)
+        except TimeoutError:
+            self._signal(container, SIGKILL)
+            await ended
+        container.manually_stopped = manually
+
+
+_RUNC = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: "
+
+
+def missing_program(name: str) -> str:
+    """runc's words for a program that is not there."""
+    if "/" in name:
+        return f'exec: "{name}": stat {name}: no such file or directory: unknown'
+    return f'exec: "{name}": executable file not found in $PATH: unknown'
+
+
+class _MissingProgram(BadParameter):
+    """exit code 127"""
+
+
+class _Denied(BadParameter):
+    """exit code 126"""
+
+
+def _add(waiters: list[asyncio.Future[int]], future: asyncio.Future[int]) -> None:
+    waiters.append(future)
+    future.add_done_callback(lambda f: waiters.remove(f) if f in waiters else None)
+
+
+def _resolve(waiters: list[asyncio.Future[int]], code: int) -> None:
+    for future in list(waiters):
+        if not future.done():
+            future.set_result(code)
+    waiters.clear()
+
+
+async def _drained(pumps: list[asyncio.Task[None]]) -> None:
+    """Until all output has been passed on, or DRAIN seconds."""
+    try:
+        async with asyncio.timeout(DRAIN):
+            await asyncio.gather(*pumps, return_exceptions=True)
+    except TimeoutError:
+        for pump in pumps:
+            pump.cancel()

@@ -1,0 +1,135 @@
+"""What a container wrote, kept for `docker logs`: whole lines with their time, in memory and bounded.
+
+As Docker's json-file driver: output is cut into lines, a line longer than 16 KiB into pieces, and the last line of a
+run gets a newline if it had none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+STDOUT, STDERR = 1, 2
+
+LIMIT = 4 << 20  # bytes kept of one container; older lines are dropped and counted
+PIECE = 16 << 10  # Docker's defaultBufSize (daemon/logger/copier.go)
+_OVERHEAD = 64  # bytes counted for each entry beside its text
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One line (or piece of a long one). `when`: nanoseconds since the epoch."""
+
+    when: int
+    stream: int
+    data: bytes
+
+
+class ContainerLog:
+    """One container's log over all its runs. `dropped` counts the lines that the limit cost."""
+
+    __slots__ = ("_entries", "_first", "_partial", "_size", "_wakers", "_wall", "dropped", "runs_ended")
+
+    def __init__(self, wall: Callable[[], float]) -> None:
+        self._wall = wall
+        self._entries: deque[LogEntry] = deque()
+        self._first = 0  # number of the oldest entry kept
+        self._size = 0
+        self._partial: dict[int, bytearray] = {}
+        self._wakers: list[asyncio.Future[None]] = []
+        self.dropped = 0
+        self.runs_ended = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes kept."""
+        return self._size
+
+    def append(self, stream: int, data: bytes) -> None:
+        """Take what the container wrote."""
+        when = round(self._wall() * 1e9)
+        buffer = self._partial.setdefault(stream, bytearray())
+        buffer += data
+        at = 0
+        while (end := buffer.find(b"\n", at)) >= 0:
+            while end - at > PIECE:
+                self._keep(when, stream, bytes(buffer[at : at + PIECE]))
+                at += PIECE
+            self._keep(when, stream, bytes(buffer[at : end + 1]))
+            at = end + 1
+        while len(buffer) - at >= PIECE:
+            self._keep(when, stream, bytes(buffer[at : at + PIECE]))
+            at += PIECE
+        del buffer[:at]
+        self._wake()
+
+    def end_run(self) -> None:
+        """The container stopped: keep the unfinished lines, let followers end."""
+        for stream in (STDOUT, STDERR):
+            if rest := self._partial.pop(stream, None):
+                self._keep(round(self._wall() * 1e9), stream, bytes(rest) + b"\n")
+        self.runs_ended += 1
+        self._wake()
+
+    async def read(
+        self,
+        *,
+        streams: tuple[int, ...] = (STDOUT, STDERR),
+        tail: int | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        follow: bool = False,
+    ) -> AsyncIterator[LogEntry]:
+        """Entries in order. `tail`: only the last so many of what there is; `since`, `until`: wall seconds; `follow`:
+        go on until the container stops (or `until` is past)."""
+        run = self.runs_ended
+        low = 0 if since is None else round(since * 1e9)
+        high = None if until is None else round(until * 1e9)
+
+        def wanted(entry: LogEntry) -> bool:
+            return entry.stream in streams and entry.when >= low and (high is None or entry.when <= high)
+
+        kept = [entry for entry in self._entries if wanted(entry)]
+        position = self._first + len(self._entries)
+        for entry in kept if tail is None else kept[max(0, len(kept) - tail) :]:
+            yield entry
+        while follow:
+            position = max(position, self._first)
+            while position < self._first + len(self._entries):
+                entry = self._entries[position - self._first]
+                position += 1
+                if high is not None and entry.when > high:
+                    return
+                if wanted(entry):
+                    yield entry
+                position = max(position, self._first)
+            if self.runs_ended != run:
+                return
+            remaining = None if until is None else until - self._wall()
+            if remaining is not None and remaining <= 0:
+                return
+            waker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._wakers.append(waker)
+            try:
+                async with asyncio.timeout(remaining):
+                    await waker
+            except TimeoutError:
+                return
+
+    def _keep(self, when: int, stream: int, data: bytes) -> None:
+        self._entries.append(LogEntry(when, stream, data))
+        self._size += len(data) + _OVERHEAD
+        while self._size > LIMIT:
+            oldest = self._entries.popleft()
+            self._first += 1
+            self._size -= len(oldest.data) + _OVERHEAD
+            self.dropped += 1
+
+    def _wake(self) -> None:
+        if self._wakers:
+            wakers, self._wakers = self._wakers, []
+            for waker in wakers:
+                if not waker.done():
+                    waker.set_result(None)
