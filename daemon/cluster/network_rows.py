@@ -1,0 +1,122 @@
+"""The row of a swarm's network and back, and the names of the number spaces that belong to it.
+
+Rows come from other hosts, perhaps of another version: what cannot be read gives None, never an exception.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+from daemon.engine.network import Network, shown_pool
+from gossip.tables.row import Plain, Row, Value
+from overlay.spec import Pool
+
+SUBNET_SPACE = "subnets"
+VNI_SPACE = "vnis"
+ADDRESS_SPACE = "addresses"
+
+
+def address_space(network_id: str, pool: int) -> str:
+    """Numbers in it are offsets from the pool's network address."""
+    return f"{ADDRESS_SPACE}/{network_id}/{pool}"
+
+
+def offset_of(address: str, subnet: ipaddress.IPv4Network) -> int:
+    return int(ipaddress.IPv4Address(address)) - int(subnet.network_address)
+
+
+def subnet_numbers(pools: Sequence[Pool], base: str, length: int) -> list[int]:
+    """Which of the default subnets (`base` cut into /`length`) these pools cover."""
+    whole = ipaddress.IPv4Network(base)
+    numbers = []
+    for pool in pools:
+        subnet = ipaddress.IPv4Network(pool.subnet)
+        if not subnet.overlaps(whole):
+            continue
+        start = max(int(subnet.network_address), int(whole.network_address)) - int(whole.network_address)
+        end = min(int(subnet.broadcast_address), int(whole.broadcast_address)) - int(whole.network_address)
+        numbers += range(start >> (32 - length), (end >> (32 - length)) + 1)
+    return numbers
+
+
+def row_of(network: Network) -> Value:
+    pools: list[Plain] = [
+        {"subnet": p.subnet, "gateway": p.gateway, "range": p.ip_range, "auxiliary": dict(p.auxiliary)}
+        for p in network.pools
+    ]
+    return {
+        "name": network.name,
+        "created": network.created,
+        "driver": network.driver,
+        "internal": network.internal,
+        "attachable": network.attachable,
+        "ingress": network.ingress,
+        "ipv6": network.enable_ipv6,
+        "options": dict(network.options),
+        "labels": dict(network.labels or {}),
+        "ipam_options": dict(network.ipam_options) if network.ipam_options is not None else None,
+        "pools": pools,
+        "chosen": bool(network.wished_config),
+        "vni": network.vni,
+    }
+
+
+def network_of(row: Row) -> Network | None:
+    value = row.value
+    name, created, vni = value.get("name"), value.get("created"), value.get("vni")
+    pools = _pools(value.get("pools"))
+    if not isinstance(name, str) or not isinstance(created, int | float) or not isinstance(vni, int) or pools is None:
+        return None
+    shown = [shown_pool(pool) for pool in pools]
+    return Network(
+        id=row.key,
+        name=name,
+        created=float(created),
+        driver=str(value.get("driver") or "overlay"),
+        scope="swarm",
+        internal=bool(value.get("internal")),
+        attachable=bool(value.get("attachable")),
+        ingress=bool(value.get("ingress")),
+        enable_ipv6=bool(value.get("ipv6")),
+        options=text_map(value.get("options")),
+        labels=text_map(value.get("labels")),
+        ipam_options=text_map(value.get("ipam_options")) if value.get("ipam_options") is not None else None,
+        ipam_config=shown,
+        wished_config=shown if value.get("chosen") else [],
+        pools=pools,
+        vni=vni,
+    )
+
+
+def _pools(value: Plain) -> tuple[Pool, ...] | None:
+    if not isinstance(value, list) or not value:
+        return None
+    pools = []
+    for entry in value:
+        if not isinstance(entry, dict) or not isinstance(entry.get("subnet"), str):
+            return None
+        gateway, ip_range = entry.get("gateway"), entry.get("range")
+        try:
+            ipaddress.IPv4Network(str(entry["subnet"]))
+        except ValueError:
+            return None
+        pools.append(
+            Pool(
+                str(entry["subnet"]),
+                gateway if isinstance(gateway, str) else None,
+                ip_range if isinstance(ip_range, str) else None,
+                text_map(entry.get("auxiliary")),
+            )
+        )
+    return tuple(pools)
+
+
+def text_list(value: Plain) -> tuple[str, ...]:
+    return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()
+
+
+def text_map(value: Plain) -> dict[str, str]:
+    if not isinstance(value, dict):
+        return {}
+    return {key: item for key, item in value.items() if isinstance(item, str)}

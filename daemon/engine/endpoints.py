@@ -1,0 +1,508 @@
+"""Containers on networks: joining, leaving, being connected while they run; sandboxes, names and published ports.
+
+The order of steps and the texts are those of moby's daemon/container_operations.go. Whatever was taken for a step that
+then fails is given back before the error is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from daemon.engine import published
+from daemon.engine.container import Container, EndpointSettings
+from daemon.engine.documents import JsonObject
+from daemon.engine.etc_files import hosts_file, resolver_file
+from daemon.engine.network import Endpoint, Network
+from daemon.errors import ApiError, BadParameter, Conflict, Forbidden, NotFound, NotImplementedYet, ServerError
+from overlay.ipam.errors import AddressInUse, NoAvailableAddresses, NotInSubnet
+from overlay.ipam.mac import mac_from_ip
+from overlay.spec import EndpointSpec, NetworkError, PublishFailed
+
+if TYPE_CHECKING:
+    from daemon.engine.engine import Engine
+    from daemon.engine.networks import Networks
+    from overlay.sandbox import Sandbox
+
+LAN_RESOLVER = "192.0.2.254"
+
+# runconfig/errors.go, opts of moby
+_IP_ON_PREDEFINED = "user specified IP address is supported on user defined networks only"
+_IP_WITHOUT_SUBNET = (
+    "user specified IP address is supported only when connecting to networks with user configured subnets"
+)
+_ALIAS_ON_PREDEFINED = "network-scoped alias is supported only for containers in user defined networks"
+_SHARED = "container sharing network namespace with another container or host cannot be connected to any other network"
+_HOST = "container cannot be disconnected from host network or connected to host network"
+_NONE = "container cannot be connected to multiple networks with one of the networks in private (none) mode"
+
+
+@dataclass(slots=True)
+class _Plumbing:
+    """What a running container has beside its endpoints."""
+
+    links: dict[str, str] = field(default_factory=dict)  # alias -> container name, live: the resolver reads it
+    resolver: bool = False
+    published_on: str | None = None  # id of the network that its ports go through
+
+
+class Endpoints:
+    """The endpoints of this host's containers."""
+
+    def __init__(self, engine: Engine, networks: Networks) -> None:
+        self._engine = engine
+        self._networks = networks
+        self._plumbing: dict[str, _Plumbing] = {}  # by container id
+
+    # -- start and stop of a container --------------------------------------------------------------------------
+
+    async def join_all(self, container: Container) -> None:
+        """The container's sandbox is there already; its networks, names and ports are brought to it, or none of them."""
+        if container.shares_sandbox_of is not None:
+            self._share(container, container.shares_sandbox_of)
+            return
+        assert container.sandbox is not None, "a sandbox is made before networks are joined"
+        self._plumbing[container.id] = _Plumbing()
+        if container.config.get("NetworkDisabled"):
+            return
+        try:
+            if not container.endpoints:
+                container.endpoints[self._main_network(container)] = EndpointSettings()
+            # The default bridge first (moby's allocateNetwork): legacy links need its addresses.
+            for name in sorted(container.endpoints, key=lambda name: name != "bridge"):
+                settings = container.endpoints[name]
+                network = await self._attach(container, name, settings, container.sandbox)
+                self._keep_under_name(container, name, network)
+            await self._publish(container)
+        except BaseException:
+            await self.leave_all(container)
+            raise
+
+    @staticmethod
+    def _keep_under_name(container: Container, ref: str, network: Network) -> None:
+        """Networks are asked for by id too; `endpoints` has them by name, in the same order."""
+        if ref != network.name:
+            container.endpoints = {network.name if k == ref else k: v for k, v in container.endpoints.items()}
+
+    def _share(self, container: Container, ref: str) -> None:
+        """--network container:X"""
+        other = self._engine.containers.find(ref)
+        if other is container:
+            raise BadParameter("cannot join own network")
+        if not other.state.running or other.sandbox is None:
+            raise Conflict(f"cannot join network of a non running container: {other.id}")
+        container.config["Hostname"] = other.config["Hostname"]
+        container.config["Domainname"] = other.config.get("Domainname", "")
+
+    def _main_network(self, container: Container) -> str:
+        mode = "bridge" if container.network_mode == "default" else container.network_mode
+        network = self._networks.resolve_or_none(mode)
+        return network.name if network is not None else mode
+
+    async def leave_all(self, container: Container) -> None:
+        engine = self._engine
+        if self._plumbing.pop(container.id, None) is None:
+            return
+        await engine.host_network.unpublish(container.id)
+        container.ports = []
+        for network in self._networks.all():
+            endpoint = network.endpoint_of(container.id)
+            if endpoint is not None:
+                await self._detach(network, endpoint)
+                self._networks.event(network, "disconnect", container=container.id)
+        for settings in container.endpoints.values():
+            settings.clear_given()
+
+    # -- one container, one network -----------------------------------------------------------------------------
+
+    async def _attach(
+        self, container: Container, ref: str, settings: EndpointSettings, sandbox: Sandbox
+    ) -> Network:
+        """Give the container its place on a network and fill in `settings`."""
+        engine = self._engine
+        network = await self._attachable(ref)
+        self._check_settings(network, settings)
+        if network.user_defined:
+            settings.aliases = self._with_own_aliases(container, settings.aliases)
+        if network.endpoint_of(container.id) or any(e.name == container.name for e in network.endpoints.values()):
+            raise Forbidden(f"endpoint with name {container.name} already exists in network {network.name}")
+        endpoint = Endpoint(
+            id=engine.world.hex_id(),
+            network_id=network.id,
+            container_id=container.id,
+            name=container.name,
+            names=tuple(dict.fromkeys([container.name, *(settings.aliases or [])])) if network.user_defined else (),
+            mac="",
+            address="",
+            task=engine.world.swarm_id() if network.scope == "swarm" else "",
+        )
+        # Known from now on: two starts at once must not both find the name free.
+        network.endpoints[endpoint.id] = endpoint
+        try:
+            if network.has_interface:
+                await self._address(network, endpoint, settings)
+                endpoint.mac = settings.desired_mac or mac_from_ip(endpoint.address)
+                attached = engine.host_network.attach(self._spec(endpoint), sandbox)
+                endpoint.interface = attached.interface
+                endpoint.gateway = attached.gateway or ""
+                if network.scope == "swarm":
+                    await engine.cluster.overlays.joined(network, endpoint, container)
+        except NetworkError as error:
+            await self._detach(network, endpoint)
+            raise ServerError(str(error)) from error
+        except BaseException:
+            await self._detach(network, endpoint)
+            raise
+        self._fill(network, endpoint, settings)
+        if network.user_defined and network.has_interface:
+            self._resolver(container, sandbox)
+        self._link(container, network, settings)
+        self._networks.event(network, "connect", container=container.id)
+        return network
+
+    async def _attachable(self, ref: str) -> Network:
+        """The network, brought to this host if it is one of the swarm's."""
+        network = self._networks.resolve(ref)
+        if network.scope == "swarm":
+            await self._engine.cluster.overlays.attach(network)
+        return network
+
+    def _check_settings(self, network: Network, settings: EndpointSettings) -> None:
+        """moby's updateNetworkConfig."""
+        ipam = settings.ipam_config or {}
+        chosen = ipam.get("IPv4Address") or ipam.get("IPv6Address")
+        if not network.user_defined:
+            if chosen:
+                raise BadParameter(_IP_ON_PREDEFINED)
+            if settings.aliases:
+                raise BadParameter(_ALIAS_ON_PREDEFINED)
+        elif chosen and not network.wished_config:
+            raise BadParameter(_IP_WITHOUT_SUBNET)
+        if ipam.get("IPv6Address"):
+            raise NotImplementedYet("IPv6 addresses are not there yet in this version of shoal")
+
+    def _with_own_aliases(self, container: Container, aliases: list[str] | None) -> list[str]:
+        """A container answers to its short id too, and to a hostname that differs from its name."""
+        return list(dict.fromkeys([*(aliases or []), container.short_id, container.hostname]))
+
+    async def _address(self, network: Network, endpoint: Endpoint, settings: EndpointSettings) -> None:
+        wanted: str | None = (settings.ipam_config or {}).get("IPv4Address") or None
+        if network.scope == "swarm":
+            endpoint.address = await self._engine.cluster.overlays.request(network, endpoint.id, wanted)
+            return
+        pool = self._networks.pool_of(network)
+        try:
+            endpoint.address = f"{pool.request(wanted)}/{pool.prefix_length}"
+        except AddressInUse as error:
+            raise Forbidden(str(error)) from error
+        except NotInSubnet as error:
+            raise no_such_address(wanted or "") from error
+        except NoAvailableAddresses as error:
+            raise exhausted(network) from error
+
+    def _spec(self, endpoint: Endpoint) -> EndpointSpec:
+        return EndpointSpec(
+            id=endpoint.id,
+            network_id=endpoint.network_id,
+            container_id=endpoint.container_id,
+            name=endpoint.name,
+            names=endpoint.names,
+            mac=endpoint.mac,
+            addresses=(endpoint.address,),
+        )
+
+    def _fill(self, network: Network, endpoint: Endpoint, settings: EndpointSettings) -> None:
+        address, _, length = endpoint.address.partition("/")
+        settings.network_id = network.id
+        settings.endpoint_id = endpoint.id
+        settings.ip_address = address
+        settings.prefix_len = int(length or 0)
+        settings.gateway = endpoint.gateway
+        settings.mac_address = endpoint.mac
+        settings.dns_names = list(endpoint.names) or None
+
+    async def _detach(self, network: Network, endpoint: Endpoint) -> None:
+        """Undo what `_attach` has done so far; any part of it may be missing."""
+        engine = self._engine
+        network.endpoints.pop(endpoint.id, None)
+        if not network.has_interface:
+            return
+        engine.host_network.detach(endpoint.id)
+        if network.scope == "swarm":
+            await engine.cluster.overlays.left(network, endpoint)
+        elif endpoint.address:
+            self._networks.pool_of(network).release(endpoint.address.partition("/")[0])
+
+    # -- names --------------------------------------------------------------------------------------------------
+
+    def _resolver(self, container: Container, sandbox: Sandbox) -> None:
+        """Docker's resolver, from the first user-defined network on."""
+        plumbing = self._plumbing[container.id]
+        if plumbing.resolver:
+            return
+        plumbing.resolver = True
+        self._engine.host_network.start_resolver(
+            sandbox,
+            networks=lambda: self._named_networks(container),
+            links=plumbing.links,
+            upstream=container.host_config.get("Dns") or [LAN_RESOLVER],
+        )
+
+    def _named_networks(self, container: Container) -> list[str]:
+        found = [self._networks.resolve_or_none(name) for name in container.endpoints]
+        return [network.id for network in found if network is not None and network.user_defined]
+
+    def _link(self, container: Container, network: Network, settings: EndpointSettings) -> None:
+        """--link on a user-defined network: one more name, for this container only."""
+        wished = list(settings.links or [])
+        if network.user_defined and network.name == self._main_network(container):
+            wished += container.host_config.get("Links") or []
+        links = self._plumbing[container.id].links
+        for link in wished:
+            target, alias = split_link(link)
+            other = self._linked(target)
+            links[alias] = other.name if other is not None else target
+
+    def _linked(self, target: str) -> Container | None:
+        try:
+            return self._engine.containers.find(target)
+        except NotFound:
+            return None
+
+    def _legacy_links(self, container: Container) -> list[tuple[str, str]]:
+        """--link on the default bridge: lines of /etc/hosts, with alias, hostname and name."""
+        lines = []
+        if "bridge" not in container.endpoints:
+            return []
+        for link in container.host_config.get("Links") or []:
+            target, alias = split_link(link)
+            other = self._linked(target)
+            settings = other.endpoints.get("bridge") if other is not None else None
+            if other is None or settings is None or not settings.ip_address:
+                continue
+            names = dict.fromkeys([alias, other.hostname, other.name])
+            lines.append((settings.ip_address, " ".join(names)))
+        return lines
+
+    def renamed(self, container: Container) -> None:
+        for network in self._networks.all():
+            endpoint = network.endpoint_of(container.id)
+            if endpoint is None:
+                continue
+            endpoint.name = container.name
+            if not network.user_defined:
+                continue
+            settings = container.endpoints.get(network.name)
+            aliases = settings.aliases if settings is not None else None
+            endpoint.names = tuple(dict.fromkeys([container.name, *(aliases or [])]))
+            if settings is not None:
+                settings.dns_names = list(endpoint.names)
+            self._engine.host_network.rename(endpoint.id, endpoint.names)
+            if network.scope == "swarm":
+                self._engine.cluster.overlays.renamed(network, endpoint, container)
+
+    def etc_files(self, container: Container) -> Mapping[str, str]:
+        shared = container.shares_sandbox_of
+        if shared is not None:
+            return self.etc_files(self._engine.containers.find(shared))
+        plumbing = self._plumbing.get(container.id)
+        host_config = container.host_config
+        extra = []
+        for entry in host_config.get("ExtraHosts") or []:
+            name, _, address = entry.partition(":")
+            extra.append((self._host_gateway() if address == "host-gateway" else address, name))
+        own = [s.ip_address for s in container.endpoints.values() if s.ip_address]
+        return {
+            "/etc/hostname": f"{container.hostname}\n",
+            "/etc/hosts": hosts_file([*extra, *self._legacy_links(container)], own, container.hostname),
+            "/etc/resolv.conf": resolver_file(
+                host_servers=[LAN_RESOLVER],
+                dns=host_config.get("Dns") or [],
+                search=host_config.get("DnsSearch") or [],
+                options=host_config.get("DnsOptions") or [],
+                embedded=plumbing is not None and plumbing.resolver,
+            ),
+        }
+
+    def _host_gateway(self) -> str:
+        pools = self._networks.find("bridge").pools
+        return (pools[0].gateway or "") if pools else ""
+
+    # -- ports --------------------------------------------------------------------------------------------------
+
+    async def _publish(self, container: Container) -> None:
+        """Through the network of the container's default route, as libnetwork's gateway endpoint does."""
+        host_network = self._engine.host_network
+        if container.sandbox is None or container.sandbox is host_network.host:
+            return
+        plumbing = self._plumbing[container.id]
+        wishes = published.again(container.ports) if container.ports else published.wishes(container)
+        target = host_network.gateway_address(container.sandbox)
+        way_out = host_network.gateway_network(container.sandbox)
+        if way_out == plumbing.published_on or not wishes:
+            return
+        if plumbing.published_on is not None:
+            await host_network.unpublish(container.id)
+        plumbing.published_on = way_out
+        if target is None or way_out is None:
+            container.ports = []
+            return
+        try:
+            container.ports = await host_network.publish(container.id, wishes, target.partition("/")[0])
+        except PublishFailed as error:
+            network = next((n for n in self._networks.all() if n.id == way_out), None)
+            endpoint = network.endpoint_of(container.id) if network is not None else None
+            endpoint_id = endpoint.id if endpoint is not None else ""
+            raise ServerError(
+                "driver failed programming external connectivity on endpoint "
+                f"{container.name} ({endpoint_id}): {error}"
+            ) from error
+
+    # -- connect and disconnect ---------------------------------------------------------------------------------
+
+    async def connect(self, ref: str, container: Container, settings: EndpointSettings) -> None:
+        ipam = settings.ipam_config or {}
+        if (address := ipam.get("IPv4Address")) and not _is_ipv4(address):
+            raise BadParameter(f"invalid IPv4 address: {address}")
+        if not container.state.running or container.sandbox is None:
+            self._connect_stopped(ref, container, settings)
+            self._engine.containers.save(container)
+            return
+        if container.shares_sandbox_of is not None:
+            raise BadParameter(_SHARED)
+        network = self._networks.resolve(ref)
+        self._check_settings(network, settings)
+        if network.endpoint_of(container.id) is not None:
+            raise Forbidden(f"endpoint with name {container.name} already exists in network {network.name}")
+        self._check_mix(network, container)
+        await self._attach(container, ref, settings, container.sandbox)
+        container.endpoints.pop(network.id, None)
+        container.endpoints[network.name] = settings
+        try:
+            await self._publish(container)
+        except ApiError:
+            await self._remove_from(network, container)
+            raise
+        self._engine.containers.write_etc(container)
+        self._engine.containers.save(container)
+
+    def _connect_stopped(self, ref: str, container: Container, settings: EndpointSettings) -> None:
+        """Only noted; a network that nobody knows yet is looked up at start."""
+        network = self._networks.resolve_or_none(ref)
+        if network is None:
+            container.endpoints[ref] = settings
+            return
+        self._check_settings(network, settings)
+        if network.user_defined:
+            settings.aliases = self._with_own_aliases(container, settings.aliases)
+        if network.name in container.endpoints and network.scope != "swarm":
+            return
+        self._check_mix(network, container)
+        container.endpoints[network.name] = settings
+
+    def _check_mix(self, network: Network, container: Container) -> None:
+        """moby's updateNetworkSettings: host and none stand alone."""
+        if container.network_mode != "host" and network.driver == "host":
+            raise BadParameter(_HOST)
+        for name in container.endpoints:
+            other = self._networks.resolve_or_none(name)
+            if other is None or other is network:
+                continue
+            if other.driver == "host" or network.driver == "host":
+                raise BadParameter(_SHARED)
+            if other.name == "none" or network.name == "none":
+                raise BadParameter(_NONE)
+
+    async def disconnect(self, ref: str, container: Container, force: bool) -> None:
+        network = self._networks.resolve_or_none(ref)
+        if not container.state.running or (network is None and force):
+            name = network.name if network is not None else ref
+            if name not in container.endpoints:
+                raise ServerError(f"container {container.id} is not connected to the network {name}")
+            del container.endpoints[name]
+        else:
+            network = network or self._networks.resolve(ref)
+            if container.network_mode == "host" and network.driver == "host":
+                raise BadParameter(_HOST)
+            if network.endpoint_of(container.id) is None:
+                raise ServerError(f"container {container.id} is not connected to network {network.name}")
+            await self._remove_from(network, container)
+            await self._publish(container)
+            self._engine.containers.write_etc(container)
+        if network is not None:
+            self._networks.event(network, "disconnect", container=container.id)
+        self._engine.containers.save(container)
+
+    async def _remove_from(self, network: Network, container: Container) -> None:
+        endpoint = network.endpoint_of(container.id)
+        if endpoint is not None:
+            await self._detach(network, endpoint)
+        container.endpoints.pop(network.name, None)
+
+    async def expel(self, network: Network) -> list[Container]:
+        """The network is being removed, or this host left the swarm: take it from every running container."""
+        touched = []
+        for endpoint in list(network.endpoints.values()):
+            if not endpoint.container_id:
+                continue
+            container = self._engine.containers.find(endpoint.container_id)
+            await self._remove_from(network, container)
+            await self._publish(container)
+            self._engine.containers.write_etc(container)
+            self._engine.containers.save(container)
+            self._networks.event(network, "disconnect", container=container.id)
+            touched.append(container)
+        return touched
+
+    # -- inspect ------------------------------------------------------------------------------------------------
+
+    def settings(self, container: Container) -> JsonObject:
+        host = container.network_mode == "host"
+        alone = host or "none" in container.endpoints or container.shares_sandbox_of is not None
+        running = container.sandbox is not None and container.state.running
+        main = container.endpoints.get("bridge") or EndpointSettings()
+        ports: JsonObject = {}
+        if running and not alone:
+            ports = published.ports_document(container.config.get("ExposedPorts"), container.ports)
+        key = f"/run/docker/netns/{'default' if host else container.sandbox_id[:12]}" if container.sandbox_id else ""
+        return {
+            "Bridge": "",
+            "SandboxID": container.sandbox_id,
+            "HairpinMode": False,
+            "LinkLocalIPv6Address": "",
+            "LinkLocalIPv6PrefixLen": 0,
+            "Ports": ports,
+            "SandboxKey": key,
+            "SecondaryIPAddresses": None,
+            "SecondaryIPv6Addresses": None,
+            "EndpointID": main.endpoint_id,
+            "Gateway": main.gateway,
+            "GlobalIPv6Address": main.global_ipv6_address,
+            "GlobalIPv6PrefixLen": main.global_ipv6_prefix_len,
+            "IPAddress": main.ip_address,
+            "IPPrefixLen": main.prefix_len,
+            "IPv6Gateway": main.ipv6_gateway,
+            "MacAddress": main.mac_address,
+            "Networks": {name: settings.to_api() for name, settings in container.endpoints.items()},
+        }
+
+
+def split_link(link: str) -> tuple[str, str]:
+    """"web:store" or "/web:/me/store" → (target, alias); without an alias the name is it."""
+    target, _, alias = link.partition(":")
+    target = target.removeprefix("/")
+    return target, alias.rsplit("/", 1)[-1] or target
+
+
+def no_such_address(address: str) -> ServerError:
+    return ServerError(f"Invalid address {address}: It does not belong to any of this network's subnets")
+
+
+def exhausted(network: Network) -> ServerError:
+    return ServerError(f"no available IPv4 addresses on this network's address pools: {network.name} ({network.id})")
+
+
+def _is_ipv4(text: str) -> bool:
+    parts = text.split(".")
+    return len(parts) == 4 and all(p.isdigit() and int(p) < 256 for p in parts)

@@ -1,0 +1,166 @@
+"""From the body of `POST /networks/create` to a network's record: Docker's checks, in Docker's order, in its words.
+
+The order matters to clients: a body with two faults gets the error of the first check (daemon/network.go createNetwork,
+libnetwork's NewNetwork). What needs the pools in use is in `networks.py`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+from daemon.engine.documents import JsonObject
+from daemon.engine.network import Network, shown_wish
+from daemon.errors import BadParameter, Forbidden, NotFound, NotImplementedYet, ServerError
+from overlay.spec import Pool
+
+DRIVERS = ("bridge", "overlay", "host", "null")
+LATER_DRIVERS = ("macvlan", "ipvlan")
+
+
+def record_of(body: JsonObject, network_id: str, created: float) -> Network:
+    """The network that was asked for, with nothing allocated yet. Raises BadParameter, Forbidden, ServerError."""
+    ipam = body.get("IPAM") or {}
+    network = Network(
+        id=network_id,
+        name=body.get("Name") or "",
+        created=created,
+        driver=body.get("Driver") or "bridge",
+        scope=body.get("Scope") or "local",
+        internal=bool(body.get("Internal")),
+        attachable=bool(body.get("Attachable")),
+        ingress=bool(body.get("Ingress")),
+        enable_ipv6=bool(body.get("EnableIPv6")),
+        config_only=bool(body.get("ConfigOnly")),
+        config_from=(body.get("ConfigFrom") or {}).get("Network") or "",
+        options=dict(body.get("Options") or {}),
+        labels=dict(body.get("Labels") or {}),
+        ipam_driver=ipam.get("Driver") or "default",
+        ipam_options=ipam.get("Options"),
+        wished_config=[dict(entry) for entry in ipam.get("Config") or []],
+    )
+    for entry in network.wished_config:
+        subnet = entry.get("Subnet") or ""
+        if not _is_cidr(subnet):
+            raise ServerError(f"Invalid subnet {subnet} : invalid CIDR address: {subnet}")
+    _check_config_networks(network, ipam, body.get("Scope") or "")
+    return network
+
+
+def _check_config_networks(network: Network, ipam: JsonObject, scope: str) -> None:
+    """libnetwork's validateConfiguration."""
+    if network.config_only and (network.ingress or network.internal or network.attachable or scope):
+        raise Forbidden(
+            "configuration network can only contain network specific fields. Network operator fields like "
+            "[ ingress | internal | attachable | scope ] are not supported."
+        )
+    if not network.config_from:
+        return
+    if network.config_only:
+        raise Forbidden("a configuration network cannot depend on another configuration network")
+    own = (
+        network.ipam_driver != "default"
+        or network.enable_ipv6
+        or network.labels
+        or network.ipam_options
+        or network.wished_config
+        or network.options
+    )
+    if own:
+        raise Forbidden(
+            "user specified configurations are not supported if the network depends on a configuration network"
+        )
+
+
+def check_driver(network: Network) -> None:
+    """Is there such a driver, may it have this scope? A driver that is no name of ours would be a plug-in's."""
+    if network.config_only:
+        return
+    if network.driver in LATER_DRIVERS:
+        raise NotImplementedYet(f"the {network.driver} driver is not there yet in this version of shoal")
+    if network.driver not in DRIVERS:
+        raise NotFound(f'plugin "{network.driver}" not found')
+    if network.ipam_driver != "default":
+        raise NotFound(f'plugin "{network.ipam_driver}" not found')
+    if network.ingress and network.driver != "overlay":
+        raise Forbidden("Ingress network can only be global scope network")
+    if network.scope == "swarm" and network.driver != "overlay":
+        raise NotImplementedYet(f"a {network.driver} network of swarm scope is not there yet in this version of shoal")
+
+
+def check_single(network: Network) -> None:
+    """The host and null drivers have one network each (drivers' CreateNetwork)."""
+    if network.driver in ("host", "null"):
+        raise Forbidden(f'only one instance of "{network.driver}" network is allowed')
+
+
+def inherit(network: Network, source: Network | None) -> None:
+    """--config-from: everything network-specific comes from the configuration network."""
+    if source is None or not source.config_only:
+        raise NotFound(f'configuration network "{network.config_from}" does not exist')
+    network.ipam_driver = source.ipam_driver
+    network.ipam_options = source.ipam_options
+    network.wished_config = [dict(entry) for entry in source.wished_config]
+    network.enable_ipv6 = source.enable_ipv6
+    network.options = dict(source.options)
+    network.labels = dict(source.labels or {})
+
+
+def wished_pools(network: Network) -> list[Pool]:
+    """The user's IPv4 pools, checked: gateway and auxiliary addresses lie in their subnet. Raises BadParameter,
+    Forbidden, ServerError."""
+    pools = []
+    for entry in network.wished_config:
+        subnet = ipaddress.ip_network(entry["Subnet"], strict=False)
+        gateway = entry.get("Gateway") or None
+        if gateway and not _is_address(gateway):
+            raise BadParameter(f"invalid gateway address {gateway} in Ipam configuration")
+        if subnet.version == 6:
+            continue
+        if gateway and ipaddress.ip_address(gateway) not in subnet:
+            raise ServerError(f"failed to allocate gateway ({gateway}): Requested address is out of range")
+        auxiliary = entry.get("AuxiliaryAddresses") or {}
+        for name, address in auxiliary.items():
+            if not _is_address(address):
+                raise BadParameter(
+                    f"non parsable secondary ip address ({name}:{address}) passed for network {network.name}"
+                )
+            if ipaddress.ip_address(address) not in subnet:
+                raise Forbidden(f"auxilairy address: ({name}:{address}) must belong to the master pool: {subnet}")
+        ip_range = entry.get("IPRange") or None
+        if ip_range and not (_is_cidr(ip_range) and _inside(ip_range, subnet)):
+            raise BadParameter("invalid pool request")
+        pools.append(Pool(str(subnet), gateway, ip_range, dict(auxiliary)))
+    return pools
+
+
+def shown_config(network: Network, given: Sequence[JsonObject]) -> list[JsonObject]:
+    """What inspect shows: the user's own words; in front of them what Docker added where there was no IPv4 subnet."""
+    return [*given, *(shown_wish(entry) for entry in network.wished_config)]
+
+
+def wishes_ipv4(network: Network) -> bool:
+    return any(":" not in entry["Subnet"] for entry in network.wished_config)
+
+
+def _inside(inner: str, outer: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    network = ipaddress.ip_network(inner, strict=False)
+    if isinstance(network, ipaddress.IPv4Network) and isinstance(outer, ipaddress.IPv4Network):
+        return network.subnet_of(outer)
+    return False
+
+
+def _is_cidr(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return "/" in text
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,391 @@
+"""The networks of one host: create, find, list, remove, prune; those of the swarm come from `daemon/cluster/overlays.py`.
+
+What happens when a container joins or leaves one is in `endpoints.py`; the facade here is what the rest of the daemon
+and the API use.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from daemon.config import LAN_NETWORK
+from daemon.engine import network_plan, published
+from daemon.engine.container import Container, EndpointSettings
+from daemon.engine.documents import JsonObject
+from daemon.engine.endpoints import Endpoints
+from daemon.engine.filters import Filters
+from daemon.engine.network import BRIDGE_MTU, GATEWAY_BRIDGE, MTU_OPTION, PREDEFINED, Network, shown_pool
+from daemon.errors import ApiError, BadParameter, Conflict, Forbidden, NotFound, ServerError
+from overlay.ipam.errors import AddressInUse, InvalidPool, IpamError, NoAvailablePool, PoolOverlap
+from overlay.ipam.pool import AddressPool
+from overlay.ipam.space import AddressSpace
+from overlay.spec import (
+    BRIDGE_NAME,
+    DEFAULT_BRIDGE,
+    ENABLE_ICC,
+    ENABLE_MASQUERADE,
+    HOST_BINDING,
+    NetworkError,
+    Pool,
+)
+
+if TYPE_CHECKING:
+    from daemon.engine.engine import Engine
+
+_KIND = "network"
+_FILTERS = ("dangling", "driver", "id", "label", "name", "scope", "type")
+_PRUNE_FILTERS = ("until", "label", "label!")
+_NOT_A_MANAGER = (
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm '
+    "and try again."
+)
+
+
+class Networks:
+    """All networks that this host can name. Local ones are kept in the store; endpoints are not."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._local: dict[str, Network] = {}
+        self._space = AddressSpace()
+        self._pools: dict[str, AddressPool] = {}
+        self.endpoints = Endpoints(engine, self)
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Bring up what the store has; the first time make none, host and bridge."""
+        stored = [Network.from_stored(data) for _, data in self._engine.store.all(_KIND)]
+        for network in sorted(stored, key=lambda n: n.created):
+            try:
+                self._bring_up(network)
+            except (IpamError, NetworkError) as error:
+                raise ServerError(f"network {network.name} ({network.id}) cannot be brought up: {error}") from error
+        for name in PREDEFINED:
+            if not any(n.name == name for n in self._local.values()):
+                self._make_predefined(name)
+
+    async def stop(self) -> None:
+        """Nothing of its own to end: containers leave before, what the host's networking holds ends with it."""
+
+    def _bring_up(self, network: Network) -> None:
+        """Take the pools that the network had before this start."""
+        if network.has_interface and not network.config_only:
+            self._take_pools(network, network.pools)
+            self._engine.host_network.create_network(network.spec(), self._pools[network.id])
+        self._local[network.id] = network
+
+    def _make_predefined(self, name: str) -> None:
+        world = self._engine.world
+        network = Network(world.hex_id(), name, world.wall(), "null" if name == "none" else name)
+        if name == "bridge":
+            network.options = {
+                DEFAULT_BRIDGE: "true",
+                ENABLE_ICC: "true",
+                ENABLE_MASQUERADE: "true",
+                HOST_BINDING: "0.0.0.0",
+                BRIDGE_NAME: "docker0",
+                MTU_OPTION: str(BRIDGE_MTU),
+            }
+            self._allocate(network, [])
+            network.ipam_config = [shown_pool(pool, gateway=False) for pool in network.pools]
+            self._engine.host_network.create_network(network.spec(), self._pools[network.id])
+        self._keep(network)
+
+    def _keep(self, network: Network) -> None:
+        self._engine.store.commit([(_KIND, network.id, network.stored())])
+        self._local[network.id] = network
+
+    # -- find ---------------------------------------------------------------------------------------------------
+
+    def all(self) -> list[Network]:
+        """Local ones in the order of their creation, then those of the swarm that this node may see."""
+        return [*self._local.values(), *self._engine.cluster.overlays.networks()]
+
+    def find(self, ref: str) -> Network:
+        """By name, by id, by a prefix of the id that only one has. NotFound("network x not found"), BadParameter."""
+        networks = self.all()
+        named = [n for n in networks if n.name == ref]
+        exact = [n for n in networks if n.id == ref]
+        if exact:
+            return exact[0]
+        if len(named) > 1:
+            raise BadParameter(f"network {ref} is ambiguous ({len(named)} matches found based on name)")
+        if named:
+            return named[0]
+        begun = [n for n in networks if ref and n.id.startswith(ref)]
+        if len(begun) > 1:
+            raise BadParameter(f"network {ref} is ambiguous ({len(begun)} matches found based on ID prefix)")
+        if not begun:
+            raise NotFound(f"network {ref} not found")
+        return begun[0]
+
+    def resolve(self, ref: str) -> Network:
+        """As find, and an overlay too that this node does not see yet because no container here is on it."""
+        try:
+            return self.find(ref)
+        except NotFound:
+            overlay = self._engine.cluster.overlays.lookup(ref)
+            if overlay is None:
+                raise
+            return overlay
+
+    def resolve_or_none(self, ref: str) -> Network | None:
+        try:
+            return self.resolve(ref)
+        except ApiError:
+            return None
+
+    def list(self, filters: Filters) -> list[JsonObject]:
+        """Docker's `dangling` looks before it knows what is in use, so that it means "not predefined"."""
+        filters.only(_FILTERS)
+        dangling = filters.boolean("dangling")
+        kinds = filters.values("type")
+        for kind in kinds:
+            if kind not in ("builtin", "custom"):
+                raise BadParameter(f"invalid filter: 'type'='{kind}'")
+        found = []
+        for network in self.all():
+            if "dangling" in filters and dangling == network.predefined:
+                continue
+            if kinds and ("builtin" if network.predefined else "custom") not in kinds:
+                continue
+            if (
+                filters.match_exact("driver", network.driver)
+                and filters.match_exact("scope", network.scope)
+                and filters.match_pattern("name", network.name)
+                and filters.match_pattern("id", network.id)
+                and filters.match_labels("label", network.labels or {})
+            ):
+                found.append(network.to_api())
+        return found
+
+    def inspect(self, network: Network, *, verbose: bool = False) -> JsonObject:
+        """With what is on it here; of an overlay also the hosts that are on it."""
+        document = network.to_api()
+        containers = {e.shown_as or e.container_id: e.to_api() for e in network.endpoints.values()}
+        if network.name == GATEWAY_BRIDGE:
+            for gateway in self._engine.host_network.gateway_endpoints():
+                document_of = {
+                    "Name": gateway.name,
+                    "EndpointID": gateway.endpoint_id,
+                    "MacAddress": gateway.mac,
+                    "IPv4Address": gateway.address,
+                    "IPv6Address": "",
+                }
+                containers[gateway.container_id] = document_of
+        document["Containers"] = containers
+        if network.scope == "swarm":
+            document |= self._engine.cluster.overlays.shown(network, verbose=verbose)
+        return document
+
+    # -- create and remove --------------------------------------------------------------------------------------
+
+    async def create(self, body: JsonObject) -> str:
+        """The new network's id. Raises Docker's errors."""
+        engine = self._engine
+        name = body.get("Name") or ""
+        if not name:
+            raise Conflict("network with name  already exists")
+        if name in PREDEFINED or name == "default":
+            raise Forbidden(f"operation is not permitted on predefined {name} network")
+        if any(n.name == name for n in self.all()) or engine.cluster.overlays.named(name):
+            raise Conflict(f"network with name {name} already exists")
+        network = network_plan.record_of(body, engine.world.hex_id(), engine.world.wall())
+        if network.driver == "overlay" and not network.config_only:
+            return await self._create_overlay(network)
+        network_plan.check_driver(network)
+        if network.config_from:
+            network_plan.inherit(network, self.resolve_or_none(network.config_from))
+        if network.config_only:
+            network_plan.wished_pools(network)
+            network.ipam_config = network_plan.shown_config(network, [])
+            self._keep(network)
+            return network.id
+        network_plan.check_single(network)
+        self._allocate(network, network_plan.wished_pools(network))
+        added = [] if network_plan.wishes_ipv4(network) else [shown_pool(pool) for pool in network.pools]
+        network.ipam_config = network_plan.shown_config(network, added)
+        try:
+            engine.host_network.create_network(network.spec(), self._pools[network.id])
+            self._keep(network)
+        except NetworkError as error:
+            self._give_back(network)
+            raise Forbidden(str(error)) from error
+        except OSError:
+            engine.host_network.delete_network(network.id)
+            self._give_back(network)
+            raise
+        self.event(network, "create")
+        return network.id
+
+    async def _create_overlay(self, network: Network) -> str:
+        cluster = self._engine.cluster
+        if not cluster.active:
+            raise ServerError(_NOT_A_MANAGER)
+        if not cluster.is_manager:
+            raise Forbidden(
+                "Cannot create a multi-host network from a worker node. Please create the network from a manager node."
+            )
+        if network.config_from:
+            network_plan.inherit(network, self.resolve_or_none(network.config_from))
+        return await cluster.overlays.create(network, network_plan.wished_pools(network))
+
+    async def remove(self, ref: str) -> None:
+        network = self.find(ref)
+        if network.scope == "swarm":
+            await self._engine.cluster.overlays.remove(network)
+            return
+        if network.predefined:
+            raise Forbidden(f"{network.name} is a pre-defined network and cannot be removed")
+        self._remove_local(network)
+
+    def _remove_local(self, network: Network) -> None:
+        if network.config_only and any(n.config_from == network.name for n in self._local.values()):
+            raise Forbidden(f'error while removing network: configuration network "{network.name}" is in use')
+        if self._busy(network):
+            raise Forbidden(
+                f"error while removing network: network {network.name} id {network.id} has active endpoints"
+            )
+        if network.has_interface and not network.config_only:
+            self._engine.host_network.delete_network(network.id)
+        self._engine.store.commit([(_KIND, network.id, None)])
+        del self._local[network.id]
+        self._give_back(network)
+        self.event(network, "destroy")
+
+    def _busy(self, network: Network) -> bool:
+        gateways = network.name == GATEWAY_BRIDGE and self._engine.host_network.gateway_endpoints()
+        return bool(network.endpoints or gateways)
+
+    async def prune(self, filters: Filters) -> list[str]:
+        """Remove what nothing on this host uses; the names of what went."""
+        filters.only(_PRUNE_FILTERS)
+        until = _until(filters, self._engine.world.wall())
+        gone = []
+        for network in self.all():
+            labels = network.labels or {}
+            excluded = "label!" in filters and filters.match_labels("label!", labels)
+            if network.predefined or network.config_only or network.ingress or self._busy(network) or excluded:
+                continue
+            if (until is not None and network.created > until) or not filters.match_labels("label", labels):
+                continue
+            try:
+                if network.scope == "swarm":
+                    if not self._engine.cluster.is_manager:
+                        continue
+                    await self._engine.cluster.overlays.remove(network)
+                else:
+                    self._remove_local(network)
+            except ApiError:
+                continue  # came into use meanwhile, or is in use on another host
+            gone.append(network.name)
+        self._engine.events.publish("network", "prune", "", {"reclaimed": "0"})
+        return gone
+
+    def gateway_bridge(self) -> None:
+        """docker_gwbridge, the way out of overlays' containers: made when the host enters a swarm, kept afterwards."""
+        if any(n.name == GATEWAY_BRIDGE for n in self._local.values()):
+            return
+        world = self._engine.world
+        network = Network(world.hex_id(), GATEWAY_BRIDGE, world.wall(), "bridge")
+        network.options = {BRIDGE_NAME: GATEWAY_BRIDGE, ENABLE_ICC: "false", ENABLE_MASQUERADE: "true"}
+        self._allocate(network, [])
+        network.ipam_config = [shown_pool(pool) for pool in network.pools]
+        self._engine.host_network.create_network(network.spec(), self._pools[network.id])
+        self._keep(network)
+
+    def event(self, network: Network, action: str, **attributes: str) -> None:
+        scope = "swarm" if network.scope == "swarm" else "local"
+        named = {**attributes, "name": network.name, "type": network.driver}
+        self._engine.events.publish("network", action, network.id, named, scope=scope)
+
+    # -- pools of local scope -----------------------------------------------------------------------------------
+
+    def _allocate(self, network: Network, wished: Sequence[Pool]) -> None:
+        """The wished pool, or the next default one; gateway first, then auxiliary addresses, as libnetwork does."""
+        self._take_pools(network, wished or [Pool("", None)])
+        pool = self._pools[network.id]
+        first = wished[0] if wished else Pool("", None)
+        network.pools = (Pool(str(pool.network), pool.gateway, first.ip_range, dict(first.auxiliary)),)
+
+    def _take_pools(self, network: Network, wished: Sequence[Pool]) -> None:
+        if len(wished) > 1:
+            raise Forbidden(f"{network.driver} driver doesn't support multiple subnets")
+        wish = wished[0]
+        try:
+            pool = self._space.request_pool(wish.subnet or None, ip_range=wish.ip_range, avoid=(LAN_NETWORK,))
+        except PoolOverlap as error:
+            raise Forbidden(str(error)) from error
+        except NoAvailablePool as error:
+            raise NotFound(str(error)) from error
+        except InvalidPool as error:
+            raise BadParameter(str(error)) from error
+        try:
+            pool.request_gateway(wish.gateway)
+        except IpamError as error:
+            self._space.release(pool)
+            raise ServerError(f"failed to allocate gateway ({wish.gateway or ''}): {error}") from error
+        for name, address in wish.auxiliary.items():
+            try:
+                pool.reserve([address])
+            except AddressInUse as error:
+                self._space.release(pool)
+                raise ServerError(f"failed to allocate secondary ip address ({name}:{address}): {error}") from error
+        self._pools[network.id] = pool
+
+    def _give_back(self, network: Network) -> None:
+        pool = self._pools.pop(network.id, None)
+        if pool is not None:
+            self._space.release(pool)
+
+    def pool_of(self, network: Network) -> AddressPool:
+        """A local network's addresses."""
+        return self._pools[network.id]
+
+    # -- containers ---------------------------------------------------------------------------------------------
+
+    def check_create(self, container: Container) -> None:
+        """What Docker refuses at container create because of ports; networks are looked up at start only."""
+        published.wishes(container)
+
+    async def join_all(self, container: Container) -> None:
+        """At start: make the sandbox, join the networks, publish the ports. All or nothing."""
+        await self.endpoints.join_all(container)
+
+    async def leave_all(self, container: Container) -> None:
+        """At stop or death: give everything back. Never raises for what is already gone."""
+        await self.endpoints.leave_all(container)
+
+    async def connect(self, network: str, container: Container, settings: EndpointSettings | None = None) -> None:
+        await self.endpoints.connect(network, container, settings or EndpointSettings())
+
+    async def disconnect(self, network: str, container: Container, force: bool = False) -> None:
+        await self.endpoints.disconnect(network, container, force)
+
+    async def renamed(self, container: Container) -> None:
+        """`docker rename`: its name changes in every network that has names."""
+        self.endpoints.renamed(container)
+
+    def settings(self, container: Container) -> JsonObject:
+        """NetworkSettings of inspect."""
+        return self.endpoints.settings(container)
+
+    def etc_files(self, container: Container) -> Mapping[str, str]:
+        """Contents of /etc/hosts, /etc/resolv.conf and /etc/hostname as they should be now."""
+        return self.endpoints.etc_files(container)
+
+
+def _until(filters: Filters, now: float) -> float | None:
+    """`until=10m` (before now) or `until=<seconds since the epoch>`."""
+    if not filters.values("until"):
+        return None
+    text = filters.values("until")[0]
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    if not re.fullmatch(r"(\d+(\.\d+)?(h|m|s|ms))+", text):
+        raise BadParameter(f'invalid filter \'until={text}\'')
+    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+    return now - sum(float(n) * units[unit] for n, _, unit in re.findall(r"(\d+(\.\d+)?)(ms|h|m|s)", text))
