@@ -10,7 +10,7 @@ import typer
 
 from scenarios.launch import record
 
-app = typer.Typer(help="Break the running swarm, and mend it.", no_args_is_help=True)
+app = typer.Typer(help="Break the running swarm, and mend it.", no_args_is_help=True, rich_markup_mode=None)
 
 State = Annotated[
     Path | None,

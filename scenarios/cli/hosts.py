@@ -25,21 +25,26 @@ def status(host: Host) -> dict[str, JSON]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _members(found: dict[str, JSON]) -> list[dict[str, JSON]]:
-    members = found.get("members")
-    return [m for m in members if isinstance(m, dict)] if isinstance(members, list) else []
+def members(found: dict[str, JSON]) -> list[dict[str, JSON]]:
+    """The members in a status, each with at least hostname and state."""
+    listed = found.get("members")
+    return [m for m in listed if isinstance(m, dict)] if isinstance(listed, list) else []
 
 
 def _notes(found: dict[str, JSON]) -> list[str]:
-    notes = found.get("published")
-    if not isinstance(notes, list):
+    ports = found.get("ports")
+    if not isinstance(ports, list):
         return []
-    return [str(p["note"]) for p in notes if isinstance(p, dict) and p.get("note")]
+    return [
+        f"{p['container']}: port {p['host_port']}/{p['protocol']} {p['note']}"
+        for p in ports
+        if isinstance(p, dict) and p.get("note")
+    ]
 
 
 def _describe(host: Host) -> dict[str, JSON]:
     found = status(host) if host.alive else {}
-    sees: list[JSON] = [str(m.get("hostname")) for m in _members(found) if m.get("state") == "alive"]
+    sees: list[JSON] = [str(m.get("hostname")) for m in members(found) if m.get("state") == "alive"]
     return {
         "name": host.name,
         "address": host.address,

@@ -23,6 +23,7 @@ app = typer.Typer(
     name="shoal",
     help="A swarm of container hosts on this machine, without Docker and without root.",
     no_args_is_help=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

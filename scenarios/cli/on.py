@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scenarios.client import HostClient
 
 app = typer.Typer(
-    help="Docker's verbs on a host: shoal on h1 run -d --name web nginx.", no_args_is_help=True,
+    help="Docker's verbs on a host: shoal on h1 run -d --name web nginx.", no_args_is_help=True, rich_markup_mode=None,
     subcommand_metavar="VERB [ARGS]...",
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ from scenarios.cli.verbs.containers import Filters, Format, NoTrunc, Quiet, filt
 if TYPE_CHECKING:
     from scenarios.client import HostClient
 
-network = typer.Typer(help="Networks.", no_args_is_help=True)
+network = typer.Typer(help="Networks.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(network, name="network")
 
 Texts = list[str] | None

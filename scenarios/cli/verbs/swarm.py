@@ -14,8 +14,8 @@ from scenarios.cli.verbs.containers import Filters, Format, Quiet, filters, insp
 if TYPE_CHECKING:
     from scenarios.client import Document, HostClient
 
-swarm = typer.Typer(help="The cluster.", no_args_is_help=True)
-node = typer.Typer(help="The cluster's hosts.", no_args_is_help=True)
+swarm = typer.Typer(help="The cluster.", no_args_is_help=True, rich_markup_mode=None)
+node = typer.Typer(help="The cluster's hosts.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(swarm, name="swarm")
 app.add_typer(node, name="node")
 

@@ -1,0 +1,48 @@
+"""Who told whom: each daemon's own account of what it learnt of the others, from its control socket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scenarios.launch.record import Host
+from scenarios.launch.unixhttp import lines
+
+
+@dataclass(frozen=True, slots=True)
+class Rumour:
+    """One change of a member in a host's eyes. `when` is wall-clock seconds."""
+
+    host: str
+    when: float
+    event: str
+    member: str
+    reason: str
+    told_by: str
+
+
+def short(member: str | None) -> str:
+    """`h1` of the gossip name `h1-<node id>`."""
+    return "" if not member else member.rsplit("-", 1)[0] if "-" in member else member
+
+
+def rumours(host: Host, *, since: float = 0.0) -> list[Rumour]:
+    """What the host noticed of members since a wall-clock time, oldest first."""
+    found = []
+    for entry in lines(host.control_socket, "/v1/events"):
+        if isinstance(entry, dict) and entry.get("type") == "member":
+            when = entry.get("when")
+            rumour = Rumour(
+                host.name, float(when) if isinstance(when, int | float) else 0.0, str(entry.get("event")),
+                short(str(entry.get("member"))), str(entry.get("reason") or ""),
+                short(str(entry["told_by"])) if entry.get("told_by") else "",
+            )  # fmt: skip
+            if rumour.when >= since:
+                found.append(rumour)
+    return found
+
+
+def sentence(rumour: Rumour) -> str:
+    """For reading."""
+    by = f", told by {rumour.told_by}" if rumour.told_by and rumour.told_by != rumour.host else ""
+    why = f" ({rumour.reason})" if rumour.reason else ""
+    return f"{rumour.host}: {rumour.member} {rumour.event}{by}{why}"
