@@ -92,6 +92,10 @@ class Numbers:
         """End a space for good, with all that was given from it: its name is never used again."""
         self._pending.pop(space, None)
         self._replica.remove(SPACES_TABLE, space)
+        self.forget(space)
+
+    def forget(self, space: str) -> None:
+        """A space has ended, here or by another's word: its numbers are nobody's."""
         self._allocator.forget_dropped(space)
         self._locks.pop(space, None)
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 from gossip.tables.record import DECODERS, RING, RecordError, take_int, take_list, take_str
@@ -161,7 +162,7 @@ class Ring:
             if owner >= len(owners):
                 raise RecordError("a token without an owner")
             tokens.append(Token(take_int(flat, at), owners[owner], take_int(flat, at + 2)))
-        if any(a.position >= b.position for a, b in zip(tokens, tokens[1:], strict=False)):
+        if any(a.position >= b.position for a, b in pairwise(tokens)):
             raise RecordError("tokens are in order, each position once")
         return Ring(tuple(sorted(births)), tuple(tokens))
 

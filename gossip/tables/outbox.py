@@ -67,6 +67,11 @@ class Outbox:
         self._queue.pop(id, None)
         self._stream[id] = None
 
+    @property
+    def streaming(self) -> bool:
+        """Whether something waits for the stream."""
+        return bool(self._stream)
+
     def take_stream(self) -> list[RecordId]:
         """What is to go by stream, in order of its coming; it is taken out."""
         ids = list(self._stream)

@@ -463,14 +463,14 @@ class Replica:
                 for watcher in list(self._watchers):
                     try:
                         watcher(change)
-                    except Exception:
+                    except Exception as error:
                         self.counters["watcher_errors"] += 1
-                        self.on_watcher_error()
+                        self.on_watcher_error(error)
         finally:
             self._delivering = False
 
-    def on_watcher_error(self) -> None:
-        """A watcher raised (called in the handler); the shell replaces it by its log."""
+    def on_watcher_error(self, error: Exception) -> None:
+        """A watcher raised: the others are told all the same. The shell replaces this by its log."""
 
     def _commit(self, extra: Extra) -> None:
         changes: list[tuple[str, str, bytes | None]] = []

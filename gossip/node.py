@@ -1,0 +1,491 @@
+"""One node of a swarm: membership, roster, replicated tables and number spaces behind one face.
+
+This is the thin asyncio shell around the objects of `tables` and `numbers`: it sends what they have to say, asks
+peers, keeps time and tasks. The decisions are theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from gossip.numbers.allocator import Allocator
+from gossip.numbers.inheritance import INHERIT, Inheritance
+from gossip.numbers.numbers import NUMBERS, Numbers
+from gossip.shell import Memberlist, MemberUnreachable
+from gossip.storage import Storage
+from gossip.swim.member import Address, MemberEvent
+from gossip.swim.profile import Config
+from gossip.tables.claims import Claims
+from gossip.tables.delta import encode_delta
+from gossip.tables.record import RecordId
+from gossip.tables.repair import CHUNK, NotAdmitted, RepairError, answer, repair
+from gossip.tables.replica import ROSTER_TABLE, SPACES_TABLE, Replica
+from gossip.tables.roster import Roster
+from gossip.tables.row import Change, Row, Value
+from gossip.tables.spreading import BACKLOG, Spreading
+from gossip.underlay import Underlay
+
+REPAIR, DELTA_STREAM = "repair", "delta"
+REPAIR_INTERVAL = 10.0
+"""Seconds between repairs with a random peer when nothing hints at a difference."""
+RETRY = 0.3
+"""Seconds before the next attempt of a first sync."""
+REQUEST_TIMEOUT = 5.0
+LONELY = 5.0
+"""Seconds after a start, without any peer, after which a node gives numbers without a sync."""
+SNAPSHOT_GRACE = 10.0
+"""Seconds after a start when a boot's rows count as all published, if nobody said so before."""
+FLUSH_DELAY = 0.2
+CHORES_INTERVAL = 5.0
+FANOUT = 3
+"""Peers to whom a backlog goes by stream (memberlist's GossipNodes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a node is. A lost disk is a new node id."""
+
+    node_id: str
+    hostname: str
+    cluster_id: str
+    address: str
+    port: int = 7946
+
+    @property
+    def name(self) -> str:
+        """The name among members; hostnames repeat."""
+        return f"{self.hostname}-{self.node_id}"
+
+
+class NotManager(PermissionError):
+    """A worker tried to write a shared row."""
+
+
+def node_of(name: str) -> str:
+    """The node id in a member's name."""
+    return name.rpartition("-")[2]
+
+
+class GossipNode:
+    """A node of one swarm; construct, start, join, and in the end leave (for good) or stop."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        keys: Sequence[bytes],
+        role: str,
+        underlay: Underlay,
+        storage: Storage,
+        random: Random,
+        entropy: Callable[[int], bytes],
+        config: Callable[[Config], Config] = lambda config: config,
+    ) -> None:
+        """`config` may change memberlist's configuration (profile, seeds) before it is used."""
+        self.identity = identity
+        self.node_id = identity.node_id
+        self._random = random
+        self._storage = storage
+        stored = storage.get("gossip", "epoch")
+        epoch = (int.from_bytes(stored, "big") if stored else 0) + 1
+        self._replica = Replica(self.node_id, epoch, storage)
+        self._replica.on_news = self._news  # type: ignore[method-assign]
+        self._replica.on_watcher_error = self._watcher_error  # type: ignore[method-assign]
+        self.roster = Roster(self._replica)
+        self._claims = Claims(self._replica)
+        self._allocator = Allocator(self._replica, storage)
+        self.numbers = Numbers(self._allocator, self._replica, self.roster, self)
+        self._inheritance = Inheritance(self._allocator, self._replica, self.roster)
+        self._spreading = Spreading(
+            self._replica, role=role, members=lambda: 1 + len(self.live_peers()), differs=self._repair_soon
+        )
+        settings = config(
+            Config(
+                name=identity.name,
+                address=identity.address,
+                port=identity.port,
+                keys=tuple(keys),
+                label=identity.cluster_id.encode(),
+            )
+        )
+        self.members = Memberlist(settings, underlay=underlay, delegate=self._spreading, random=random, entropy=entropy)
+        self._due: dict[str, None] = {}
+        self._repair_due = asyncio.Event()
+        self._stream_due = asyncio.Event()
+        self._chores_due = asyncio.Event()
+        self._synced = asyncio.Event()
+        self._gate = asyncio.Event()
+        self._lonely = False
+        self._complete = False
+        self._started = 0.0
+        self._running = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._flush: asyncio.TimerHandle | None = None
+        self._replica.watch(self._own_watch)
+
+    # Life
+
+    async def start(self) -> None:
+        """Commit this boot's epoch, then speak."""
+        self._commit_epoch(self._replica.epoch)
+        self._started = self.now()
+        self.members.serve(REPAIR, self._serve_repair)
+        self.members.serve(DELTA_STREAM, self._serve_delta)
+        self.members.serve(NUMBERS, self._serve_numbers)
+        self.members.serve(INHERIT, self._serve_inherit)
+        self.members.allow(lambda name: not self.roster.removed(node_of(name)))
+        self.members.subscribe(self._member_event)
+        await self.members.start()
+        self._running = True
+        loops = (self._repair_loop(), self._stream_loop(), self._chores_loop())
+        self._tasks = [asyncio.create_task(loop, name=f"gossip {self.identity.name}") for loop in loops]
+
+    async def join(self, seeds: Sequence[Address]) -> int:
+        """Join by whichever seeds answer; how many did."""
+        return await self.members.join(seeds)
+
+    async def leave(self) -> None:
+        """Give free numbers to a peer, tell the others, and be `left` instead of dead. Stop afterwards."""
+        for peer in self.live_peers():
+            changed = self._allocator.donate_all(peer)
+            if await self._push(peer, changed):
+                break
+        await self.members.leave()
+
+    async def stop(self) -> None:
+        """End all tasks; what was merged is written down."""
+        self._running = False
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        if self._flush is not None:
+            self._flush.cancel()
+            self._flush = None
+        await self.members.stop()
+        self._replica.flush()
+
+    # Rows
+
+    @property
+    def role(self) -> str:
+        """ "manager" or "worker"."""
+        return self._spreading.role
+
+    @role.setter
+    def role(self, role: str) -> None:
+        self._spreading.role = role
+        if self._running:
+            self.members.update_meta()
+
+    def put(self, table: str, key: str, value: Value) -> None:
+        """Write an own row; others hide it while this node is dead. Raises ValueRejected."""
+        self._replica.put(table, key, value)
+
+    def delete(self, table: str, key: str) -> None:
+        """Delete an own row; one that is not there is no error."""
+        self._replica.put(table, key, None)
+
+    def snapshot_complete(self) -> None:
+        """Say that all own rows of this boot are written: others forget those of earlier boots."""
+        if not self._complete:
+            self._complete = True
+            self._replica.complete_snapshot()
+
+    def write(self, table: str, id: str, value: Value) -> Row:
+        """Write a shared row, durable here. Raises NotManager, RowRemoved, ValueRejected."""
+        self._require_manager()
+        return self._replica.write(table, id, value)
+
+    def remove(self, table: str, id: str) -> None:
+        """Give a shared row its final tombstone, durable here. Raises NotManager."""
+        self._require_manager()
+        self._replica.remove(table, id)
+
+    def rows(self, table: str) -> list[Row]:
+        """Visible rows, sorted by (key, owner)."""
+        return self._replica.rows(table)
+
+    def all_rows(self, table: str) -> list[Row]:
+        """Hidden rows too (of the dead, of an owner's earlier boot): for what is in use."""
+        return self._replica.all_rows(table)
+
+    def row(self, table: str, key: str, owner: str = "") -> Row | None:
+        """One visible row."""
+        return self._replica.row(table, key, owner)
+
+    def watch(self, callback: Callable[[Change], None]) -> Callable[[], None]:
+        """Call back for every visible change, in order, each once; returns what ends it. Must not block."""
+        return self._replica.watch(callback)
+
+    def claim(self, kind: str, name: str, id: str) -> bool:
+        """Claim a name for an id; whether it holds it as far as can be seen now. Raises NotManager."""
+        self._require_manager()
+        return self._claims.claim(kind, name, id)
+
+    def give_up(self, kind: str, name: str, id: str) -> None:
+        """End a claim for good. Raises NotManager."""
+        self._require_manager()
+        self._claims.give_up(kind, name, id)
+
+    def holder(self, kind: str, name: str) -> str | None:
+        """The id that keeps a name: of all claims the one with the lowest (Lamport time, id)."""
+        return self._claims.holder(kind, name)
+
+    @property
+    def counters(self) -> Counter[str]:
+        """What was dropped, refused or failed in the tables and numbers, by name."""
+        return self._replica.counters + self.numbers.counters
+
+    # Being in step
+
+    async def synced(self, deadline: float) -> bool:
+        """Whether all was exchanged with a live peer since the start (or there is no peer), within seconds."""
+        end = self.now() + deadline
+        while not (self._synced.is_set() or self._alone()):
+            if not await self._wait_gate(end):
+                return False
+        return True
+
+    async def pull(self, deadline: float) -> None:
+        """Repair now with one live peer, within seconds; without one nothing happens."""
+        peers = self._sources()
+        if peers:
+            await self._repair_with(self._random.choice(peers), deadline)
+
+    def live_peers(self) -> list[str]:
+        """Other roster members believed alive, sorted by node id."""
+        return [
+            entry.node_id
+            for entry in self.roster.members()
+            if entry.node_id != self.node_id and self._replica.is_live(entry.node_id)
+        ]
+
+    def may_give(self) -> bool:
+        """Whether numbers may be given: admitted, and synced, or without peers for some time after the start."""
+        if not self.roster.contains(self.node_id):
+            return False
+        if not self._lonely and self.now() - self._started >= LONELY and not self.live_peers():
+            self._lonely = self._running
+        return self._synced.is_set() or self._lonely or self._alone()
+
+    async def wait_may_give(self, deadline: float) -> bool:
+        """Wait for may_give for some seconds; whether it came true."""
+        end = self.now() + deadline
+        while not self.may_give():
+            if not await self._wait_gate(min(end, self._started + LONELY + 0.01)) and self.now() >= end:
+                return self.may_give()
+        return True
+
+    async def ask(self, node_id: str, kind: str, payload: bytes, *, deadline: float) -> bytes:
+        """One question to one node; raises OSError when no answer comes within `deadline` seconds."""
+        name = next((m.name for m in self.members.members() if node_of(m.name) == node_id), None)
+        if name is None or deadline <= 0:
+            raise ConnectionError(f"{self.roster.hostname(node_id)} is not reachable")
+        try:
+            return await self.members.request(name, kind, payload, deadline=deadline)
+        except MemberUnreachable as error:
+            raise ConnectionError(str(error)) from error
+
+    def now(self) -> float:
+        """Seconds of the loop's clock."""
+        return asyncio.get_running_loop().time()
+
+    def _alone(self) -> bool:
+        members = self.roster.members()
+        return len(members) == 1 and members[0].node_id == self.node_id
+
+    async def _wait_gate(self, end: float) -> bool:
+        """Wait until something that gates may have changed; False at the time `end`."""
+        try:
+            async with asyncio.timeout_at(max(end, self.now() + 0.01)):
+                await self._gate.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _open_gate(self) -> None:
+        """Wake whoever waits; they look for themselves."""
+        self._gate.set()
+        self._gate.clear()
+
+    def _sources(self) -> list[str]:
+        """Who can be asked for rows: live roster members; before our admission is known, any live member."""
+        if self.roster.contains(self.node_id):
+            return self.live_peers()
+        names = sorted(node_of(m.name) for m in self.members.members() if m.reachable and m.native)
+        return [node for node in names if node != self.node_id]
+
+    # What happens
+
+    def _member_event(self, event: MemberEvent) -> None:
+        reachable = [node_of(m.name) for m in self.members.members() if m.reachable and m.native]
+        new = [node for node in reachable if not self._replica.is_live(node)]
+        self._replica.set_live(reachable)
+        for node in new:
+            self._repair_soon(node)
+        self._chores_due.set()
+        self._open_gate()
+
+    def _own_watch(self, change: Change) -> None:
+        if change.table == ROSTER_TABLE:
+            self._chores_due.set()
+            self._open_gate()
+        elif change.table == SPACES_TABLE:
+            if change.after is None:
+                self.numbers.forget(change.key)
+            else:
+                self._chores_due.set()
+
+    def _news(self) -> None:
+        """Something was merged or written: tell others at once, by stream if it is much."""
+        if not self._running:
+            return
+        outbox = self._replica.outbox
+        if len(outbox) > BACKLOG:
+            for id in outbox.next():
+                outbox.to_stream(id)
+        if outbox.streaming:
+            self._stream_due.set()
+        if len(outbox):
+            self.members.broadcast_soon()
+        if self._flush is None:
+            self._flush = asyncio.get_running_loop().call_later(FLUSH_DELAY, self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._flush = None
+        self._replica.flush()
+
+    def _watcher_error(self, error: Exception) -> None:
+        context = {"message": "a watcher of the tables failed", "exception": error}
+        asyncio.get_running_loop().call_exception_handler(context)
+
+    def _require_manager(self) -> None:
+        if self.role != "manager":
+            raise NotManager("only managers change what is shared")
+
+    def _commit_epoch(self, epoch: int) -> None:
+        self._storage.commit([("gossip", "epoch", epoch.to_bytes(8, "big"))])
+        self._replica.begin_epoch(epoch)
+        if self._complete:
+            self._replica.complete_snapshot()
+
+    # Repair
+
+    def _repair_soon(self, node: str) -> None:
+        self._due[node] = None
+        self._repair_due.set()
+
+    async def _repair_loop(self) -> None:
+        while True:
+            pause = REPAIR_INTERVAL * (0.75 + 0.5 * self._random.random()) if self._synced.is_set() else RETRY
+            try:
+                async with asyncio.timeout(pause):
+                    await self._repair_due.wait()
+            except TimeoutError:
+                pass
+            self._repair_due.clear()
+            due, self._due = [node for node in self._due if node in self._sources()], {}
+            if not due:
+                peers = self._sources()
+                due = [self._random.choice(peers)] if peers else []
+            for node in due[:FANOUT]:
+                await self._repair_with(node, REQUEST_TIMEOUT)
+
+    async def _repair_with(self, node: str, deadline: float) -> bool:
+        """One whole repair with a node; whether it came to its end."""
+        end = self.now() + deadline
+        dialogue = repair(self._replica)
+        try:
+            request = next(dialogue)
+            while True:
+                data = await self.ask(node, REPAIR, request, deadline=end - self.now())
+                request = dialogue.send(data)
+        except StopIteration:
+            self._in_step_with(node)
+            return True
+        except NotAdmitted:
+            self._replica.counters["repair_not_admitted"] += 1
+        except RepairError:
+            self._replica.counters["bad_repairs"] += 1
+        except OSError:
+            self._replica.counters["repair_unreachable"] += 1
+        return False
+
+    def _in_step_with(self, node: str) -> None:
+        if self._replica.newer_epoch > self._replica.epoch:
+            # A peer has rows of a later boot than this one: our disk is older than what we published.
+            self._replica.counters["restored_storage"] += 1
+            self._commit_epoch(self._replica.newer_epoch + 1)
+        if not self.roster.contains(self.node_id) or not self.roster.contains(node) or self._synced.is_set():
+            return
+        self._replica.bounded = True
+        self._synced.set()
+        self.numbers.define_pending()
+        self._chores_due.set()
+        self._open_gate()
+
+    async def _serve_repair(self, peer: str, payload: bytes) -> bytes:
+        return answer(self._replica, node_of(peer), payload)
+
+    # Deltas by stream
+
+    async def _stream_loop(self) -> None:
+        while True:
+            await self._stream_due.wait()
+            self._stream_due.clear()
+            ids = self._replica.outbox.take_stream()
+            peers = self.live_peers()
+            if len(peers) > FANOUT:
+                peers = self._random.sample(peers, FANOUT)
+            await asyncio.gather(*(self._push(peer, ids) for peer in peers))
+
+    async def _push(self, peer: str, ids: Sequence[RecordId]) -> bool:
+        """Send the present version of records to one peer; whether all arrived."""
+        chunk: list[bytes] = []
+        size = 0
+        for index, id in enumerate(ids):
+            packed = self._replica.packed(id)
+            if packed is not None:
+                chunk.append(packed)
+                size += len(packed)
+            if chunk and (size > CHUNK or index == len(ids) - 1):
+                try:
+                    await self.ask(peer, DELTA_STREAM, encode_delta(chunk), deadline=REQUEST_TIMEOUT)
+                except OSError:
+                    self._replica.counters["push_unreachable"] += 1
+                    return False
+                chunk, size = [], 0
+        return True
+
+    async def _serve_delta(self, peer: str, payload: bytes) -> bytes:
+        self._spreading.receive(payload)
+        return b""
+
+    # Numbers
+
+    async def _serve_numbers(self, peer: str, payload: bytes) -> bytes:
+        return self.numbers.answer(node_of(peer), payload)
+
+    async def _serve_inherit(self, peer: str, payload: bytes) -> bytes:
+        return self._inheritance.answer(node_of(peer), payload)
+
+    async def _chores_loop(self) -> None:
+        """What is due after a change of members or spaces, and tried again now and then."""
+        while True:
+            try:
+                async with asyncio.timeout(CHORES_INTERVAL):
+                    await self._chores_due.wait()
+            except TimeoutError:
+                pass
+            self._chores_due.clear()
+            if not self._complete and self.now() - self._started >= SNAPSHOT_GRACE:
+                self.snapshot_complete()
+            if self.may_give():
+                self.numbers.define_pending()
+                await self.numbers.ask_for_shares()
+                await self._inheritance.run(self.ask)

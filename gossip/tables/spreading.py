@@ -1,0 +1,85 @@
+"""The tables as memberlist's delegate: deltas ride on its packets, digests on its push/pulls.
+
+What is new is passed on at first receipt, because merging queues it again. A push/pull carries only the digest of
+everything: if it differs, repair finds out what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import msgpack
+
+from gossip.tables.delta import DELTA, DeltaError, decode_delta, fill_packet
+from gossip.tables.record import ROSTER, RecordError, RecordId, decode_record
+from gossip.tables.replica import Replica
+
+FULL_PACKET = 1200
+"""Bytes that a packet has for a delta when nothing else is in it (memberlist's 1400 less sealing and framing)."""
+BACKLOG = 64
+"""Ids waiting for packets beyond which all of them go by stream."""
+
+
+class Spreading:
+    """memberlist's Delegate over one replica. Nothing here raises on bytes from the wire."""
+
+    def __init__(
+        self, replica: Replica, *, role: str, members: Callable[[], int], differs: Callable[[str], None]
+    ) -> None:
+        self._replica = replica
+        self._members = members
+        self._differs = differs
+        self.role = role
+
+    def meta(self) -> bytes:
+        """serf's tags: 0xff and a map, in memberlist's old msgpack."""
+        return b"\xff" + cast(bytes, msgpack.packb({"shoal": "1", "role": self.role}, use_bin_type=False))
+
+    def broadcasts(self, overhead: int, limit: int) -> list[bytes]:
+        return fill_packet(
+            self._replica, overhead=overhead, limit=limit, members=self._members(), full=FULL_PACKET - overhead
+        )
+
+    def user_message(self, data: bytes, source: tuple[str, int], now: float) -> None:
+        if not data or data[0] != DELTA:
+            self._replica.counters["foreign_user_messages"] += 1
+            return
+        self.receive(data)
+
+    def receive(self, data: bytes) -> list[RecordId]:
+        """Merge a delta's bytes, from a packet or a stream; the ids that changed."""
+        try:
+            items = decode_delta(data)
+        except DeltaError:
+            self._replica.counters["bad_deltas"] += 1
+            return []
+        if not self._replica.in_roster(self._replica.node_id):
+            # Not admitted as far as we know: rows come by repair from somebody who knows that we are. Else others
+            # could collect a tombstone while we still hold the row.
+            items = [item for item in items if _is_roster(item)]
+        return self._replica.merge_packed(items)
+
+    def local_state(self, join: bool) -> bytes:
+        state = {"node": self._replica.node_id, "root": self._replica.digests.root()}
+        return bytes([DELTA]) + cast(bytes, msgpack.packb(state, use_bin_type=True))
+
+    def merge_remote_state(self, data: bytes, join: bool, now: float) -> None:
+        if not data or data[0] != DELTA:
+            return
+        try:
+            state = msgpack.unpackb(data[1:], raw=False)
+        except (ValueError, msgpack.exceptions.UnpackException, RecursionError):
+            state = None
+        node = state.get("node") if isinstance(state, dict) else None
+        if not isinstance(node, str):
+            self._replica.counters["bad_states"] += 1
+        elif state.get("root") != self._replica.digests.root():
+            self._differs(node)
+
+
+def _is_roster(item: object) -> bool:
+    try:
+        return isinstance(item, bytes) and decode_record(item).id.kind == ROSTER
+    except RecordError:
+        return False

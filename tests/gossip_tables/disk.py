@@ -1,0 +1,25 @@
+"""A disk that a crash takes back to what was committed: the object itself, as each commit is atomic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class Disk:
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], bytes] = {}
+        self.commits = 0
+
+    def get(self, kind: str, key: str) -> bytes | None:
+        return self.kept.get((kind, key))
+
+    def all(self, kind: str) -> list[tuple[str, bytes]]:
+        return sorted((key, value) for (k, key), value in self.kept.items() if k == kind)
+
+    def commit(self, changes: Sequence[tuple[str, str, bytes | None]]) -> None:
+        self.commits += 1
+        for kind, key, value in changes:
+            if value is None:
+                self.kept.pop((kind, key), None)
+            else:
+                self.kept[kind, key] = value
