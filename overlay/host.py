@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 
 from overlay.directory import Directory
+from overlay.dns.names import Names
+from overlay.dns.resolver import Resolver
+from overlay.drivers.bridge import BridgeDriver
+from overlay.drivers.driver import Driver, Plug
+from overlay.drivers.null import NullDriver
+from overlay.drivers.overlay import OverlayDriver
+from overlay.ipam.errors import IpamError
+from overlay.ipam.mac import mac_from_ip
 from overlay.ipam.pool import AddressPool
+from overlay.lan import Lan
+from overlay.namespace import Joined, Namespace
+from overlay.nat.gateway import Gateway
+from overlay.nursery import Nursery
+from overlay.publish.publisher import Publisher
+from overlay.router import Router
 from overlay.sandbox import Sandbox
 from overlay.spec import (
     Attached,
+    EndpointFact,
     EndpointSpec,
     GatewayEndpoint,
+    NetworkError,
     NetworkSpec,
     PortMapping,
     Published,
     RealPorts,
     Underlay,
 )
+from overlay.tunnel import Tunnel
+from overlay.wire.address import pack_ip, pack_mac
+
+GATEWAY_BRIDGE = "docker_gwbridge"
+_INGRESS = "ingress-sbox"
+_LAN_PREFIX = 24
+_ROUTER = 254
+_CLOSING = 1024
 
 
 class HostNetwork:
@@ -26,9 +54,6 @@ class HostNetwork:
     `attach`/`detach` keep the directory's facts of this host's own endpoints; the daemon puts those of others
     (`directory.put(fact)`, `directory.remove(endpoint_id)`); putting its own a second time does no harm.
     """
-
-    host: Sandbox
-    directory: Directory
 
     def __init__(
         self,
@@ -43,15 +68,92 @@ class HostNetwork:
         wall: Callable[[], float],
         extra_addresses: Sequence[str] = (),
     ) -> None:
-        raise NotImplementedError
+        self.hostname = hostname
+        self.address = address
+        self.directory = Directory()
+        self._counters: Counter[str] = Counter()
+        self._random = Random(random.getrandbits(64))
+        self._entropy = entropy
+        self._extra = tuple(each if "/" in each else f"{each}/{_LAN_PREFIX}" for each in extra_addresses)
+        lan = ipaddress.IPv4Interface(f"{address}/{_LAN_PREFIX}").network
+        self._router_ip = str(lan.network_address + _ROUTER)
+        router_mac = pack_mac(mac_from_ip(self._router_ip))
+        self._lan = Lan(
+            underlay,
+            lan_peers,
+            router_mac=router_mac,
+            router_ip=pack_ip(self._router_ip),
+            counters=self._counters,
+        )
+        self._router = Router(
+            address=pack_ip(self._router_ip),
+            mac=router_mac,
+            prefix_length=_LAN_PREFIX,
+            random=self._child_random(),
+        )
+        self._tunnel = Tunnel(underlay, counters=self._counters)
+        self._index = 1
+        self._networks: dict[str, NetworkSpec] = {}
+        self._pools: dict[str, AddressPool] = {}
+        self._namespaces: dict[Sandbox, Namespace] = {}
+        self._where: dict[str, Namespace] = {}
+        self._resolvers: dict[Sandbox, Resolver] = {}
+        self._sandboxes: dict[Sandbox, None] = {}
+        self._ingress: Sandbox | None = None
+        self._closing = Nursery(_CLOSING)
+        self._started = False
+        self.host = self._sandbox(hostname)
+        self._gateway = Gateway(self.host, clock=_loop_time, counters=self._counters)
+        self._publisher = Publisher(self.host, self._gateway, real_ports, counters=self._counters)
+        bridges = BridgeDriver(
+            self.host,
+            self._gateway,
+            next_index=self._next_index,
+            random=self._child_random(),
+            counters=self._counters,
+        )
+        self._drivers: dict[str, Driver] = {"bridge": bridges, "overlay": OverlayDriver(self._tunnel, self.directory)}
+        self._null = NullDriver()
 
     async def start(self) -> None:
         """Bind VXLAN (4789) and the LAN (4788) on the underlay; OSError if they are taken."""
-        raise NotImplementedError
+        await self._lan.start()
+        try:
+            await self._tunnel.start()
+        except OSError:
+            self._lan.stop()
+            raise
+        mac = mac_from_ip(self.address)
+        self.host.add_interface(
+            "eth0",
+            mac=mac,
+            mtu=1500,
+            addresses=[f"{self.address}/{_LAN_PREFIX}", *self._extra],
+            port=self._lan.plug("eth0", mac=mac),
+            index=self._next_index(),
+        )
+        self.host.add_route("0.0.0.0/0", via=self._router_ip, interface="eth0")
+        further = tuple(each.partition("/")[0] for each in self._extra)
+        self._gateway.add_uplink("eth0", self.address, further=further)
+        self._router.start(self._lan)
+        self._started = True
 
     async def stop(self) -> None:
         """Unpublish everything, end resolvers, close every sandbox of this host. Idempotent."""
-        raise NotImplementedError
+        if not self._started:
+            return
+        self._started = False
+        await self._publisher.close()
+        for resolver in list(self._resolvers.values()):
+            await resolver.server.stop()
+        self._resolvers.clear()
+        for sandbox in list(self._sandboxes):
+            await sandbox.close()
+        self._sandboxes.clear()
+        await self._router.stop()
+        await self._tunnel.stop()
+        self._lan.stop()
+        await self._closing.close()
 
     def create_network(self, spec: NetworkSpec, addresses: AddressPool | None = None) -> None:
         """Make a network of driver bridge or overlay (host, null and unknown ones need nothing and are only noted).
@@ -61,44 +163,106 @@ class HostNetwork:
         puts the ingress sandbox on docker_gwbridge (it takes its .2, as in Docker). Idempotent by id.
         NetworkError: the bridge name or VNI is in use.
         """
-        raise NotImplementedError
+        if spec.id in self._networks:
+            return
+        self._driver(spec.driver).create_network(spec)
+        self._networks[spec.id] = spec
+        if spec.name == GATEWAY_BRIDGE:
+            self._pools[spec.id] = addresses or _pool_of(spec)
+        self._settle_ingress()
+        if spec.name == GATEWAY_BRIDGE:
+            for namespace in list(self._namespaces.values()):
+                self._settle(namespace)
 
     def delete_network(self, network_id: str) -> None:
         """Take it down; NetworkError while endpoints of this host are on it; nothing for an unknown id."""
-        raise NotImplementedError
+        spec = self._networks.get(network_id)
+        if spec is None:
+            return
+        if spec.ingress:
+            self._drop_ingress()
+        if any(
+            joined.spec.network_id == network_id
+            for namespace in self._namespaces.values()
+            for joined in namespace.endpoints.values()
+        ):
+            raise NetworkError(f"network {spec.name} id {network_id} has active endpoints")
+        del self._networks[network_id]
+        self._pools.pop(network_id, None)
+        self._driver(spec.driver).delete_network(network_id)
+        self.directory.forget(network_id)
 
     def new_sandbox(self, container_id: str) -> Sandbox:
         """An empty network namespace (lo only)."""
-        raise NotImplementedError
+        return self._sandbox(container_id)
 
     async def remove_sandbox(self, sandbox: Sandbox) -> None:
         """Detach what is still attached, end its resolver, close it."""
-        raise NotImplementedError
+        self._empty(sandbox)
+        resolver = self._resolvers.pop(sandbox, None)
+        if resolver is not None:
+            await resolver.server.stop()
+        self._sandboxes.pop(sandbox, None)
+        await sandbox.close()
 
     def attach(self, spec: EndpointSpec, sandbox: Sandbox) -> Attached:
         """Plug a sandbox into a network: next ethN, addresses, routes; the default gateway and the interface on
-        docker_gwbridge are settled anew by libnetwork's rule. NetworkError for an unknown network."""
-        raise NotImplementedError
+        docker_gwbridge are settled anew by libnetwork's rule. NetworkError for an unknown network, or an endpoint that
+        is attached already."""
+        network = self._networks.get(spec.network_id)
+        if network is None:
+            raise NetworkError(f"network {spec.network_id} not found")
+        if spec.id in self._where:
+            raise NetworkError(f"endpoint with name {spec.name} already exists in network {network.name}")
+        namespace = self._namespaces.setdefault(sandbox, Namespace(sandbox))
+        joined = self._join(spec, network, namespace)
+        fact = EndpointFact(
+            spec.network_id, spec.id, self.hostname, None, spec.mac, spec.addresses, spec.names, super_frames=True
+        )
+        self.directory.put(fact)
+        self._settle(namespace)
+        return Attached(joined.interface, joined.gateway)
 
     def detach(self, endpoint_id: str) -> None:
         """Undo attach; nothing for an unknown id."""
-        raise NotImplementedError
+        namespace = self._where.get(endpoint_id)
+        if namespace is None:
+            return
+        self._leave(endpoint_id, namespace)
+        self.directory.remove(endpoint_id)
+        self._settle(namespace)
 
     def rename(self, endpoint_id: str, names: Sequence[str]) -> None:
         """Other DNS names for an endpoint of this host (docker rename)."""
-        raise NotImplementedError
+        fact = self.directory.fact(endpoint_id)
+        if fact is not None:
+            self.directory.put(replace(fact, names=tuple(names)))
 
     def gateway_network(self, sandbox: Sandbox) -> str | None:
         """Id of the network whose gateway is the sandbox's default route (the one that publishes its ports)."""
-        raise NotImplementedError
+        best = self._default(sandbox)
+        return best.network.id if best is not None else None
 
     def gateway_address(self, sandbox: Sandbox) -> str | None:
         """The sandbox's own address on the network of its default route: the target for `publish`."""
-        raise NotImplementedError
+        best = self._default(sandbox)
+        return best.spec.addresses[0].partition("/")[0] if best is not None else None
 
     def gateway_endpoints(self) -> list[GatewayEndpoint]:
         """What docker_gwbridge holds, for `network inspect` (names gateway_<sandbox id>)."""
-        raise NotImplementedError
+        found = [namespace.way_out() for namespace in self._namespaces.values()]
+        return [
+            GatewayEndpoint(
+                joined.spec.id,
+                joined.spec.name,
+                joined.spec.container_id,
+                joined.interface,
+                joined.spec.mac,
+                joined.spec.addresses[0],
+            )
+            for joined in found
+            if joined is not None
+        ]
 
     def start_resolver(
         self,
@@ -108,21 +272,144 @@ class HostNetwork:
         links: Mapping[str, str],
         upstream: Sequence[str],
     ) -> None:
-        """Serve 127.0.0.11:53 (UDP and TCP) inside the sandbox. `networks`: ids whose names it may ask, in order;
-        `links`: alias → container name; `upstream`: resolvers for what is not ours, asked from inside the sandbox
-        (so an internal network has none, as in Docker)."""
-        raise NotImplementedError
+        """Serve 127.0.0.11:53 (UDP and TCP) inside the sandbox; one that is there already is replaced. `networks`: ids
+        whose names it may ask, in order; `links`: alias → container name; `upstream`: resolvers for what is not ours,
+        asked from inside the sandbox (so an internal network has none, as in Docker)."""
+        before = self._resolvers.pop(sandbox, None)
+        if before is not None:
+            before.server.cancel()
+        names = Names(self.directory, networks, self._name_of, links)
+        resolver = Resolver(sandbox, names, upstream, random=self._child_random())
+        resolver.server.start()
+        self._resolvers[sandbox] = resolver
 
     async def publish(self, container_id: str, mappings: Sequence[PortMapping], target_ip: str) -> list[Published]:
         """Publish ports of a container; all or none. A mapping for all addresses comes back twice, as 0.0.0.0 and ::
         (Docker shows both). PortTaken / PublishFailed carry Docker's text."""
-        raise NotImplementedError
+        return await self._publisher.publish(container_id, mappings, target_ip)
 
     async def unpublish(self, container_id: str) -> None:
         """Close everything that was published for the container, and its connections."""
-        raise NotImplementedError
+        await self._publisher.unpublish(container_id)
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """Packets by kind and what was dropped why: vxlan_sent, vxlan_dropped_unknown_vni, bridge_dropped_spoofed…"""
-        raise NotImplementedError
+        """Packets by kind and what was dropped why: vxlan_sent, vxlan_dropped_unknown_vni, arp_answered…"""
+        return self._counters
+
+    def _driver(self, name: str) -> Driver:
+        return self._drivers.get(name, self._null)
+
+    def _sandbox(self, name: str) -> Sandbox:
+        sandbox = Sandbox(name, random=self._child_random())
+        self._sandboxes[sandbox] = None
+        return sandbox
+
+    def _child_random(self) -> Random:
+        return Random(self._random.getrandbits(64))
+
+    def _next_index(self) -> int:
+        self._index += 1
+        return self._index
+
+    def _name_of(self, network_id: str) -> str:
+        spec = self._networks.get(network_id)
+        return spec.name if spec is not None else ""
+
+    def _default(self, sandbox: Sandbox) -> Joined | None:
+        namespace = self._namespaces.get(sandbox)
+        return namespace.default() if namespace is not None else None
+
+    def _join(
+        self, spec: EndpointSpec, network: NetworkSpec, namespace: Namespace, *, way_out: bool = False
+    ) -> Joined:
+        driver = self._driver(network.driver)
+        interface, gateway = "", None
+        if driver is not self._null:
+            # The other end of the cable has an index as well, as a veth pair's.
+            interface, index = namespace.next_interface(), self._next_index()
+            self._next_index()
+            gateway = driver.join(spec, namespace.sandbox, Plug(interface, index))
+        joined = Joined(spec, network, driver, interface, gateway, way_out)
+        namespace.endpoints[spec.id] = joined
+        self._where[spec.id] = namespace
+        return joined
+
+    def _leave(self, endpoint_id: str, namespace: Namespace) -> None:
+        joined = namespace.endpoints.pop(endpoint_id)
+        del self._where[endpoint_id]
+        joined.driver.leave(endpoint_id)
+        pool = self._pools.get(joined.network.id) if joined.way_out else None
+        if pool is not None:
+            pool.release(joined.spec.addresses[0].partition("/")[0])
+
+    def _settle(self, namespace: Namespace) -> None:
+        """The way out through docker_gwbridge, then the default route."""
+        present = namespace.way_out()
+        needed = namespace.needs_way_out()
+        if needed and present is None:
+            self._give_way_out(namespace)
+        elif not needed and present is not None:
+            self._leave(present.spec.id, namespace)
+        namespace.settle_route()
+
+    def _give_way_out(self, namespace: Namespace) -> None:
+        network = next((spec for spec in self._networks.values() if spec.name == GATEWAY_BRIDGE), None)
+        if network is None:
+            return
+        pool = self._pools[network.id]
+        try:
+            address = pool.request()
+        except IpamError:
+            self._counters["gateway_addresses_exhausted"] += 1
+            return
+        name = namespace.sandbox.name
+        spec = EndpointSpec(
+            id=self._entropy(32).hex(),
+            network_id=network.id,
+            container_id=name,
+            name=f"gateway_{name[:12]}",
+            names=(),
+            mac=mac_from_ip(address),
+            addresses=(f"{address}/{pool.prefix_length}",),
+        )
+        self._join(spec, network, namespace, way_out=True)
+
+    def _settle_ingress(self) -> None:
+        """The ingress network's own sandbox is the first on docker_gwbridge."""
+        ingress = any(spec.ingress for spec in self._networks.values())
+        bridge = any(spec.name == GATEWAY_BRIDGE for spec in self._networks.values())
+        if not (ingress and bridge) or self._ingress is not None:
+            return
+        self._ingress = self._sandbox(_INGRESS)
+        namespace = self._namespaces[self._ingress] = Namespace(self._ingress)
+        namespace.next_interface()  # eth0 is its place on the ingress network
+        self._give_way_out(namespace)
+        namespace.settle_route()
+
+    def _drop_ingress(self) -> None:
+        sandbox, self._ingress = self._ingress, None
+        if sandbox is not None:
+            self._empty(sandbox)
+            self._sandboxes.pop(sandbox, None)
+            self._closing.spawn(sandbox.close())
+
+    def _empty(self, sandbox: Sandbox) -> None:
+        namespace = self._namespaces.pop(sandbox, None)
+        if namespace is not None:
+            for endpoint_id in list(namespace.endpoints):
+                self._leave(endpoint_id, namespace)
+                self.directory.remove(endpoint_id)
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _pool_of(spec: NetworkSpec) -> AddressPool:
+    first = spec.pools[0]
+    pool = AddressPool(first.subnet, ip_range=first.ip_range)
+    for address in (first.gateway, *first.auxiliary.values()):
+        if address:
+            pool.request(address)
+    return pool

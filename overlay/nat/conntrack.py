@@ -53,7 +53,7 @@ class Conntrack:
         self._by_tuple: dict[Tuple, tuple[Flow, bool]] = {}
         self._by_number: dict[int, Flow] = {}
         self._next = 1
-        self._swept = clock()
+        self._swept = 0.0
 
     def __len__(self) -> int:
         return len(self._by_number)

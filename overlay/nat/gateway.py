@@ -220,6 +220,6 @@ class Gateway:
                 return candidate
         return None
 
-    def _drop(self, why: str) -> None:
+    def _drop(self, why: str) -> Packet | None:
         self._counters[why] += 1
         return None

@@ -1,0 +1,98 @@
+"""The resolver that Docker embeds in every container on a user-defined network, at 127.0.0.11.
+
+It answers what the directory knows and hands everything else to the host's resolvers, from *inside* the sandbox: so a
+container on nothing but internal networks gets no answer from outside, and its queries are seen and filtered like any
+other packet of it. An upstream that does not answer in time is passed over; if none answers the client hears nothing
+and times out (Docker's behaviour).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from random import Random
+
+from dnslib import DNSRecord
+
+from overlay.dns import messages
+from overlay.dns.names import Names
+from overlay.dns.server import DnsServer
+from overlay.sandbox import Sandbox
+
+ADDRESS = "127.0.0.11"
+_PORT = 53
+_PATIENCE = 4.0
+"""Seconds for one upstream (libnetwork's extIOTimeout)."""
+_UPSTREAMS = 3
+
+
+class Resolver:
+    """The resolver of one sandbox. `random` chooses the order of several addresses and the ids of queries."""
+
+    def __init__(self, sandbox: Sandbox, names: Names, upstream: Sequence[str], *, random: Random) -> None:
+        self._sandbox = sandbox
+        self._names = names
+        self._upstream = tuple(upstream[:_UPSTREAMS])
+        self._random = random
+        self.server = DnsServer(sandbox, ADDRESS, self._answer)
+
+    async def _answer(self, data: bytes, stream: bool) -> bytes | None:
+        query = messages.parse_query(data)
+        if query is None:
+            return None
+        reply = self.local(query)
+        if reply is not None:
+            return messages.pack(reply, query, stream=stream)
+        return await self._forward(data, stream)
+
+    def local(self, query: DNSRecord) -> DNSRecord | None:
+        """The answer from the directory; None if it does not know the name."""
+        name, kind = messages.asked(query)
+        if kind == "PTR":
+            address = messages.reverse_address(name)
+            pointer = self._names.name_of(address) if address else None
+            if pointer is None:
+                return None
+            reply = messages.answer(query)
+            messages.add_pointer(reply, pointer)
+            return reply
+        addresses = self._names.addresses(name)
+        if addresses is None:
+            return None
+        self._random.shuffle(addresses)
+        reply = messages.answer(query)
+        messages.add_addresses(reply, addresses)
+        return reply
+
+    async def _forward(self, data: bytes, stream: bool) -> bytes | None:
+        for server in self._upstream:
+            identifier = self._random.getrandbits(16).to_bytes(2, "big")
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    ask = self._ask_tcp if stream else self._ask_udp
+                    reply = await ask(server, identifier + data[2:])
+            except (OSError, EOFError):
+                continue
+            return data[:2] + reply[2:]
+        return None
+
+    async def _ask_udp(self, server: str, query: bytes) -> bytes:
+        socket = self._sandbox.udp_open()
+        try:
+            socket.connect((server, _PORT))
+            socket.sendto(query)
+            while True:
+                reply, _ = await socket.recvfrom()
+                if reply[:2] == query[:2]:
+                    return reply
+        finally:
+            socket.close()
+
+    async def _ask_tcp(self, server: str, query: bytes) -> bytes:
+        connection = await self._sandbox.tcp_connect(server, _PORT, timeout=_PATIENCE)
+        try:
+            await connection.write(len(query).to_bytes(2, "big") + query)
+            length = int.from_bytes(await connection.readexactly(2), "big")
+            return await connection.readexactly(length)
+        finally:
+            connection.close()

@@ -1,0 +1,125 @@
+"""The bridge driver: a switch, an interface of the host on it that is the gateway, and the gateway's rules."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from overlay.bridge import Bridge, BridgePort
+from overlay.drivers.driver import MAX_FRAME, Plug, gateway_for
+from overlay.nat.gateway import BridgeRules, Gateway
+from overlay.port import cable
+from overlay.sandbox import Sandbox
+from overlay.spec import (
+    BRIDGE_NAME,
+    ENABLE_ICC,
+    ENABLE_MASQUERADE,
+    EndpointSpec,
+    NetworkError,
+    NetworkSpec,
+)
+
+_FALSE = ("false", "0", "f")
+"""What Go's ParseBool takes for no, in small letters."""
+
+
+@dataclass(slots=True)
+class _Network:
+    spec: NetworkSpec
+    interface: str
+    bridge: Bridge
+    icc: bool
+    endpoints: dict[str, tuple[Sandbox, str, BridgePort]] = field(default_factory=dict)
+
+
+class BridgeDriver:
+    """Bridge networks of one host."""
+
+    def __init__(
+        self,
+        host: Sandbox,
+        gateway: Gateway,
+        *,
+        next_index: Callable[[], int],
+        random: Random,
+        counters: Counter[str],
+    ) -> None:
+        self._host = host
+        self._gateway = gateway
+        self._next_index = next_index
+        self._random = random
+        self._counters = counters
+        self._networks: dict[str, _Network] = {}
+        self._where: dict[str, _Network] = {}
+
+    def create_network(self, spec: NetworkSpec) -> None:
+        """NetworkError: the bridge's name is another network's."""
+        name = spec.options.get(BRIDGE_NAME) or f"br-{spec.id[:12]}"
+        if any(interface.name == name for interface in self._host.interfaces()):
+            raise NetworkError(f"bridge name {name} is already in use")
+        bridge = Bridge(name, counters=self._counters)
+        theirs, ours = cable(MAX_FRAME)
+        mac = ":".join(f"{byte:02x}" for byte in b"\x02\x42" + self._random.randbytes(4))
+        subnets = tuple(pool.subnet for pool in spec.pools if ":" not in pool.subnet)
+        self._host.add_interface(
+            name,
+            mac=mac,
+            mtu=spec.mtu,
+            addresses=[
+                f"{pool.gateway}/{ipaddress.ip_network(pool.subnet, strict=False).prefixlen}"
+                for pool in spec.pools
+                if pool.gateway and ":" not in pool.subnet
+            ],
+            port=theirs,
+            index=self._next_index(),
+        )
+        bridge.add_port(name, ours, mtu=spec.mtu, mac=mac)
+        icc = _enabled(spec, ENABLE_ICC)
+        rules = BridgeRules(name, subnets, spec.internal, _enabled(spec, ENABLE_MASQUERADE) and not spec.internal, icc)
+        self._gateway.add_bridge(rules)
+        self._networks[spec.id] = _Network(spec, name, bridge, icc)
+
+    def delete_network(self, network_id: str) -> None:
+        """Remove the bridge and its gateway."""
+        network = self._networks.pop(network_id)
+        self._gateway.remove_bridge(network.interface)
+        self._host.remove_interface(network.interface)
+
+    def join(self, spec: EndpointSpec, sandbox: Sandbox, plug: Plug) -> str | None:
+        """Plug into the switch; the gateway is the host's address there."""
+        network = self._networks[spec.network_id]
+        theirs, ours = cable(MAX_FRAME)
+        port = network.bridge.add_port(
+            spec.id,
+            ours,
+            mtu=network.spec.mtu,
+            mac=spec.mac,
+            addresses=spec.addresses,
+            guarded=True,
+            isolated=not network.icc,
+        )
+        network.endpoints[spec.id] = sandbox, plug.interface, port
+        self._where[spec.id] = network
+        sandbox.add_interface(
+            plug.interface,
+            mac=spec.mac,
+            mtu=network.spec.mtu,
+            addresses=spec.addresses,
+            port=theirs,
+            index=plug.index,
+        )
+        return gateway_for(network.spec)
+
+    def leave(self, endpoint_id: str) -> None:
+        """Unplug."""
+        network = self._where.pop(endpoint_id)
+        sandbox, interface, port = network.endpoints.pop(endpoint_id)
+        sandbox.remove_interface(interface)
+        network.bridge.remove_port(port)
+
+
+def _enabled(spec: NetworkSpec, option: str) -> bool:
+    return spec.options.get(option, "true").lower() not in _FALSE

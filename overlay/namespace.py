@@ -1,0 +1,77 @@
+"""One sandbox and its endpoints: how interfaces are named, and which network is the way out (libnetwork's rules).
+
+Interfaces are eth0, eth1, … in the order in which they come; a number is not used again while the sandbox lives.
+The default gateway is that of the first network when ordered by: not docker_gwbridge, not internal, name
+(libnetwork's endpoint.Less); so `bridge` wins over `n1` even when it came last. A sandbox whose networks bring no
+gateway, of which one is not internal (an overlay), gets an interface on docker_gwbridge; it goes when another way out
+appears.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from overlay.drivers.driver import Driver
+from overlay.sandbox import Sandbox
+from overlay.spec import EndpointSpec, NetworkSpec
+
+DEFAULT_ROUTE = "0.0.0.0/0"
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """An endpoint in its sandbox. `gateway` is what its network offers; `interface` "" has none (null, host)."""
+
+    spec: EndpointSpec
+    network: NetworkSpec
+    driver: Driver
+    interface: str
+    gateway: str | None
+    way_out: bool = False
+
+    @property
+    def precedence(self) -> tuple[bool, bool, str]:
+        """Lowest is the default gateway."""
+        return self.way_out, self.network.internal, self.network.name
+
+
+class Namespace:
+    """Endpoints of one sandbox, in the order in which they joined."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.endpoints: dict[str, Joined] = {}
+        self._count = 0
+        self._default: tuple[str, str] | None = None
+
+    def next_interface(self) -> str:
+        """The next ethN."""
+        self._count += 1
+        return f"eth{self._count - 1}"
+
+    def needs_way_out(self) -> bool:
+        """Whether docker_gwbridge must give it one."""
+        ours = [joined for joined in self.endpoints.values() if joined.interface and not joined.way_out]
+        open_ones = [joined for joined in ours if not joined.network.internal]
+        return bool(open_ones) and all(joined.gateway is None for joined in open_ones)
+
+    def way_out(self) -> Joined | None:
+        """Its endpoint on docker_gwbridge."""
+        return next((joined for joined in self.endpoints.values() if joined.way_out), None)
+
+    def default(self) -> Joined | None:
+        """The endpoint that the default route goes through."""
+        offers = [joined for joined in self.endpoints.values() if joined.gateway is not None]
+        return min(offers, key=lambda joined: joined.precedence, default=None)
+
+    def settle_route(self) -> None:
+        """Make the default route what the rule says now."""
+        best = self.default()
+        wanted = (best.gateway, best.interface) if best is not None and best.gateway is not None else None
+        if wanted == self._default:
+            return
+        if any(route.destination == DEFAULT_ROUTE for route in self.sandbox.routes()):
+            self.sandbox.remove_route(DEFAULT_ROUTE)
+        self._default = wanted
+        if wanted is not None:
+            self.sandbox.add_route(DEFAULT_ROUTE, via=wanted[0], interface=wanted[1])
