@@ -11,7 +11,7 @@ class Delegate(Protocol):
     """All calls are synchronous and must not block; none may raise on bad bytes from the wire."""
 
     def meta(self) -> bytes:
-        """This node's metadata, at most ``gossip.swim.meta.META_LIMIT`` bytes (480)."""
+        """This node's metadata, at most ``gossip.swim.meta.META_LIMIT`` bytes (500)."""
         ...
 
     def broadcasts(self, overhead: int, limit: int) -> list[bytes]:

@@ -6,7 +6,7 @@ Only data lives here: everything else in ``gossip.swim`` and all users of member
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import IntEnum, StrEnum
 
 Address = tuple[str, int]
 """A dotted quad and a port."""
@@ -45,7 +45,7 @@ class Member:
         return self.state in (MemberState.ALIVE, MemberState.SUSPECT)
 
 
-class EventKind(str, Enum):
+class EventKind(StrEnum):
     JOINED = "joined"
     SUSPECTED = "suspected"
     FAILED = "failed"

@@ -17,7 +17,7 @@ class Profile:
     probe_interval: float
     """SWIM's protocol period T' (Das et al. 2002, 4.1)."""
     probe_timeout: float
-    """Time for the direct ack before members are asked for indirect probes; also a relay's time before it sends a nack."""
+    """Time for the direct ack, before members are asked for indirect probes; also a relay's time before its nack."""
     indirect_probes: int
     """SWIM's k, the size of the failure detection subgroup."""
     gossip_interval: float
@@ -46,8 +46,13 @@ class Profile:
     """Token bucket of gossip sent at once: packets per second ..."""
     prompt_burst: int
     """... and how many in a burst."""
-    name_reclaim: float
-    """A dead member's name may come back under another address after this time; sooner it is a name conflict."""
+    evidence_rate: float
+    """Token bucket of probes out of turn: per second ..."""
+    evidence_burst: int
+    """... and how many in a burst."""
+    name_reclaim: float | None
+    """A dead member's name may come back under another address after this time (None: never); sooner it is a name
+    conflict. One that left may come back anywhere at once."""
     forget_after: float
     """Dead and left members are dropped from memory after this time (seeds are always tried)."""
 
@@ -71,7 +76,9 @@ LAN = Profile(
     buddy_probes=0,
     prompt_rate=0.0,
     prompt_burst=0,
-    name_reclaim=0.0,
+    evidence_rate=0.0,
+    evidence_burst=0,
+    name_reclaim=None,
     forget_after=86400.0,
 )
 """memberlist's DefaultLANConfig, for comparison."""
@@ -95,7 +102,9 @@ SHOAL = Profile(
     buddy_probes=6,
     prompt_rate=40.0,
     prompt_burst=40,
-    name_reclaim=0.0,
+    evidence_rate=4.0,
+    evidence_burst=8,
+    name_reclaim=1.0,
     forget_after=86400.0,
 )
 """Ours: silent failures known within 6 s at N = 3, killed processes within 2 s, 3 s of pause never fatal."""
@@ -114,6 +123,6 @@ class Config:
     """The cluster id: prefix and additional data of every packet and stream (at most 255 bytes)."""
     seeds: tuple[Address, ...] = ()
     """Always tried again while they are not live members."""
-    compress: bool = True
-    """Compress streams (never packets: they are short)."""
+    compress: bool = False
+    """Compress streams (never packets: they are short). What others compressed is always read."""
     profile: Profile = field(default=SHOAL)

@@ -7,7 +7,6 @@ Maps carry Go field names. Decoding gives ``Fields``: typed access to one map, w
 from __future__ import annotations
 
 import ipaddress
-import struct
 from collections.abc import Mapping
 
 import msgpack
@@ -82,6 +81,9 @@ class Fields:
     def __init__(self, decoded: dict[object, object]) -> None:
         self._map = decoded
 
+    def has(self, key: bytes) -> bool:
+        return key in self._map
+
     def number(self, key: bytes, limit: int) -> int:
         value = self._map.get(key, 0)
         if value is None:
@@ -145,4 +147,4 @@ def address_from_bytes(data: bytes) -> str:
         data = data[12:]
     if len(data) != 4:
         raise WireError("bad_field", "address")
-    return "%d.%d.%d.%d" % struct.unpack("4B", data)
+    return ".".join(map(str, data))

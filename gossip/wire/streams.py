@@ -14,7 +14,7 @@ from gossip.wire.dialect import NeedMore, address_to_bytes, pack, unpack_maps
 from gossip.wire.errors import WireError
 from gossip.wire.label import LABEL_BYTE, label_header, strip_label
 from gossip.wire.lzw import decompress
-from gossip.wire.messages import META_MAX, Ack, Error, MessageType, Ping, User, decode_versions
+from gossip.wire.messages import META_MAX, Ack, Error, MessageType, Ping, decode_versions
 from gossip.wire.packet import encode_compressed
 from gossip.wire.seal import SEAL_OVERHEAD, Keyring
 
@@ -80,8 +80,8 @@ class Native:
     error: str = ""
 
     def encode(self) -> bytes:
-        header: dict[str, str | int] = {"Kind": self.kind, "From": self.sender, "Error": self.error, "Size": len(self.payload)}
-        return bytes((MessageType.NATIVE,)) + pack(header) + self.payload
+        header = pack({"Kind": self.kind, "From": self.sender, "Error": self.error, "Size": len(self.payload)})
+        return bytes((MessageType.NATIVE,)) + header + self.payload
 
 
 @dataclass(frozen=True, slots=True)

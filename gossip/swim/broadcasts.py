@@ -1,0 +1,65 @@
+"""The queue of rumours that ride on other packets, each sent a limited number of times (memberlist: queue.go).
+
+SWIM 4.1: a rumour that went out lambda * log(n) times has reached everyone with high probability. Those sent least go
+first, of equals the newest; a newer rumour about the same subject replaces the older one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+CAPACITY = 4096
+"""Rumours kept; beyond that the one sent most, then the oldest, is dropped."""
+
+
+@dataclass(slots=True)
+class _Rumour:
+    message: bytes
+    number: int
+    transmits: int = 0
+
+
+def retransmit_limit(mult: int, members: int) -> int:
+    return mult * math.ceil(math.log10(members + 1))
+
+
+class TransmitLimitedQueue:
+    def __init__(self, retransmit_mult: int, counters: Counter[str]) -> None:
+        self._mult = retransmit_mult
+        self._counters = counters
+        self._rumours: dict[str, _Rumour] = {}
+        self._next = 0
+
+    def __len__(self) -> int:
+        return len(self._rumours)
+
+    def put(self, subject: str, message: bytes) -> None:
+        self._next += 1
+        self._rumours[subject] = _Rumour(message, self._next)
+        if len(self._rumours) > CAPACITY:
+            worst = max(self._rumours, key=lambda name: (self._rumours[name].transmits, -self._rumours[name].number))
+            del self._rumours[worst]
+            self._counters["dropped.broadcast_queue_full"] += 1
+
+    def discard(self, subject: str) -> None:
+        self._rumours.pop(subject, None)
+
+    def take(self, overhead: int, limit: int, members: int) -> list[bytes]:
+        """Rumours for one packet: ``len + overhead`` of all together is at most ``limit``."""
+        if not self._rumours:
+            return []
+        most = retransmit_limit(self._mult, members)
+        taken: list[bytes] = []
+        order = sorted(self._rumours.items(), key=lambda item: (item[1].transmits, -item[1].number))
+        for subject, rumour in order:
+            size = len(rumour.message) + overhead
+            if size > limit:
+                continue
+            limit -= size
+            taken.append(rumour.message)
+            rumour.transmits += 1
+            if rumour.transmits >= most:
+                del self._rumours[subject]
+        return taken

@@ -1,0 +1,121 @@
+"""Gossip: which packets go out now, and what rides on them.
+
+A packet is filled with, in this order: what must be said to its receiver, rumours about members, user messages of the
+layer above (to native members only). News goes at once to ``gossip_nodes`` random members, within a token bucket, and
+is passed on at once on first receipt; the tick repeats it until each rumour was sent often enough.
+"""
+
+from __future__ import annotations
+
+from gossip.swim.bucket import TokenBucket
+from gossip.swim.delegate import Delegate
+from gossip.swim.local import Local
+from gossip.swim.member import Address, MemberState
+from gossip.swim.table import Record
+from gossip.wire.compound import MAX_PARTS, PART_OVERHEAD
+from gossip.wire.packet import PacketCodec
+
+GOSSIP_TICK = "gossip"
+_USER = b"\x08"
+_NEARLY_FULL = 200
+"""With less room than this left in a packet there may be more to say."""
+_BURST_ROUNDS = 8
+
+
+class Dissemination:
+    def __init__(self, local: Local, delegate: Delegate, codec: PacketCodec) -> None:
+        self._local = local
+        self._delegate = delegate
+        self._codec = codec
+        self._bucket = TokenBucket(local.profile.prompt_rate, local.profile.prompt_burst)
+        self._due = False
+
+    def start(self, now: float) -> None:
+        local = self._local
+        local.timers.set((GOSSIP_TICK, ""), now + local.random.random() * local.profile.gossip_interval)
+
+    def tick(self, now: float) -> None:
+        self._local.timers.set((GOSSIP_TICK, ""), now + self._local.profile.gossip_interval)
+        self._due = True
+
+    def datagrams(self, now: float) -> list[tuple[bytes, Address]]:
+        """All that should leave now."""
+        local = self._local
+        out: list[tuple[bytes, Address]] = []
+        while local.outbox:
+            to = next(iter(local.outbox))
+            self._pack(local.outbox.pop(to), to, out)
+        if self._due:
+            self._due = False
+            local.prompt = False
+            self._round(now, out, prompt=False)
+        rounds = 0
+        while local.prompt and rounds < _BURST_ROUNDS:
+            rounds += 1
+            local.prompt = self._round(now, out, prompt=True)
+        local.prompt = False
+        return out
+
+    def _round(self, now: float, out: list[tuple[bytes, Address]], *, prompt: bool) -> bool:
+        """Gossip to a few members; True if a packet came out so full that there is probably more."""
+        more = False
+        for record in self._targets(now):
+            if prompt and not self._bucket.take(now):
+                self._local.counters["prompt_gossip_withheld"] += 1
+                return False
+            before = len(out)
+            left = self._pack([], record.member.endpoint, out)
+            if len(out) == before:
+                continue
+            more = more or left < _NEARLY_FULL
+        return more
+
+    def _targets(self, now: float) -> list[Record]:
+        """Random live members, and the recently dead: one who is accused wrongly should hear of it."""
+        local = self._local
+        profile = local.profile
+        candidates = local.table.live
+        recent = []
+        for name in local.table.gone:
+            record = local.table.get(name)
+            if (
+                record is not None
+                and record.member.state is MemberState.DEAD
+                and now - record.member.since <= profile.gossip_to_the_dead
+            ):
+                recent.append(name)
+        if recent:
+            candidates = candidates + recent
+        chosen = local.random.sample(candidates, min(profile.gossip_nodes, len(candidates)))
+        return [record for record in map(local.table.get, chosen) if record is not None]
+
+    def _pack(self, messages: list[bytes], to: Address, out: list[tuple[bytes, Address]]) -> int:
+        """Packets for one receiver; the room left in the last of them."""
+        local = self._local
+        record = local.table.at(to)
+        crc = record is not None and record.takes_crc
+        room = self._codec.room()
+        parts: list[bytes] = []
+        left = room
+        for message in messages:
+            size = len(message) + PART_OVERHEAD
+            if parts and (size > left or len(parts) >= MAX_PARTS):
+                out.append((self._codec.encode(parts, crc=crc), to))
+                parts, left = [], room
+            parts.append(message)
+            left -= size
+        if left > 0 and record is not None:
+            riders = local.rumours.take(PART_OVERHEAD, left, local.table.size)
+            left -= sum(map(len, riders)) + PART_OVERHEAD * len(riders)
+            parts += riders
+            if record.member.native and left > 0:
+                overhead = PART_OVERHEAD + len(_USER)
+                for data in self._delegate.broadcasts(overhead, left):
+                    left -= len(data) + overhead
+                    parts.append(_USER + data)
+        if len(parts) > MAX_PARTS:
+            out.append((self._codec.encode(parts[MAX_PARTS:], crc=crc), to))
+            del parts[MAX_PARTS:]
+        if parts:
+            out.append((self._codec.encode(parts, crc=crc), to))
+        return left

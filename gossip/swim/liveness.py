@@ -1,0 +1,256 @@
+"""The state machine of members: what alive, suspect and dead messages do (memberlist: state.go, SWIM 4.2).
+
+      alive(i) beats suspect(j), dead(j)   when i > j
+      suspect(i) beats alive(j)            when i >= j;  starts or confirms a suspicion
+      dead(i) beats alive(j), suspect(j)   when i >= j;  left when the accused said it itself
+      about oneself                        refuted by alive with a higher incarnation, unless leaving
+
+Only the accused raises its incarnation. Everything that changes something is passed on; nothing else is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from gossip.swim.local import Local
+from gossip.swim.member import Address, EventKind, Member, MemberEvent, MemberState
+from gossip.swim.suspicion import Suspicion
+from gossip.swim.table import Record, record_of
+from gossip.wire.messages import SERF_VERSIONS, Alive, Dead, Suspect
+
+SUSPICION_TIMER = "suspicion"
+_PROTOCOL_MAX = 5
+
+
+class Liveness:
+    """``on_suspected`` is called when somebody else's accusation turned a member into a suspect, ``on_recovered`` when
+    a dead member came back."""
+
+    def __init__(
+        self,
+        local: Local,
+        *,
+        on_suspected: Callable[[str, float], None],
+        on_recovered: Callable[[Member, float], None],
+    ) -> None:
+        self._local = local
+        self._on_suspected = on_suspected
+        self._on_recovered = on_recovered
+        self._suspicions: dict[str, Suspicion] = {}
+
+    # -- this node itself
+
+    def announce(self, wire_meta: bytes, now: float, *, at_least: int = 0) -> None:
+        """Say that this node is alive, with a new incarnation above ``at_least``."""
+        local = self._local
+        config = local.config
+        before = local.table.get(local.name)
+        incarnation = max(at_least, before.member.incarnation if before else 0) + 1
+        alive = Alive(incarnation, local.name, config.address, config.port, wire_meta, SERF_VERSIONS)
+        record = record_of(alive, MemberState.ALIVE, now)
+        if before is not None:
+            record.member = replace(record.member, since=before.member.since)
+        local.table.put(record)
+        local.spread(local.name, alive.encode())
+
+    def _refute(self, accusation: int, now: float) -> None:
+        local = self._local
+        record = local.table.get(local.name)
+        if record is None or local.leaving:
+            return
+        local.counters["refuted"] += 1
+        local.awareness.apply(1)
+        self.announce(record.wire_meta, now, at_least=accusation)
+
+    # -- alive
+
+    def alive(self, message: Alive, told_by: str, now: float) -> None:
+        local = self._local
+        name = message.node
+        if len(message.versions) == 6 and (message.versions[0] > _PROTOCOL_MAX or message.versions[1] < 1):
+            local.drop("incompatible_protocol")
+            return
+        if name == local.name:
+            self._alive_about_us(message, now)
+            return
+        if not local.allowed(name):
+            local.drop("not_in_roster")
+            return
+        before = local.table.get(name)
+        moved = before is not None and before.member.endpoint != (message.address, message.port)
+        reclaimed = False
+        if before is not None and moved:
+            reclaimed = self._may_move(before.member, now)
+            if not reclaimed:
+                if message.incarnation > before.member.incarnation:
+                    local.drop("name_conflict")
+                return
+        if before is not None and message.incarnation <= before.member.incarnation and not reclaimed:
+            return
+        self._clear_suspicion(name)
+        record = record_of(message, MemberState.ALIVE, now)
+        was = before.member if before is not None else None
+        if was is not None and was.state is MemberState.ALIVE:
+            record.member = replace(record.member, since=was.since)
+        local.table.put(record)
+        local.spread(name, message.encode())
+        member = record.member
+        if was is None:
+            self._tell(EventKind.JOINED, member, None, now, "alive", told_by)
+        elif was.state is not MemberState.ALIVE:
+            reason = "refuted the suspicion" if was.state is MemberState.SUSPECT else "alive again"
+            self._tell(EventKind.RECOVERED, member, was, now, reason, told_by)
+            if not was.reachable:
+                self._on_recovered(member, now)
+        elif was.meta != member.meta or moved:
+            self._tell(EventKind.UPDATED, member, was, now, "alive with new data", told_by)
+
+    def _alive_about_us(self, message: Alive, now: float) -> None:
+        """Either our own words coming back, or somebody who thinks he is us, or our past life."""
+        local = self._local
+        own = local.table.get(local.name)
+        if own is None or local.leaving or message.incarnation < own.member.incarnation:
+            return
+        if (message.address, message.port) != own.member.endpoint:
+            local.drop("name_conflict")
+            return
+        same = message.meta == own.wire_meta and message.versions == own.versions
+        if message.incarnation == own.member.incarnation and same:
+            return
+        self._refute(message.incarnation, now)
+
+    def _may_move(self, member: Member, now: float) -> bool:
+        if member.state is MemberState.LEFT:
+            return True
+        reclaim = self._local.profile.name_reclaim
+        return member.state is MemberState.DEAD and reclaim is not None and now - member.since >= reclaim
+
+    # -- suspect
+
+    def suspect(self, message: Suspect, told_by: str, now: float, reason: str, *, refused: bool = False) -> None:
+        """``refused``: this node itself found the subject's port closed."""
+        local = self._local
+        name = message.node
+        record = local.table.get(name)
+        if record is None or message.incarnation < record.member.incarnation:
+            return
+        if name == local.name:
+            self._refute(message.incarnation, now)
+            return
+        suspicion = self._suspicions.get(name)
+        if suspicion is not None:
+            if suspicion.confirm(message.accuser):
+                local.counters["suspicions_confirmed"] += 1
+                local.spread(name, message.encode())
+            if refused:
+                suspicion.refused(now)
+            local.timers.set((SUSPICION_TIMER, name), suspicion.deadline)
+            return
+        if record.member.state is not MemberState.ALIVE:
+            return
+        suspicion = Suspicion(
+            local.profile,
+            accuser=message.accuser,
+            incarnation=message.incarnation,
+            members=local.table.size,
+            now=now,
+        )
+        if refused:
+            suspicion.refused(now)
+        self._suspicions[name] = suspicion
+        was = record.member
+        local.timers.set((SUSPICION_TIMER, name), suspicion.deadline)
+        self._change(record, MemberState.SUSPECT, message.incarnation, now)
+        local.spread(name, message.encode())
+        local.counters["suspicions"] += 1
+        self._tell(EventKind.SUSPECTED, record.member, was, now, reason, told_by, message.accuser)
+        if message.accuser != local.name:
+            self._on_suspected(name, now)
+
+    def suspicion_ended(self, name: str, now: float) -> None:
+        """Nobody refuted in time."""
+        suspicion = self._suspicions.get(name)
+        if suspicion is None:
+            return
+        if suspicion.deadline > now:
+            self._local.timers.set((SUSPICION_TIMER, name), suspicion.deadline)
+            return
+        reason = f"suspicion timed out after {now - suspicion.started:.1f} s"
+        own = self._local.name
+        self.dead(Dead(suspicion.incarnation, name, own), own, now, reason)
+
+    def restart_suspicions(self, now: float) -> None:
+        """This node was stopped for a while: the silence of others meanwhile is no evidence."""
+        for name, suspicion in self._suspicions.items():
+            suspicion.restart(now)
+            self._local.timers.set((SUSPICION_TIMER, name), suspicion.deadline)
+
+    def _clear_suspicion(self, name: str) -> None:
+        if self._suspicions.pop(name, None) is not None:
+            self._local.timers.cancel((SUSPICION_TIMER, name))
+
+    # -- dead and left
+
+    def dead(self, message: Dead, told_by: str, now: float, reason: str) -> None:
+        local = self._local
+        name = message.node
+        record = local.table.get(name)
+        if record is None or message.incarnation < record.member.incarnation:
+            return
+        if name == local.name and not local.leaving:
+            self._refute(message.incarnation, now)
+            return
+        if not record.member.reachable:
+            return
+        accusers = [message.accuser]
+        suspicion = self._suspicions.get(name)
+        if suspicion is not None and message.accuser == local.name:
+            accusers = [suspicion.accuser, *suspicion.confirmers]
+        self._clear_suspicion(name)
+        was = record.member
+        left = message.accuser == name
+        self._change(record, MemberState.LEFT if left else MemberState.DEAD, message.incarnation, now)
+        local.spread(name, message.encode())
+        if name == local.name:
+            return
+        local.counters["left" if left else "failed"] += 1
+        kind = EventKind.LEFT if left else EventKind.FAILED
+        why = "left on purpose" if left else reason
+        self._tell(kind, record.member, was, now, why, told_by, "" if left else ", ".join(accusers))
+
+    def expel(self, name: str, now: float) -> None:
+        """Forget a member that the roster no longer has."""
+        record = self._local.table.get(name)
+        if record is None or name == self._local.name:
+            return
+        self._clear_suspicion(name)
+        self._local.rumours.discard(name)
+        self._local.table.forget(name)
+        if record.member.reachable:
+            gone = replace(record.member, state=MemberState.LEFT, since=now)
+            self._tell(EventKind.LEFT, gone, record.member, now, "no longer in the roster", self._local.name)
+
+    # --
+
+    def _change(self, record: Record, state: MemberState, incarnation: int, now: float) -> None:
+        record.member = replace(record.member, state=state, incarnation=incarnation, since=now)
+        self._local.table.put(record)
+
+    def _tell(
+        self,
+        kind: EventKind,
+        member: Member,
+        before: Member | None,
+        now: float,
+        reason: str,
+        told_by: str,
+        accused_by: str = "",
+    ) -> None:
+        self._local.events.append(MemberEvent(kind, member, before, now, reason, told_by, accused_by))
+
+
+def teller(local: Local, address: Address) -> str:
+    """The name of whoever sends from an address, for people to read."""
+    record = local.table.at(address)
+    return record.member.name if record is not None else f"{address[0]}:{address[1]}"

@@ -1,0 +1,60 @@
+"""What all concerns of one node's membership share: who it is, its health, its timers, where its output collects."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from gossip.swim.awareness import Awareness
+from gossip.swim.broadcasts import TransmitLimitedQueue
+from gossip.swim.dials import Dial
+from gossip.swim.member import Address, MemberEvent
+from gossip.swim.profile import Config, Profile
+from gossip.swim.table import MemberTable
+from gossip.swim.timers import Timers
+
+
+def everyone(name: str) -> bool:
+    """No roster: whoever has the key may be a member."""
+    return bool(name)
+
+
+@dataclass(slots=True)
+class Local:
+    config: Config
+    random: Random
+    counters: Counter[str]
+    table: MemberTable
+    awareness: Awareness
+    timers: Timers
+    rumours: TransmitLimitedQueue
+    outbox: dict[Address, list[bytes]]
+    """Messages that must go out, by destination, in order of arrival."""
+    events: deque[MemberEvent]
+    dials: deque[Dial]
+    seeds: list[Address]
+    allowed: Callable[[str], bool] = everyone
+    prompt: bool = False
+    """There is news that should go out now and not at the next gossip tick."""
+    leaving: bool = False
+
+    @property
+    def profile(self) -> Profile:
+        return self.config.profile
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    def send(self, to: Address, *messages: bytes) -> None:
+        self.outbox.setdefault(to, []).extend(messages)
+
+    def spread(self, subject: str, message: bytes) -> None:
+        """A rumour: out at once, then repeated at each tick until it was sent often enough."""
+        self.rumours.put(subject, message)
+        self.prompt = True
+
+    def drop(self, why: str) -> None:
+        self.counters["dropped." + why] += 1

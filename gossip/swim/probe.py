@@ -1,0 +1,250 @@
+"""SWIM's failure detector: one member probed per protocol period, in shuffled round-robin order (SWIM 4.3).
+
+A probe is: ping; after ``probe_timeout`` without ack, k members are asked for indirect probes and a ping goes over TCP;
+at the end of the period the verdict. Lifeguard adds nacks (a relay that answers "I cannot reach it either" shows that
+*we* are not the problem), the local health multiplier, and the accusation sent to the suspect with the ping.
+
+Ours adds probes out of turn, for a reason: an idle stream broke, somebody accuses the member, a relay stayed mute.
+They are bounded by a token bucket. A refused TCP ping ends a probe early, but never before ``probe_timeout``: an ack by
+UDP beats it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gossip.swim.bucket import TokenBucket
+from gossip.swim.dials import DialPing, StreamPingResult
+from gossip.swim.local import Local
+from gossip.swim.member import MemberState
+from gossip.wire.messages import IndirectPing, Ping, Suspect
+
+PROBE_TICK = "probe"
+PROBE_INDIRECT = "probe_indirect"
+PROBE_VERDICT = "probe_verdict"
+_SEQ_MASK = 0xFFFFFFFF
+_PROTOCOL_WITH_NACK = 4
+_SHUFFLE_FROM = 4
+"""Below this many members a fixed order keeps the longest gap between two probes of one member at n periods."""
+
+
+@dataclass(slots=True)
+class Probe:
+    seq: int
+    name: str
+    incarnation: int
+    started: float
+    timeout: float
+    reason: str
+    indirect: bool = False
+    dialled: bool = False
+    refused: bool = False
+    contacted: bool = False
+    """Acked over TCP: alive, though UDP does not get through."""
+    relays: list[str] = field(default_factory=list)
+    nacked: list[str] = field(default_factory=list)
+
+
+class Prober:
+    """``accuse(name, incarnation, reason, refused, now)`` is called for each failed probe."""
+
+    def __init__(self, local: Local, accuse: Callable[[str, int, str, bool, float], None]) -> None:
+        self._local = local
+        self._accuse = accuse
+        self._order: list[str] = []
+        self._position = 0
+        self._probes: dict[int, Probe] = {}
+        self._by_name: dict[str, int] = {}
+        self._next_seq = local.random.getrandbits(31)
+        self._out_of_turn = TokenBucket(local.profile.evidence_rate, local.profile.evidence_burst)
+
+    def next_seq(self) -> int:
+        self._next_seq = (self._next_seq + 1) & _SEQ_MASK
+        return self._next_seq
+
+    # -- in turn
+
+    def start(self, now: float) -> None:
+        """The first period begins at a random moment, so that members do not probe in step."""
+        self._schedule(now, self._local.random.random() * self._local.profile.probe_interval)
+
+    def _schedule(self, now: float, delay: float) -> None:
+        self._local.timers.set((PROBE_TICK, ""), now + delay)
+
+    def tick(self, now: float) -> None:
+        local = self._local
+        self._schedule(now, local.awareness.scale(local.profile.probe_interval))
+        name = self._next_target()
+        if name is not None:
+            self.probe(name, now, "in turn")
+
+    def _next_target(self) -> str | None:
+        for fresh in (False, True):
+            if fresh:
+                self._order = sorted(self._local.table.live)
+                if len(self._order) >= _SHUFFLE_FROM:
+                    self._local.random.shuffle(self._order)
+                self._position = 0
+            while self._position < len(self._order):
+                name = self._order[self._position]
+                self._position += 1
+                record = self._local.table.get(name)
+                if record is not None and record.member.reachable and name not in self._by_name:
+                    return name
+        return None
+
+    # -- out of turn
+
+    def probe_for(self, name: str, now: float, reason: str) -> None:
+        """Probe now because something happened; both by UDP and TCP at once."""
+        record = self._local.table.get(name)
+        if record is None or not record.member.reachable or name == self._local.name:
+            return
+        running = self._by_name.get(name)
+        if running is not None:
+            self._dial(self._probes[running])
+            return
+        if not self._out_of_turn.take(now):
+            self._local.counters["probes_out_of_turn_withheld"] += 1
+            return
+        self._local.counters["probes_out_of_turn"] += 1
+        self._dial(self.probe(name, now, reason))
+
+    # -- one probe
+
+    def probe(self, name: str, now: float, reason: str) -> Probe:
+        """``name`` is a known member."""
+        local = self._local
+        record = local.table.get(name)
+        assert record is not None
+        member = record.member
+        timeout = local.awareness.scale(local.profile.probe_timeout)
+        probe = Probe(self.next_seq(), name, member.incarnation, now, timeout, reason)
+        self._probes[probe.seq] = probe
+        self._by_name[name] = probe.seq
+        ping = Ping(probe.seq, name).encode()
+        if member.state is MemberState.SUSPECT:
+            # Lifeguard's buddy system: the suspect hears of it with the next ping.
+            local.send(member.endpoint, Suspect(member.incarnation, name, local.name).encode(), ping)
+        else:
+            local.send(member.endpoint, ping)
+        local.timers.set((PROBE_INDIRECT, probe.seq), now + timeout)
+        local.timers.set((PROBE_VERDICT, probe.seq), now + local.awareness.scale(local.profile.probe_interval))
+        local.counters["probes"] += 1
+        return probe
+
+    def ack(self, seq: int) -> bool:
+        """False when no probe of ours waits for it."""
+        probe = self._probes.get(seq)
+        if probe is None:
+            return False
+        self._finish(probe)
+        self._local.awareness.apply(-1)
+        return True
+
+    def nack(self, seq: int, sender: str) -> bool:
+        probe = self._probes.get(seq)
+        if probe is None:
+            return False
+        if sender in probe.relays and sender not in probe.nacked:
+            probe.nacked.append(sender)
+        return True
+
+    def stream_ping_result(self, seq: int, result: StreamPingResult, now: float) -> None:
+        probe = self._probes.get(seq)
+        if probe is None:
+            return
+        if result is StreamPingResult.ACKED:
+            probe.contacted = True
+        elif result is StreamPingResult.REFUSED:
+            probe.refused = True
+            if now >= probe.started + probe.timeout:
+                self._fail(probe, now)
+
+    def indirect_due(self, seq: int, now: float) -> None:
+        """The direct ack did not come in time."""
+        probe = self._probes.get(seq)
+        if probe is None:
+            return
+        if probe.refused:
+            self._fail(probe, now)
+            return
+        local = self._local
+        record = local.table.get(probe.name)
+        if record is None:
+            self._finish(probe)
+            return
+        probe.indirect = True
+        others = [name for name in local.table.live if name != probe.name and self._is_alive(name)]
+        chosen = local.random.sample(others, min(local.profile.indirect_probes, len(others)))
+        for name in chosen:
+            relay = local.table.get(name)
+            assert relay is not None
+            nacks = len(relay.versions) == 6 and relay.versions[1] >= _PROTOCOL_WITH_NACK
+            member = record.member
+            request = IndirectPing(probe.seq, member.address, member.port, probe.name, nacks)
+            local.send(relay.member.endpoint, request.encode())
+            if nacks:
+                probe.relays.append(name)
+        local.counters["probes_indirect"] += 1
+        self._dial(probe)
+
+    def _is_alive(self, name: str) -> bool:
+        record = self._local.table.get(name)
+        return record is not None and record.member.state is MemberState.ALIVE
+
+    def _dial(self, probe: Probe) -> None:
+        record = self._local.table.get(probe.name)
+        if probe.dialled or record is None:
+            return
+        probe.dialled = True
+        left = max(0.05, self._local.awareness.scale(self._local.profile.probe_interval))
+        self._local.dials.append(DialPing(probe.seq, probe.name, record.member.endpoint, left))
+
+    def verdict_due(self, seq: int, now: float) -> None:
+        """The period is over and no ack came."""
+        probe = self._probes.get(seq)
+        if probe is not None:
+            self._fail(probe, now)
+
+    def _fail(self, probe: Probe, now: float) -> None:
+        local = self._local
+        self._finish(probe)
+        mute = [name for name in probe.relays if name not in probe.nacked]
+        if not probe.refused:
+            # memberlist: missing nacks, or with nobody to ask the failure itself, speak against our own health.
+            local.awareness.apply(len(mute) if probe.relays else 1)
+        if probe.contacted:
+            local.counters["probes_answered_by_tcp_only"] += 1
+            return
+        local.counters["probes_failed"] += 1
+        reason = "port refused a connection and no ack to probe" if probe.refused else "no ack to probe"
+        if probe.reason != "in turn":
+            reason += f" ({probe.reason})"
+        self._accuse(probe.name, probe.incarnation, reason, probe.refused, now)
+        if not probe.refused:
+            for name in mute:
+                self.probe_for(name, now, f"mute as relay for {probe.name}")
+
+    def _finish(self, probe: Probe) -> None:
+        self._probes.pop(probe.seq, None)
+        if self._by_name.get(probe.name) == probe.seq:
+            del self._by_name[probe.name]
+        self._local.timers.cancel((PROBE_INDIRECT, probe.seq))
+        self._local.timers.cancel((PROBE_VERDICT, probe.seq))
+
+    def cancel(self, name: str) -> None:
+        """The question is answered by other means (left, dead, expelled)."""
+        seq = self._by_name.get(name)
+        if seq is not None:
+            self._finish(self._probes[seq])
+
+    def restart(self, now: float) -> None:
+        """This node was stopped: no running probe says anything; ask the same members again."""
+        for probe in list(self._probes.values()):
+            self._finish(probe)
+            record = self._local.table.get(probe.name)
+            if record is not None and record.member.reachable:
+                self.probe(probe.name, now, probe.reason)
+        self._schedule(now, self._local.awareness.scale(self._local.profile.probe_interval))

@@ -1,0 +1,66 @@
+"""LHA-Suspicion: a suspicion lasts long when one member holds it and shortens with each that confirms it.
+
+Lifeguard section IV-B (memberlist: suspicion.go): timeout after c confirmations = max(min, max - log(c+1)/log(k+1) *
+(max - min)). Ours adds refused evidence: when the subject's port refused a connection its process is gone, and the
+suspicion ends ``refused_timeout`` later (twice that until somebody confirms), which still leaves time to refute.
+"""
+
+from __future__ import annotations
+
+import math
+
+from gossip.swim.profile import Profile
+
+
+class Suspicion:
+    """One running suspicion; all times in seconds of the local clock."""
+
+    def __init__(self, profile: Profile, *, accuser: str, incarnation: int, members: int, now: float) -> None:
+        """``members``: how many there are, the subject and this node included."""
+        self.accuser = accuser
+        self.incarnation = incarnation
+        self.started = now
+        self._refused_timeout = profile.refused_timeout
+        self._refused_at: float | None = None
+        self._expected = profile.suspicion_mult - 2
+        if members - 2 < self._expected:
+            self._expected = 0
+        self._shortest = profile.suspicion_mult * max(1.0, math.log10(max(1, members))) * profile.probe_interval
+        self._longest = profile.suspicion_max_mult * self._shortest
+        self._confirmers: dict[str, None] = {}
+
+    def confirm(self, accuser: str) -> bool:
+        """True if this is news that shortens the suspicion and is worth passing on."""
+        if len(self._confirmers) >= self._expected or accuser == self.accuser or accuser in self._confirmers:
+            return False
+        self._confirmers[accuser] = None
+        return True
+
+    def refused(self, now: float) -> None:
+        """This node itself saw the subject's port refuse."""
+        if self._refused_at is None:
+            self._refused_at = now
+
+    def restart(self, now: float) -> None:
+        """The time that passed was no evidence (this node itself was stopped): begin again."""
+        self.started = now
+        if self._refused_at is not None:
+            self._refused_at = now
+
+    @property
+    def deadline(self) -> float:
+        if self._expected == 0:
+            timeout = self._shortest
+        else:
+            share = math.log(len(self._confirmers) + 1) / math.log(self._expected + 1)
+            timeout = max(self._shortest, self._longest - share * (self._longest - self._shortest))
+        deadline = self.started + timeout
+        if self._refused_at is not None:
+            confirmed = self._expected == 0 or bool(self._confirmers)
+            quick = self._refused_timeout * (1 if confirmed else 2)
+            deadline = min(deadline, self._refused_at + quick)
+        return deadline
+
+    @property
+    def confirmers(self) -> list[str]:
+        return list(self._confirmers)

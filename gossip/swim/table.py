@@ -1,0 +1,123 @@
+"""Everyone whom this node knows, itself included, with what is needed to tell others about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gossip.swim.member import Address, Member, MemberState
+from gossip.swim.meta import unwrap_meta
+from gossip.wire.messages import Alive
+from gossip.wire.streams import NodeState
+
+_DEFAULT_PROTOCOL_MAX = 2
+_PROTOCOL_WITH_CRC = 5
+
+
+@dataclass(slots=True)
+class Record:
+    """One member and the bytes in which it described itself."""
+
+    member: Member
+    wire_meta: bytes
+    versions: bytes
+
+    def alive_message(self) -> Alive:
+        member = self.member
+        return Alive(member.incarnation, member.name, member.address, member.port, self.wire_meta, self.versions)
+
+    def node_state(self) -> NodeState:
+        member = self.member
+        return NodeState(
+            member.name,
+            member.address,
+            member.port,
+            self.wire_meta,
+            member.incarnation,
+            int(member.state),
+            self.versions,
+        )
+
+    @property
+    def takes_crc(self) -> bool:
+        return (self.versions[1] if len(self.versions) == 6 else _DEFAULT_PROTOCOL_MAX) >= _PROTOCOL_WITH_CRC
+
+
+def record_of(alive: Alive, state: MemberState, now: float) -> Record:
+    meta, native = unwrap_meta(alive.meta)
+    member = Member(alive.node, alive.address, alive.port, meta, state, alive.incarnation, now, native)
+    return Record(member, alive.meta, alive.versions)
+
+
+class MemberTable:
+    """Records by name; live ones also as a list, so that choosing among thousands costs no scan."""
+
+    def __init__(self, own_name: str) -> None:
+        self._own = own_name
+        self._records: dict[str, Record] = {}
+        self._by_address: dict[Address, str] = {}
+        self._live: list[str] = []
+        self._gone: dict[str, None] = {}
+
+    def get(self, name: str) -> Record | None:
+        return self._records.get(name)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self._records.values())
+
+    def put(self, record: Record) -> None:
+        name = record.member.name
+        before = self._records.get(name)
+        self._records[name] = record
+        if before is None or before.member.endpoint != record.member.endpoint:
+            if before is not None and self._by_address.get(before.member.endpoint) == name:
+                del self._by_address[before.member.endpoint]
+            self._by_address[record.member.endpoint] = name
+        elif record.member.reachable:
+            self._by_address[record.member.endpoint] = name
+        if name == self._own:
+            return
+        was = before is not None and name not in self._gone
+        if record.member.reachable and not was:
+            self._gone.pop(name, None)
+            self._live.append(name)
+        elif not record.member.reachable and (was or before is None):
+            if was:
+                self._live.remove(name)
+            self._gone[name] = None
+
+    def forget(self, name: str) -> None:
+        record = self._records.pop(name, None)
+        if record is None:
+            return
+        if self._by_address.get(record.member.endpoint) == name:
+            del self._by_address[record.member.endpoint]
+        if name in self._gone:
+            del self._gone[name]
+        elif name in self._live:
+            self._live.remove(name)
+
+    def at(self, address: Address) -> Record | None:
+        """Whoever is known at an address and port."""
+        name = self._by_address.get(address)
+        return self._records.get(name) if name is not None else None
+
+    def name_of_host(self, host: str) -> str | None:
+        """The member at an IP address, when there is exactly one (a stream's source port says nothing)."""
+        names = [name for (address, _), name in self._by_address.items() if address == host]
+        return names[0] if len(names) == 1 else None
+
+    @property
+    def live(self) -> list[str]:
+        """Names of the alive and the suspect, without this node; not to be changed."""
+        return self._live
+
+    @property
+    def gone(self) -> list[str]:
+        """Names of the dead and those who left."""
+        return list(self._gone)
+
+    @property
+    def size(self) -> int:
+        """Live members, this node included: SWIM's n."""
+        return len(self._live) + 1
