@@ -179,6 +179,24 @@ class ProcessContext:
             path = f"/proc/{self.process.pid}{path[10:]}"
         return path
 
+    def open(self, name: str, *, read: bool = False, write: bool = False, append: bool = False, create: bool = False,
+             truncate: bool = False) -> Description:
+        """Open a file as open(2) does; /dev/stdin, /dev/fd/N and /dev/tty are this process's own."""
+        path = self.path(name)
+        numbers = {"/dev/stdin": "0", "/dev/stdout": "1", "/dev/stderr": "2"}
+        number = numbers.get(path, path.removeprefix("/dev/fd/") if path.startswith("/dev/fd/") else "")
+        if number.isdigit():
+            stream = self.process.descriptors.get(int(number))
+            if stream is None:
+                raise FileNotFoundError(2, "No such file or directory", name)
+            return stream.duplicate()
+        if path == "/dev/tty":
+            if self.process.terminal is None:
+                raise OSError(6, "No such device or address", name)
+            return self.process.terminal.duplicate()
+        return self.files.open(path, read=read, write=write, append=append, create=create, truncate=truncate,
+                               mode=0o666 & ~self.process.umask)
+
     async def print(self, text: str, end: str = "\n") -> None:
         """Write text and a newline to standard output."""
         await self.stdout.write((text + end).encode("utf-8", "surrogateescape"))
@@ -266,12 +284,17 @@ class Process:
 
     @property
     def ppid(self) -> int:
-        return self.parent.pid if self.parent is not None else (0 if self.pid == 1 else 0)
+        return self.parent.pid if self.parent is not None else 0
 
     @property
     def name(self) -> str:
         """What ps calls comm."""
         return self.argv[0].rsplit("/", 1)[-1].lstrip("-") if self.argv else ""
+
+    @property
+    def ended_by(self) -> int:
+        """The signal that ended it, 0 when it exited by itself or still runs."""
+        return self._signal or 0 if self.exit_code is not None else 0
 
     @property
     def state(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections import deque
 from typing import TYPE_CHECKING
 
 from daemon.runtime.descriptor import Description
@@ -12,9 +13,10 @@ from daemon.runtime.pipe import CAPACITY, Pipe
 if TYPE_CHECKING:
     from daemon.runtime.container import Guest
 
-INTERRUPT, END, BACKSPACE, KILL_LINE, SUSPEND, QUIT, ERASE_WORD = 3, 4, 8, 21, 26, 28, 23
+INTERRUPT, END, BACKSPACE, KILL_LINE, QUIT, ERASE_WORD = 3, 4, 8, 21, 28, 23
 DELETE, ESCAPE, RETURN, NEWLINE = 127, 27, 13, 10
-MAX_LINE = 4096
+MAX_LINE = 4096  # as the kernel's N_TTY_BUF_SIZE
+MAX_WAITING = 4096  # lines typed ahead; more are dropped, as a full input queue does
 
 
 class Terminal(Description):
@@ -23,8 +25,8 @@ class Terminal(Description):
     `rows`, `columns` are the window's size (`resize`).
     """
 
-    __slots__ = ("_ends", "_escape", "_guest", "_line", "_output", "_pump", "_source", "columns", "echo", "foreground",
-                 "history", "_shown", "lines", "rows")
+    __slots__ = ("_ended", "_escape", "_guest", "_line", "_output", "_pump", "_ready", "_shown", "_source", "_waker",
+                 "columns", "echo", "foreground", "history", "rows")
 
     def __init__(self, guest: Guest, source: Pipe, output: Pipe) -> None:
         super().__init__()
@@ -32,14 +34,15 @@ class Terminal(Description):
         self.echo = True
         self.foreground = 0
         self.history: list[bytes] = []
-        self.lines = Pipe()
         self._guest = guest
         self._source = source
         self._output = output
         self._line = bytearray()
         self._escape = b""
         self._shown = 0
-        self._ends = 0
+        self._ready: deque[bytes] = deque()  # typed lines; b"" is a ^D on an empty one: end of file, once
+        self._waker: asyncio.Future[None] | None = None
+        self._ended = False
         self._pump: asyncio.Task[None] = asyncio.get_running_loop().create_task(self._read_keys())
 
     def isatty(self) -> bool:
@@ -51,16 +54,19 @@ class Terminal(Description):
         self._guest.signal_group(self.foreground, int(signal.SIGWINCH))
 
     async def read(self, n: int = CAPACITY) -> bytes:
-        return (await self.readline(n))
+        return await self.readline(n)
 
     async def readline(self, limit: int = CAPACITY) -> bytes:
-        if self.lines.buffered == 0 and self._ends:
-            self._ends -= 1
-            return b""
-        data = await self.lines.readline(limit)
-        if data == b"\0":  # a ^D on an empty line: end of file once, the terminal stays open
-            return b""
-        return data
+        while not self._ready:
+            if self._ended:
+                return b""
+            self._waker = self._waker or asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._waker)
+        line = self._ready.popleft()
+        if len(line) > limit:
+            self._ready.appendleft(line[limit:])
+            line = line[:limit]
+        return line
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         await self._output.write(bytes(data).replace(b"\n", b"\r\n"))
@@ -69,6 +75,16 @@ class Terminal(Description):
         self._pump.cancel()
         self._source.close_read()
         self._output.close_write()
+
+    def _give(self, line: bytes) -> None:
+        if len(self._ready) < MAX_WAITING:
+            self._ready.append(line)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waker is not None:
+            waker, self._waker = self._waker, None
+            waker.set_result(None)
 
     async def _show(self, data: bytes) -> None:
         if self.echo and data:
@@ -82,7 +98,8 @@ class Terminal(Description):
         except BrokenPipeError:
             pass
         finally:
-            self.lines.close_write()
+            self._ended = True
+            self._wake()
             if self.references > 0:
                 self._guest.signal_group(self.foreground, int(signal.SIGHUP))
 
@@ -95,7 +112,7 @@ class Terminal(Description):
             if line.strip() and (not self.history or self.history[-1] != line):
                 self.history = [*self.history[-99:], line]
             self._shown = len(self.history)
-            await self.lines.write(line + b"\n")
+            self._give(line + b"\n")
         elif key in (BACKSPACE, DELETE):
             if self._line:
                 while len(self._line) > 1 and self._line[-1] & 0xC0 == 0x80:
@@ -107,17 +124,13 @@ class Terminal(Description):
         elif key == ERASE_WORD:
             await self._replace(bytes(self._line.rstrip().rpartition(b" ")[0] + b" " if b" " in self._line.rstrip()
                                       else b""))
-        elif key in (INTERRUPT, QUIT, SUSPEND):
-            await self._show({INTERRUPT: b"^C", QUIT: b"^\\", SUSPEND: b"^Z"}[key])
+        elif key in (INTERRUPT, QUIT):
+            await self._show(b"^C" if key == INTERRUPT else b"^\\")
             self._line.clear()
-            number = {INTERRUPT: signal.SIGINT, QUIT: signal.SIGQUIT, SUSPEND: signal.SIGTSTP}[key]
-            self._guest.signal_group(self.foreground, int(number))
+            self._guest.signal_group(self.foreground, int(signal.SIGINT if key == INTERRUPT else signal.SIGQUIT))
         elif key == END:
-            if self._line:
-                line, self._line = bytes(self._line), bytearray()
-                await self.lines.write(line)
-            else:
-                await self.lines.write(b"\0\n"[:1])
+            line, self._line = bytes(self._line), bytearray()
+            self._give(line)
         elif (key >= 32 or key == 9) and len(self._line) < MAX_LINE:
             self._line.append(key)
             await self._show(bytes([key]))

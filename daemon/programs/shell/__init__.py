@@ -1,0 +1,1 @@
+"""sh: a POSIX shell with busybox ash's texts. Parse (`parser`), expand (`expand`, `arithmetic`), run (`interpreter`)."""
