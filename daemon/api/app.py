@@ -2,18 +2,110 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+
+import structlog
 from aiohttp import web
 
+from daemon.api import archive, containers, events, exec, images, plugins, system, volumes
+from daemon.api.answers import error_answer
+from daemon.api.body import MAX_BODY
 from daemon.api.keys import ENGINE
+from daemon.api.later import later
+from daemon.api.versions import API_VERSION, MIN_API_VERSION, VERSION, text
 from daemon.engine.engine import Engine
+from daemon.errors import ApiError, NotModified
 
-API_VERSION = (1, 47)
-MIN_API_VERSION = (1, 24)
+log = structlog.get_logger("api")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_TABLES = (
+    system.routes,
+    events.routes,
+    containers.routes,
+    exec.routes,
+    archive.routes,
+    images.routes,
+    volumes.routes,
+    plugins.routes,
+)
+_PREFIX = re.compile(r"/v([0-9]+(?:\.[0-9]+)*)(?=/)")
 
 
 def make_app(engine: Engine) -> web.Application:
     """The application for one engine. Handlers find it as request.app[ENGINE] and the version asked for as
     request["version"]: tuple[int, int]."""
-    app = web.Application(client_max_size=4 << 20)
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[_errors, _version])
     app[ENGINE] = engine
+    for table in _TABLES:
+        for route in table:
+            assert isinstance(route, web.RouteDef)
+            for path in (route.path, "/v{_version:[0-9]+[0-9.]*}" + route.path):
+                app.router.add_route(route.method, path, route.handler, **route.kwargs)
+    app.on_response_prepare.append(_headers)
     return app
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every error as Docker's JSON; nothing else may leave a handler."""
+    try:
+        return await handler(request)
+    except NotModified:
+        return web.Response(status=304)
+    except ApiError as error:
+        return error_answer(error.message, error.status)
+    except web.HTTPNotFound:
+        return _unknown(request)
+    except web.HTTPMethodNotAllowed:
+        return _unknown(request)
+    except web.HTTPRequestEntityTooLarge:
+        return error_answer("http: request body too large", 413)
+    except web.HTTPException as error:
+        return error_answer(error.reason, error.status)
+    except (asyncio.CancelledError, ConnectionError):
+        raise
+    except Exception as error:
+        log.exception("request failed", method=request.method, path=request.path)
+        return error_answer(f"internal error: {type(error).__name__}: {error}", 500)
+
+
+def _unknown(request: web.Request) -> web.Response:
+    path = _PREFIX.sub("", request.path, count=1)
+    if (feature := later(request.method, path)) is not None:
+        return error_answer(f"{feature} not implemented in this version of shoal", 501)
+    return error_answer("page not found", 404)
+
+
+@web.middleware
+async def _version(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The version in the path, within what is served; without one, the newest."""
+    wanted = request.match_info.get("_version")
+    if wanted is None:
+        request["version"] = API_VERSION
+        return await handler(request)
+    numbers = tuple(int(n) for n in wanted.split(".") if n)
+    version = (numbers[0], numbers[1] if len(numbers) > 1 else 0)
+    if version < MIN_API_VERSION:
+        raise ApiError(
+            f"client version {wanted} is too old. Minimum supported API version is {text(MIN_API_VERSION)}, "
+            "please upgrade your client to a newer version",
+            400,
+        )
+    if version > API_VERSION:
+        raise ApiError(
+            f"client version {wanted} is too new. Maximum supported API version is {text(API_VERSION)}", 400
+        )
+    request["version"] = version
+    return await handler(request)
+
+
+async def _headers(request: web.Request, response: web.StreamResponse) -> None:
+    """What Docker sends with every answer; the CLI reads Api-Version and Ostype of a ping."""
+    response.headers["Api-Version"] = text(API_VERSION)
+    response.headers["Docker-Experimental"] = "false"
+    response.headers["Ostype"] = "linux"
+    response.headers["Server"] = f"shoal/{VERSION} (linux)"

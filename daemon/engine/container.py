@@ -13,6 +13,7 @@ from daemon.engine.documents import JsonObject
 
 if TYPE_CHECKING:
     from daemon.engine.exec import Exec
+    from daemon.engine.health import Health
     from daemon.engine.logs import ContainerLog
     from daemon.engine.streams import Streams
     from daemon.runtime.container import Guest
@@ -147,6 +148,7 @@ class Container:
     guest: Guest | None = None
     process: Process | None = None
     ports: list[Any] = field(default_factory=list)  # overlay.host.Published, set and read by engine.networks
+    health: Health | None = None
     execs: dict[str, Exec] = field(default_factory=dict)
     # from creation to removal; made by Containers
     log: ContainerLog = field(init=False)

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from daemon.cluster.cluster import Cluster
 from daemon.engine.containers import Containers
 from daemon.engine.events import Events
 from daemon.engine.exec import Execs
+from daemon.engine.networks import Networks
 from daemon.engine.tasks import TaskOwner
 from daemon.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from daemon.cluster.cluster import Cluster
     from daemon.config import Config
-    from daemon.engine.networks import Networks
     from daemon.runtime.images import Images
     from daemon.underlay.contract import Underlay
     from overlay.host import HostNetwork
     from overlay.spec import RealPorts
+
+_IDENTITY = ("engine", "id")  # in the store
 
 
 class Storage(Protocol):
@@ -48,9 +50,6 @@ class Engine:
         host_network: HostNetwork,
         images: Images,
     ) -> None:
-        from daemon.cluster.cluster import Cluster
-        from daemon.engine.networks import Networks
-
         self.config = config
         self.world = world
         self.store = store
@@ -62,8 +61,18 @@ class Engine:
         self.events = Events(world.wall)
         self.containers = Containers(self)
         self.execs = Execs(self)
-        self.networks: Networks = Networks(self)
-        self.cluster: Cluster = Cluster(self)
+        self.networks = Networks(self)
+        self.cluster = Cluster(self)
+
+    @property
+    def identity(self) -> str:
+        """This engine's id (`docker info`), the same for as long as its store is."""
+        known = self.store.get(*_IDENTITY)
+        if known is None:
+            known = self.world.hex_id()[:32].encode()
+            self.store.commit([(*_IDENTITY, known)])
+        text = known.decode()
+        return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
     async def start(self) -> None:
         """Networks first, then the cluster, then the containers that were running or must run again."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from daemon.engine import health
 from daemon.engine.container import Container
 from daemon.engine.create import familiar
 from daemon.engine.logs import STDERR, STDOUT
@@ -158,9 +159,14 @@ class Lifecycle:
 
     async def _watch(self, container: Container, process: Process, pumps: list[asyncio.Task[None]]) -> None:
         """Wait for the end of a run, clean up, and start the next one if the restart policy wants it."""
-        code = await process.wait()
-        await _drained(pumps)
         engine, state = self._engine, container.state
+        check = health.command_of(container)
+        checking = engine.tasks.spawn(health.watch(engine, container, check), "health check") if check else None
+        code = await process.wait()
+        if checking is not None:
+            checking.cancel()
+            container.health = None
+        await _drained(pumps)
         async with container.lock:
             engine.containers.publish(container, "die", {"exitCode": str(code)})
             await self._release(container)

@@ -1,0 +1,32 @@
+"""/events: a stream of JSON objects."""
+
+from __future__ import annotations
+
+import json
+
+from aiohttp import web
+
+from daemon.api.keys import ENGINE
+from daemon.api.query import filters, timestamp
+from daemon.errors import BadParameter
+
+routes = web.RouteTableDef()
+
+_ACCEPTED = (
+    "config", "container", "daemon", "event", "image", "label", "network", "node", "plugin", "scope", "secret",
+    "service", "type", "volume",
+)  # fmt: skip
+
+
+@routes.get("/events")
+async def events(request: web.Request) -> web.StreamResponse:
+    """Ends at `until`; without it, when the client goes."""
+    since, until = timestamp(request, "since"), timestamp(request, "until")
+    if since is not None and until is not None and since > until:
+        raise BadParameter("`since` time cannot be after `until` time")
+    wanted = filters(request).only(_ACCEPTED)
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    async for event in request.app[ENGINE].events.stream(since, until, wanted):
+        await response.write(json.dumps(event.to_api(), ensure_ascii=False).encode() + b"\n")
+    return response

@@ -1,0 +1,157 @@
+"""Taking a connection over from HTTP, for attach and exec: raw bytes both ways, each direction ending by itself.
+
+aiohttp has no such thing, so the transport's protocol is swapped before the 101 is sent: the docker CLI half-closes at
+once, and aiohttp's own protocol would drop the connection then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from typing import Any
+
+from aiohttp import web
+
+from daemon.engine.streams import Attachment
+from daemon.runtime.pipe import Pipe
+
+RAW = "application/vnd.docker.raw-stream"
+MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
+
+_LINGER = 0.2  # seconds in which unread input is swallowed before the close, so that no RST overtakes the output
+_CHUNK = 64 << 10
+
+
+def frame(stream: int, data: bytes) -> bytes:
+    """Docker's multiplexing of stdout (1) and stderr (2): type, three zeros, length (big-endian), data."""
+    return struct.pack(">BxxxI", stream, len(data)) + data
+
+
+def content_type(request: web.Request, tty: bool) -> str:
+    """From API 1.42 on the framed form has a type of its own."""
+    return RAW if tty or request["version"] < (1, 42) else MULTIPLEXED
+
+
+class _Raw(asyncio.StreamReaderProtocol):
+    """A stream protocol that survives a half-close, and tells aiohttp when the connection is really gone."""
+
+    def __init__(self, old: asyncio.BaseProtocol, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(reader, loop=loop)
+        self._old = old
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._old.connection_lost(exc)
+
+
+class Hijacked:
+    """A client's connection as two byte streams. `response` is what the handler must return."""
+
+    def __init__(
+        self,
+        response: web.StreamResponse,
+        reader: asyncio.StreamReader | None,
+        writer: asyncio.StreamWriter | None,
+        *,
+        tty: bool,
+    ) -> None:
+        self.response = response
+        self._reader = reader
+        self._writer = writer
+        self._tty = tty
+
+    async def send(self, stream: int, data: bytes) -> None:
+        """A piece of output, waiting while the client is slow. ConnectionError when it is gone."""
+        payload = data if self._tty else frame(stream, data)
+        if self._writer is None:
+            await self.response.write(payload)
+            return
+        self._writer.write(payload)
+        await self._writer.drain()
+
+    async def receive(self) -> bytes:
+        """A piece of input, b"" when the client will send no more."""
+        if self._reader is None:
+            return b""
+        try:
+            return await self._reader.read(_CHUNK)
+        except ConnectionError:
+            return b""
+
+    async def close(self) -> None:
+        """End the output, then the connection."""
+        if self._writer is None or self._reader is None:
+            await self.response.write_eof()
+            return
+        try:
+            if self._writer.can_write_eof():
+                self._writer.write_eof()
+            async with asyncio.timeout(_LINGER):
+                while await self._reader.read(_CHUNK):
+                    pass
+        except (TimeoutError, OSError):
+            pass
+        finally:
+            self._writer.close()
+
+
+async def take_over(request: web.Request, *, tty: bool) -> Hijacked:
+    """Answer the request and make its connection a raw stream.
+
+    With `Upgrade: tcp` that is 101 and both directions; without it (curl) a plain chunked answer, output only.
+    """
+    await request.read()  # exec start has a body: let the parser finish it
+    transport = request.transport
+    if transport is None:
+        raise ConnectionResetError("the client is gone")
+    if request.headers.get("Upgrade", "").lower() != "tcp":
+        response = web.StreamResponse(headers={"Content-Type": content_type(request, tty)})
+        await response.prepare(request)
+        return Hijacked(response, None, None, tty=tty)
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(loop=loop)
+    protocol = _Raw(request.protocol, reader, loop)
+    transport.set_protocol(protocol)
+    protocol.connection_made(transport)
+    response = web.StreamResponse(
+        status=101,
+        reason="UPGRADED",
+        headers={"Content-Type": content_type(request, tty), "Connection": "Upgrade", "Upgrade": "tcp"},
+    )
+    response.force_close()
+    await response.prepare(request)
+    writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+    return Hijacked(response, reader, writer, tty=tty)
+
+
+async def relay(client: Hijacked, output: Attachment, stdin: Pipe | None, *, close_stdin: bool) -> None:
+    """Carry bytes until the output ends or the client is gone; `close_stdin`: the client's end of input is the
+    process's. Never raises for a client that went away."""
+    pump = asyncio.get_running_loop().create_task(_pump_in(client, stdin, close_stdin))
+    try:
+        while (piece := await output.get()) is not None:
+            await client.send(*piece)
+    except OSError:
+        pass
+    finally:
+        pump.cancel()
+        await asyncio.gather(pump, return_exceptions=True)
+        await _quietly(client.close())
+
+
+async def _pump_in(client: Hijacked, stdin: Pipe | None, close_stdin: bool) -> None:
+    while data := await client.receive():
+        if stdin is not None:
+            try:
+                await stdin.write(data)
+            except BrokenPipeError:
+                stdin = None  # the process reads no more; go on swallowing
+    if stdin is not None and close_stdin:
+        stdin.close_write()
+
+
+async def _quietly(work: Any) -> None:
+    try:
+        await work
+    except OSError:
+        pass

@@ -1,0 +1,31 @@
+"""Endpoints of Docker's API that shoal knows and does not serve yet: they answer 501 and say so, not 404."""
+
+from __future__ import annotations
+
+import re
+
+_LATER = (
+    ("POST", r"/build|/build/prune|/session", "building images is"),
+    ("POST", r"/commit", "committing a container is"),
+    ("GET", r"/containers/[^/]+/export", "exporting a container's files is"),
+    ("GET", r"/containers/[^/]+/attach/ws", "attaching over a websocket is"),
+    ("POST", r"/containers/[^/]+/update", "changing a container's resources is"),
+    ("GET", r"/images/search", "searching a registry is"),
+    ("GET|POST", r"/images/get|/images/.+/get|/images/load", "saving and loading images is"),
+    ("POST", r"/images/.+/push", "pushing images is"),
+    ("POST", r"/auth", "logging in to a registry is"),
+    ("POST|PUT|DELETE", r"/volumes.*", "changing volumes is"),
+    ("GET|POST|PUT|DELETE", r"/plugins/.*", "managing plugins is"),
+    ("GET|POST|DELETE", r"/services.*|/tasks.*", "running services is"),
+    ("GET|POST|DELETE", r"/secrets.*", "keeping secrets is"),
+    ("GET|POST|DELETE", r"/configs.*", "keeping configs is"),
+)
+_PATTERNS = [(methods.split("|"), re.compile(pattern), text) for methods, pattern, text in _LATER]
+
+
+def later(method: str, path: str) -> str | None:
+    """What the endpoint would be for ("building images is"), or None for one that Docker has not either."""
+    for methods, pattern, text in _PATTERNS:
+        if method in methods and pattern.fullmatch(path):
+            return text
+    return None

@@ -1,0 +1,158 @@
+"""/_ping, /version, /info, /system/df."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+
+from aiohttp import web
+
+from daemon.api.answers import json_answer
+from daemon.api.keys import ENGINE
+from daemon.api.versions import API_VERSION, MIN_API_VERSION, VERSION, text
+from daemon.engine import shown
+from daemon.engine.documents import JsonObject, rfc3339
+from daemon.engine.images import image_summary
+from daemon.engine.stats import memory_total
+
+routes = web.RouteTableDef()
+
+_NETWORK_DRIVERS = ["bridge", "host", "null", "overlay"]
+_GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+
+
+def _architecture() -> str:
+    machine = platform.machine()
+    return _GO_ARCHITECTURES.get(machine, machine)
+
+
+@routes.get("/_ping")
+async def ping(request: web.Request) -> web.Response:
+    """Also for HEAD. Builder-Version 1: no BuildKit session is to be tried."""
+    headers = {"Builder-Version": "1", "Cache-Control": "no-cache, no-store, must-revalidate", "Pragma": "no-cache"}
+    return web.Response(text="OK", headers=headers)
+
+
+@routes.get("/version")
+async def version(request: web.Request) -> web.Response:
+    facts: JsonObject = {
+        "Version": VERSION,
+        "ApiVersion": text(API_VERSION),
+        "MinAPIVersion": text(MIN_API_VERSION),
+        "GitCommit": "",
+        "GoVersion": f"python{platform.python_version()}",
+        "Os": "linux",
+        "Arch": _architecture(),
+        "KernelVersion": platform.release(),
+        "BuildTime": "",
+    }
+    details = {
+        "ApiVersion": facts["ApiVersion"],
+        "Arch": facts["Arch"],
+        "BuildTime": "",
+        "Experimental": "false",
+        "GitCommit": "",
+        "GoVersion": facts["GoVersion"],
+        "KernelVersion": facts["KernelVersion"],
+        "MinAPIVersion": facts["MinAPIVersion"],
+        "Os": "linux",
+    }
+    engine = {"Name": "Engine", "Version": VERSION, "Details": details}
+    return json_answer({"Platform": {"Name": "shoal"}, "Components": [engine], **facts})
+
+
+@routes.get("/info")
+async def info(request: web.Request) -> web.Response:
+    engine = request.app[ENGINE]
+    states = [container.state for container in engine.containers.all()]
+    paused = sum(state.paused for state in states)
+    running = sum(state.running for state in states)
+    document: JsonObject = {
+        "ID": engine.identity,
+        "Containers": len(states),
+        "ContainersRunning": running - paused,
+        "ContainersPaused": paused,
+        "ContainersStopped": len(states) - running,
+        "Images": len(engine.images.all()),
+        "Driver": "shoal",
+        "DriverStatus": None,
+        "Plugins": {
+            "Volume": ["local"],
+            "Network": _NETWORK_DRIVERS,
+            "Authorization": None,
+            "Log": ["json-file"],
+        },
+        "MemoryLimit": False,
+        "SwapLimit": False,
+        "KernelMemory": False,
+        "KernelMemoryTCP": False,
+        "CpuCfsPeriod": False,
+        "CpuCfsQuota": False,
+        "CPUShares": False,
+        "CPUSet": False,
+        "PidsLimit": False,
+        "IPv4Forwarding": True,
+        "BridgeNfIptables": True,
+        "BridgeNfIp6tables": True,
+        "Debug": False,
+        "NFd": 0,
+        "OomKillDisable": False,
+        "NGoroutines": len(asyncio.all_tasks()),
+        "SystemTime": rfc3339(engine.world.wall()),
+        "LoggingDriver": "json-file",
+        "CgroupDriver": "none",
+        "CgroupVersion": "1",
+        "NEventsListener": engine.events.listeners,
+        "KernelVersion": platform.release(),
+        "OperatingSystem": "shoal, a simulated host",
+        "OSVersion": VERSION,
+        "OSType": "linux",
+        "Architecture": platform.machine(),
+        "IndexServerAddress": "",
+        "RegistryConfig": {
+            "AllowNondistributableArtifactsCIDRs": [],
+            "AllowNondistributableArtifactsHostnames": [],
+            "InsecureRegistryCIDRs": [],
+            "IndexConfigs": {},
+            "Mirrors": [],
+        },
+        "NCPU": os.cpu_count() or 1,
+        "MemTotal": memory_total(),
+        "GenericResources": None,
+        "DockerRootDir": str(engine.config.state_dir),
+        "HttpProxy": "",
+        "HttpsProxy": "",
+        "NoProxy": "",
+        "Name": engine.config.hostname,
+        "Labels": [],
+        "ExperimentalBuild": False,
+        "ServerVersion": VERSION,
+        "Runtimes": {"runc": {"path": "simulated"}},
+        "DefaultRuntime": "runc",
+        "Swarm": engine.cluster.info(),
+        "LiveRestoreEnabled": False,
+        "Isolation": "",
+        "InitBinary": "",
+        "ContainerdCommit": {"ID": "", "Expected": ""},
+        "RuncCommit": {"ID": "", "Expected": ""},
+        "InitCommit": {"ID": "", "Expected": ""},
+        "SecurityOptions": [],
+        "Warnings": None,
+    }
+    return json_answer(document)
+
+
+@routes.get("/system/df")
+async def disk_usage(request: web.Request) -> web.Response:
+    engine = request.app[ENGINE]
+    images = engine.images.all()
+    document: JsonObject = {
+        "LayersSize": sum(image.size for image in images),
+        "Images": [image_summary(engine, image, request["version"], used=True) for image in images],
+        "Containers": [shown.summary(engine, container, size=True) for container in engine.containers.all()],
+        "Volumes": [],
+        "BuildCache": [],
+        "BuilderSize": 0,
+    }
+    return json_answer(document)

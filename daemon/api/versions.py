@@ -1,0 +1,22 @@
+"""Which API versions are served, and what this engine calls itself."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+API_VERSION = (1, 47)
+MIN_API_VERSION = (1, 24)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("shoal")
+    except metadata.PackageNotFoundError:  # run from a source tree that is not installed
+        return "0"
+
+
+VERSION = _version()
+
+
+def text(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"
