@@ -96,10 +96,6 @@ def _check(item: Any, struct: str, where: str, wanted: str) -> None:
         raise _mismatch(item, struct, where, wanted)
 
 
-def _integer(item: Any) -> bool:
-    return isinstance(item, int) and not isinstance(item, bool)
-
-
 def fits(item: Any, wanted: str) -> bool:
     """Would Go's decoder put `item` into a field of type `wanted`?"""
     match wanted:

@@ -7,8 +7,8 @@ once, and aiohttp's own protocol would drop the connection then.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
-from typing import Any
 
 from aiohttp import web
 
@@ -35,7 +35,9 @@ def content_type(request: web.Request, tty: bool) -> str:
 class _Raw(asyncio.StreamReaderProtocol):
     """A stream protocol that survives a half-close, and tells aiohttp when the connection is really gone."""
 
-    def __init__(self, old: asyncio.BaseProtocol, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, old: asyncio.BaseProtocol, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop
+    ) -> None:
         super().__init__(reader, loop=loop)
         self._old = old
 
@@ -136,7 +138,8 @@ async def relay(client: Hijacked, output: Attachment, stdin: Pipe | None, *, clo
     finally:
         pump.cancel()
         await asyncio.gather(pump, return_exceptions=True)
-        await _quietly(client.close())
+        with contextlib.suppress(OSError):
+            await client.close()
 
 
 async def _pump_in(client: Hijacked, stdin: Pipe | None, close_stdin: bool) -> None:
@@ -148,10 +151,3 @@ async def _pump_in(client: Hijacked, stdin: Pipe | None, close_stdin: bool) -> N
                 stdin = None  # the process reads no more; go on swallowing
     if stdin is not None and close_stdin:
         stdin.close_write()
-
-
-async def _quietly(work: Any) -> None:
-    try:
-        await work
-    except OSError:
-        pass

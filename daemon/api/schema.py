@@ -1,4 +1,4 @@
-"""The types of the request bodies that are read here, as Go's structs have them; see `body.py` for what they are for."""
+"""The types of request bodies' fields, as Go's structs have them; `body.py` says what they are for."""
 
 from __future__ import annotations
 

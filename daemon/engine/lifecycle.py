@@ -383,7 +383,7 @@ class Lifecycle:
                 self._engine.containers.rename(container, name)
             except Conflict as error:
                 raise Conflict(f"Error when allocating new name: {error.message}") from None
-            self._engine.networks.renamed(container)
+            await self._engine.networks.renamed(container)
             self._engine.containers.publish(container, "rename", {"oldName": f"/{old}"})
 
     # -- waiting ---------------------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def top(container: Container, ps_args: str, now: float) -> JsonObject:
 def _columns(arguments: list[str]) -> list[tuple[str, str | None]]:
     """(keyword, own title or None) for each column."""
     chosen: list[tuple[str, str | None]] = []
-    plain = _SHORT
+    plain: tuple[str, ...] = _SHORT
     wants_list = False
     for argument in arguments:
         if wants_list:
