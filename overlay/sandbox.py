@@ -6,10 +6,13 @@ Ports only enqueue; the first frame schedules one pump with `call_soon`, which d
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+import asyncio
+import errno
+from collections import deque
+from collections.abc import Callable, Sequence
 from random import Random
 
+from overlay.capture import Capture, Captured
 from overlay.port import Port
 from overlay.sockets import (
     Address,
@@ -21,6 +24,11 @@ from overlay.sockets import (
     UdpSocket,
 )
 from overlay.stack.hooks import Hooks
+from overlay.stack.interface import Counters, Interface
+from overlay.stack.stack import Stack
+from overlay.stack.udp import failure
+from overlay.views import Neighbour, Route, neighbours_of, routes_of, sockets_of
+from overlay.wire.address import ANY, pack_ip, pack_mac, parse_cidr
 
 __all__ = [
     "Address",
@@ -39,116 +47,165 @@ __all__ = [
     "UdpSocket",
 ]
 
-
-@dataclass(slots=True)
-class Counters:
-    """What /proc/net/dev counts."""
-
-    rx_packets: int = 0
-    rx_bytes: int = 0
-    rx_errors: int = 0
-    rx_dropped: int = 0
-    tx_packets: int = 0
-    tx_bytes: int = 0
-    tx_errors: int = 0
-    tx_dropped: int = 0
-
-
-@dataclass(slots=True)
-class Interface:
-    """An interface as `ip addr` shows it. `mac` and `addresses` ("10.0.1.2/24") are text."""
-
-    name: str
-    index: int
-    mac: str
-    mtu: int
-    addresses: list[str]
-    up: bool = True
-    loopback: bool = False
-    counters: Counters = field(default_factory=Counters)
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One line of `ip route`. `via` and `source` are None where there is none; `scope_link`: made by an address."""
-
-    destination: str
-    via: str | None
-    interface: str
-    source: str | None
-    metric: int = 0
-    kernel: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """One line of `ip neigh`. `state`: REACHABLE, STALE, INCOMPLETE, FAILED, PERMANENT. `mac` None when not known."""
-
-    ip: str
-    mac: str | None
-    interface: str
-    state: str
-
-
-@dataclass(frozen=True, slots=True)
-class Captured:
-    """A frame that passed an interface. `when` in seconds of the loop's clock; `outgoing` seen from the sandbox."""
-
-    when: float
-    interface: str
-    frame: bytes
-    outgoing: bool
-
-
-class Capture:
-    """An async iterator of `Captured`, newest dropped when nobody reads (`dropped`); `close()` ends the iteration."""
-
-    dropped: int
-
-    def __aiter__(self) -> AsyncIterator[Captured]:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """End it: the iteration stops."""
-        raise NotImplementedError
+# Frames that wait for the pump; Linux's net.core.netdev_max_backlog is 1000, for frames of one MTU.
+QUEUED_FRAMES = 4096
+# Frames handled before others on the event loop have their turn.
+BATCH = 256
 
 
 class Sandbox:
     """One network namespace. Make it anywhere; use it inside a running event loop. Has lo (127.0.0.1/8)."""
 
-    name: str
-    hooks: Hooks
-    forwarding: bool
-
     def __init__(self, name: str, *, random: Random) -> None:
-        raise NotImplementedError
+        self.name = name
+        self.stack = Stack(random)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._queue: deque[tuple[Interface, bytes]] = deque()
+        self._pump_scheduled = False
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = 0.0
+        self._ports: dict[str, Port] = {}
+        self._captures: list[Capture] = []
+        self._closed = False
+        self.stack.lo.transmit = self._loopback
+
+    @property
+    def hooks(self) -> Hooks:
+        """Where NAT and filters are put."""
+        return self.stack.hooks
+
+    @property
+    def forwarding(self) -> bool:
+        """Whether it routes what is not for itself (net.ipv4.ip_forward)."""
+        return self.stack.forwarding
+
+    @forwarding.setter
+    def forwarding(self, on: bool) -> None:
+        self.stack.forwarding = on
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What was dropped or odd, by name."""
+        return self.stack.counters
+
+    # ------------------------------------------------------------------ the pump
+
+    def time(self) -> float:
+        """Seconds of the loop's clock."""
+        return self._running_loop().time()
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        return loop
+
+    def _enqueue(self, interface: Interface, frame: bytes) -> None:
+        queue = self._queue
+        if len(queue) >= QUEUED_FRAMES:
+            interface.counters.rx_dropped += 1
+            return
+        queue.append((interface, frame))
+        if not self._pump_scheduled:
+            self._pump_scheduled = True
+            self._running_loop().call_soon(self._pump)
+
+    def _loopback(self, frame: bytes) -> None:
+        if self._captures:
+            self._tap(self.stack.lo, frame, outgoing=True)
+        self._enqueue(self.stack.lo, frame)
+
+    def _pump(self) -> None:
+        self._pump_scheduled = False
+        if self._closed:
+            return
+        queue, receive = self._queue, self.stack.receive
+        now = self.time()
+        for _ in range(min(len(queue), BATCH)):
+            interface, frame = queue.popleft()
+            if self._captures:
+                self._tap(interface, frame, outgoing=False)
+            receive(interface, frame, now)
+        self.stack.flush(now)
+        if queue and not self._pump_scheduled:
+            self._pump_scheduled = True
+            self._running_loop().call_soon(self._pump)
+        self.settle()
+
+    def settle(self) -> None:
+        """Set the alarm for the stack's next timer. One that would ring too early is left: it will find nothing."""
+        when = self.stack.next_timer()
+        if when is None or self._closed:
+            return
+        if self._alarm is not None:
+            if self._alarm_at <= when:
+                return
+            self._alarm.cancel()
+        self._alarm_at = when
+        self._alarm = self._running_loop().call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if self._closed:
+            return
+        # The loop may call up to its clock's resolution too early; what was asked for is due.
+        now = max(self.time(), self._alarm_at)
+        self.stack.handle_timer(now)
+        self.stack.flush(now)
+        self.settle()
+
+    # ------------------------------------------------------------------ interfaces
 
     def add_interface(
         self, name: str, *, mac: str, mtu: int, addresses: Sequence[str], port: Port, index: int | None = None
     ) -> Interface:
-        """Plug a cable in. Each address brings its link route. ValueError: the name is taken. Announces its
-        addresses by gratuitous ARP."""
-        raise NotImplementedError
+        """Plug a cable in. Each address brings its link route, and is announced by gratuitous ARP (which takes a
+        running event loop). OSError(EEXIST): name or index are taken. `port.gso_size` becomes the interface's."""
+        interface = self.stack.add_interface(
+            name, hardware=pack_mac(mac), mtu=mtu, transmit=port.transmit, index=index, gso_size=port.gso_size
+        )
+        self._ports[name] = port
+
+        def transmit(frame: bytes) -> None:
+            if self._captures:
+                self._tap(interface, frame, outgoing=True)
+            port.transmit(frame)
+
+        interface.transmit = transmit
+        port.on_receive(lambda frame: self._enqueue(interface, frame))
+        for cidr in addresses:
+            self.add_address(name, cidr)
+        return interface
 
     def remove_interface(self, name: str) -> None:
         """Pull it out: its addresses, routes and neighbours go; KeyError if there is none of that name."""
-        raise NotImplementedError
+        interface = self.stack.interfaces[name]
+        if interface.loopback:
+            raise failure(errno.EPERM)
+        self.stack.remove_interface(interface)
+        self._ports.pop(name).on_receive(_nowhere)
 
     def set_up(self, name: str, up: bool) -> None:
-        """`ip link set NAME up|down`: down drops both ways; routes come back with up."""
-        raise NotImplementedError
+        """`ip link set NAME up|down`: down drops both ways; its routes are used again when it is up."""
+        self.stack.set_up(self.stack.interfaces[name], up)
 
     def interfaces(self) -> list[Interface]:
         """By index; live objects (counters go on)."""
-        raise NotImplementedError
+        return sorted(self.stack.interfaces.values(), key=lambda interface: interface.index)
 
     def add_address(self, interface: str, cidr: str) -> None:
         """Add "10.0.1.2/24" with its link route; OSError(EEXIST) if it is there already."""
-        raise NotImplementedError
+        held = self.stack.interfaces[interface]
+        address, prefix = parse_cidr(cidr)
+        self.stack.add_address(held, address, prefix)
+        if not held.loopback and len(address) == 4:
+            self.stack.announce(held, address)
 
     def remove_address(self, interface: str, cidr: str) -> None:
         """OSError(EADDRNOTAVAIL) if it is not there."""
-        raise NotImplementedError
+        self.stack.remove_address(self.stack.interfaces[interface], *parse_cidr(cidr))
+
+    # ------------------------------------------------------------------ routes and neighbours
 
     def add_route(
         self,
@@ -159,29 +216,52 @@ class Sandbox:
         source: str | None = None,
         metric: int = 0,
     ) -> None:
-        """"0.0.0.0/0" is the default route. Without `interface` it is the one through which `via` is reached;
+        """ "0.0.0.0/0" is the default route. Without `interface` it is the one through which `via` is reached;
         OSError(ENETUNREACH) if that is none, OSError(EEXIST) for the same destination and metric."""
-        raise NotImplementedError
+        network, prefix = parse_cidr(destination)
+        self.stack.add_route(
+            network,
+            prefix,
+            None if via is None else pack_ip(via),
+            None if interface is None else self.stack.interfaces[interface],
+            None if source is None else pack_ip(source),
+            metric,
+        )
 
     def remove_route(self, destination: str, *, via: str | None = None, interface: str | None = None) -> None:
         """Remove the first that fits; OSError(ESRCH) if none does."""
-        raise NotImplementedError
+        network, prefix = parse_cidr(destination)
+        self.stack.remove_route(
+            network,
+            prefix,
+            None if via is None else pack_ip(via),
+            None if interface is None else self.stack.interfaces[interface],
+        )
 
     def routes(self) -> list[Route]:
         """As `ip route` orders them: default first, then by destination. lo's are not shown."""
-        raise NotImplementedError
+        return routes_of(self.stack)
 
     def neighbours(self) -> list[Neighbour]:
         """The ARP cache."""
-        raise NotImplementedError
+        if self._loop is not None:
+            self.stack.now = max(self.stack.now, self._loop.time())
+        return neighbours_of(self.stack)
 
     def add_neighbour(self, ip: str, mac: str, interface: str) -> None:
         """A permanent entry."""
-        raise NotImplementedError
+        self.stack.neighbours.set_permanent(self.stack.interfaces[interface], pack_ip(ip), pack_mac(mac))
 
     def remove_neighbour(self, ip: str, interface: str) -> None:
         """Forget an entry, permanent or learned; nothing happens if there is none."""
-        raise NotImplementedError
+        self.stack.neighbours.forget(self.stack.interfaces[interface], pack_ip(ip))
+
+    # ------------------------------------------------------------------ sockets
+
+    def _open(self) -> float:
+        if self._closed:
+            raise failure(errno.ENETDOWN)
+        return self.time()
 
     async def tcp_connect(
         self,
@@ -192,29 +272,85 @@ class Sandbox:
         source_port: int = 0,
         timeout: float | None = None,
     ) -> TcpConnection:
-        """Connect; `timeout` in seconds (else as Linux: about 130 s of SYNs, then ETIMEDOUT)."""
-        raise NotImplementedError
+        """Connect; `timeout` in seconds (else as Linux: about 130 s of SYNs, then ETIMEDOUT). OSError."""
+        endpoint = self.stack.tcp.connect(
+            pack_ip(address),
+            port,
+            self._open(),
+            source=ANY if source is None else pack_ip(source),
+            source_port=source_port,
+        )
+        self.settle()
+        connection = TcpConnection(self, endpoint)
+        try:
+            async with asyncio.timeout(timeout):
+                await connection.established()
+        except TimeoutError:
+            connection.abort()
+            raise failure(errno.ETIMEDOUT) from None
+        except BaseException:
+            connection.abort()
+            raise
+        return connection
 
     def tcp_listen(self, address: str, port: int, *, backlog: int = 128) -> TcpListener:
         """Listen ("0.0.0.0" for all; port 0 picks one). OSError: EADDRINUSE, EADDRNOTAVAIL."""
-        raise NotImplementedError
+        self._open()
+        return TcpListener(self, self.stack.tcp.listen(pack_ip(address), port, backlog))
 
     def udp_open(self, address: str = "0.0.0.0", port: int = 0) -> UdpSocket:
         """Bind; port 0 picks one of 32768–60999. OSError: EADDRINUSE, EADDRNOTAVAIL."""
-        raise NotImplementedError
+        self._open()
+        return UdpSocket(self, self.stack.udp.open(pack_ip(address), port))
 
     def icmp_open(self) -> IcmpSocket:
         """A raw ICMP socket."""
-        raise NotImplementedError
-
-    def capture(self, interface: str | None = None, *, limit: int = 1024) -> Capture:
-        """Frames of one interface or of all (lo too), both directions, from now on; at most `limit` unread."""
-        raise NotImplementedError
+        self._open()
+        return IcmpSocket(self, self.stack.icmp.open())
 
     def sockets(self) -> list[SocketInfo]:
         """What ss and netstat show, listeners first."""
-        raise NotImplementedError
+        return sockets_of(self.stack)
+
+    # ------------------------------------------------------------------ captures and the end
+
+    def capture(self, interface: str | None = None, *, limit: int = 1024) -> Capture:
+        """Frames of one interface or of all (lo too), both directions, from now on; at most `limit` unread."""
+        capture = Capture(interface, limit, self._captures.remove)
+        self._captures.append(capture)
+        return capture
+
+    def _tap(self, interface: Interface, frame: bytes, *, outgoing: bool) -> None:
+        captured = Captured(self.time(), interface.name, frame, outgoing)
+        for capture in self._captures:
+            capture.offer(captured)
 
     async def close(self) -> None:
         """Reset all connections, wake all waiters with OSError, drop timers. Idempotent."""
-        raise NotImplementedError
+        if self._closed:
+            return
+        now = self.time()
+        stack = self.stack
+        listeners = [listener for group in stack.tcp.listeners.values() for listener in group]
+        endings: list[Callable[[], None]] = [
+            *(lambda listener=listener: listener.close(now) for listener in listeners),
+            *(lambda conn=conn: conn.abort(now) for conn in stack.tcp.connections.values()),
+            *(socket.close for group in stack.udp.by_port.values() for socket in group),
+            *(socket.close for socket in stack.icmp.endpoints),
+        ]
+        for end in endings:
+            end()
+        self._closed = True
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        for capture in list(self._captures):
+            capture.close()
+        for name, port in list(self._ports.items()):
+            port.on_receive(_nowhere)
+            del self._ports[name]
+        self._queue.clear()
+
+
+def _nowhere(frame: bytes) -> None:
+    """Who takes frames when the interface is gone."""

@@ -72,5 +72,3 @@ def broadcast_of(address: bytes, prefix: int) -> bytes:
 def is_multicast(address: bytes) -> bool:
     """224.0.0.0/4, or ff00::/8."""
     return address[0] & 0xF0 == 0xE0 if len(address) == 4 else address[0] == 0xFF
-
-

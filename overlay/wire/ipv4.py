@@ -217,6 +217,30 @@ def parse(data: bytes, start: int = 0) -> Packet:
     return packet
 
 
+def parse_quoted(data: bytes) -> Packet:
+    """The packet that an ICMP error quotes: its payload may be cut short, and its checksum is not looked at (who
+    forwarded it may have changed it). Raises `Malformed`."""
+    if len(data) < HEADER_LENGTH or data[0] >> 4 != 4:
+        raise Malformed("quote-header")
+    first, tos, total, identification, word, ttl, protocol, _, source, destination = _HEADER.unpack_from(data)
+    body = (first & 15) * 4
+    if body < HEADER_LENGTH or body > len(data):
+        raise Malformed("quote-header")
+    return Packet(
+        source,
+        destination,
+        protocol,
+        data[body : max(body, total)],
+        ttl=ttl,
+        tos=tos,
+        identification=identification,
+        dont_fragment=word & DONT_FRAGMENT != 0,
+        more_fragments=word & MORE_FRAGMENTS != 0,
+        fragment_offset=(word & 0x1FFF) << 3,
+        options=data[HEADER_LENGTH:body],
+    )
+
+
 def pseudo_header(source: bytes, destination: bytes, protocol: int, length: int) -> int:
     """The sum over TCP's and UDP's pseudo header (RFC 9293, 3.1)."""
     return int.from_bytes(source + destination, "big") % 65535 + protocol + length

@@ -1,0 +1,64 @@
+"""An interface of a stack: what it is called, which addresses it has, and where its frames go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from overlay.wire.address import ip_text, mac_text
+
+LOOPBACK_MTU = 65536
+
+
+@dataclass(slots=True)
+class Counters:
+    """What /proc/net/dev counts."""
+
+    rx_packets: int = 0
+    rx_bytes: int = 0
+    rx_errors: int = 0
+    rx_dropped: int = 0
+    tx_packets: int = 0
+    tx_bytes: int = 0
+    tx_errors: int = 0
+    tx_dropped: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Interface:
+    """`transmit` takes whole Ethernet frames and must not call back into the stack.
+
+    `gso_size`: the largest IP packet that `transmit` takes although it is above the MTU (0: none), TCP only.
+    `assigned` are (packed address, prefix length) in the order they were added.
+    """
+
+    name: str
+    index: int
+    hardware: bytes
+    mtu: int
+    transmit: Callable[[bytes], None]
+    gso_size: int = 0
+    loopback: bool = False
+    up: bool = True
+    assigned: list[tuple[bytes, int]] = field(default_factory=list)
+    counters: Counters = field(default_factory=Counters)
+
+    @property
+    def mac(self) -> str:
+        """The MAC as text."""
+        return mac_text(self.hardware)
+
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses as text with prefix length: "10.0.1.2/24"."""
+        return [f"{ip_text(address)}/{prefix}" for address, prefix in self.assigned]
+
+    def send(self, frame: bytes) -> None:
+        """Count and transmit; a downed interface drops."""
+        counters = self.counters
+        if not self.up:
+            counters.tx_dropped += 1
+            return
+        counters.tx_packets += 1
+        counters.tx_bytes += len(frame)
+        self.transmit(frame)

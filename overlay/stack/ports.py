@@ -1,0 +1,22 @@
+"""Choosing ephemeral ports: Linux's default range, from a random start (RFC 6056, algorithm 1)."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from random import Random
+
+FIRST = 32768
+LAST = 60999
+
+
+def ephemeral(random: Random, is_free: Callable[[int], bool]) -> int:
+    """A port for which `is_free` holds; OSError(EADDRINUSE) if there is none."""
+    count = LAST - FIRST + 1
+    start = random.randrange(count)
+    for step in range(count):
+        port = FIRST + (start + step) % count
+        if is_free(port):
+            return port
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))

@@ -1,0 +1,319 @@
+"""The IPv4 host and router (RFC 1122, RFC 1812): what comes in from interfaces, what goes out, what is passed on.
+
+No I/O: `receive(interface, frame, now)` takes a frame, `Interface.transmit` is where frames go, `next_timer()` and
+`handle_timer(now)` are the clock, `flush(now)` says that a burst is over (TCP acknowledges bursts, not frames).
+Protocols are in modules of their own; here is only what they share.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter
+from random import Random
+
+from overlay.stack.configuration import Configuration
+from overlay.stack.gso import segment_packet
+from overlay.stack.hooks import Hooks
+from overlay.stack.icmp import IcmpLayer
+from overlay.stack.interface import Interface
+from overlay.stack.path_mtu import PathMtu
+from overlay.stack.reassembly import Reassembly, fragment
+from overlay.stack.routes import RouteEntry
+from overlay.stack.tcp.layer import TcpLayer
+from overlay.stack.udp import UdpLayer, failure
+from overlay.wire import arp, icmp
+from overlay.wire.address import ANY, BROADCAST, BROADCAST_MAC, is_multicast
+from overlay.wire.ipv4 import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, Malformed, Packet, parse
+
+_IPV4 = b"\x08\x00"
+_ARP = b"\x08\x06"
+_LOOPBACK_HEADER = bytes(12) + _IPV4
+
+
+class Stack(Configuration):
+    """One network namespace's protocols. `now` is the time of the call that is being handled, in seconds."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.counters: Counter[str] = Counter()
+        self.hooks = Hooks()
+        self.forwarding = False
+        self._identification = random.getrandbits(16)
+        super().__init__()
+        self.reassembly = Reassembly(
+            self.timers, lambda first: self.icmp.error_about(first, icmp.TIME_EXCEEDED, icmp.REASSEMBLY_EXCEEDED)
+        )
+        self.paths = PathMtu()
+        self.icmp = IcmpLayer(self)
+        self.udp = UdpLayer(self)
+        self.tcp = TcpLayer(self)
+
+    def count(self, name: str) -> None:
+        """One more of what is dropped or odd."""
+        self.counters[name] += 1
+
+    def next_identification(self) -> int:
+        """For the IP header of a packet of our own."""
+        self._identification = self._identification + 1 & 0xFFFF
+        return self._identification
+
+    # ------------------------------------------------------------------ time
+
+    def next_timer(self) -> float | None:
+        """When `handle_timer` wants to be called."""
+        return self.timers.next()
+
+    def handle_timer(self, now: float) -> None:
+        """Do what is due at `now`."""
+        self.now = now
+        self.timers.run(now)
+
+    def flush(self, now: float) -> None:
+        """No more frames for the moment: send the acknowledgements that the burst is owed."""
+        self.now = now
+        self.tcp.flush(now)
+
+    # ------------------------------------------------------------------ in
+
+    def receive(self, interface: Interface, frame: bytes, now: float) -> None:
+        """A frame from a wire. What is wrong with it is counted; nothing is raised."""
+        self.now = now
+        counters = interface.counters
+        if not interface.up:
+            counters.rx_dropped += 1
+            return
+        counters.rx_packets += 1
+        counters.rx_bytes += len(frame)
+        group = len(frame) > 0 and frame[0] & 1 == 1
+        if not group and frame[:6] != interface.hardware:
+            self.count("ethernet-other-host")
+            return
+        kind = frame[12:14]
+        try:
+            if kind == _IPV4:
+                self._receive_ipv4(interface, parse(frame, 14), group)
+            elif kind == _ARP:
+                self._receive_arp(interface, arp.parse(frame, 14))
+            else:
+                counters.rx_dropped += 1
+                self.count("ethertype-unknown" if len(kind) == 2 else "ethernet-short")
+        except Malformed as error:
+            counters.rx_errors += 1
+            self.count(error.reason)
+
+    def _receive_arp(self, interface: Interface, message: arp.Arp) -> None:
+        if message.sender_mac == interface.hardware or message.sender_mac[0] & 1:
+            return
+        if self.is_local(message.sender_ip):
+            self.count("arp-conflict")
+            return
+        ours = self.is_local(message.target_ip) and message.target_ip[0] != 127
+        self.neighbours.learn(
+            interface, message.sender_ip, message.sender_mac, create=ours and message.operation == arp.REQUEST
+        )
+        if ours and message.operation == arp.REQUEST:
+            reply = arp.Arp(arp.REPLY, interface.hardware, message.target_ip, message.sender_mac, message.sender_ip)
+            self.emit(interface, message.sender_mac, _ARP, reply.emit())
+
+    def _receive_ipv4(self, interface: Interface, packet: Packet, group: bool) -> None:
+        packet.in_interface = interface.name
+        source = packet.source
+        if source[0] >= 224 or (source[0] == 127 and not interface.loopback):
+            self.count("ip-martian")
+            return
+        hook = self.hooks.prerouting
+        if hook is not None:
+            whole = self._whole(packet) if packet.is_fragment else packet
+            if whole is None:
+                return
+            translated = hook(whole)
+            if translated is None:
+                self.count("hook-prerouting")
+                return
+            packet = translated
+        destination = packet.destination
+        if destination in self.local_addresses or (destination[0] == 127 and interface.loopback):
+            self._deliver(packet, broadcast=group)
+        elif destination == BROADCAST or destination in self.broadcasts:
+            self._deliver(packet, broadcast=True)
+        elif is_multicast(destination):
+            self.count("ip-multicast")
+        elif self.forwarding and not group and destination[0] != 127:
+            self._forward(packet, interface)
+        else:
+            self.count("ip-not-for-us")
+
+    def _whole(self, packet: Packet) -> Packet | None:
+        return self.reassembly.add(packet, self.now)
+
+    def _deliver(self, packet: Packet, *, broadcast: bool) -> None:
+        if packet.more_fragments or packet.fragment_offset:
+            whole = self._whole(packet)
+            if whole is None:
+                return
+            packet = whole
+        hook = self.hooks.input
+        if hook is not None:
+            passed = hook(packet)
+            if passed is None:
+                self.count("hook-input")
+                return
+            packet = passed
+        protocol = packet.protocol
+        if protocol == PROTOCOL_TCP:
+            if broadcast:
+                self.count("tcp-broadcast")
+            else:
+                self.tcp.receive(packet)
+        elif protocol == PROTOCOL_UDP:
+            self.udp.receive(packet, broadcast=broadcast)
+        elif protocol == PROTOCOL_ICMP:
+            self.icmp.receive(packet, broadcast=broadcast)
+        else:
+            self.count("ip-protocol")
+            if not broadcast:
+                self.icmp.error_about(packet, icmp.UNREACHABLE, icmp.PROTOCOL_UNREACHABLE)
+
+    # ------------------------------------------------------------------ through
+
+    def _forward(self, packet: Packet, came_by: Interface) -> None:
+        if packet.ttl <= 1:
+            self.icmp.error_about(packet, icmp.TIME_EXCEEDED, icmp.TTL_EXCEEDED)
+            self.count("ip-ttl")
+            return
+        route = self.routes.lookup(packet.destination)
+        if route is None:
+            self.icmp.error_about(packet, icmp.UNREACHABLE, icmp.NET_UNREACHABLE)
+            self.count("ip-no-route")
+            return
+        interface = route.interface
+        super_segment = packet.protocol == PROTOCOL_TCP and packet.total_length > came_by.mtu
+        if packet.total_length > interface.mtu and packet.dont_fragment and not super_segment:
+            self.icmp.error_about(packet, icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, mtu=interface.mtu)
+            self.count("ip-too-big")
+            return
+        packet.ttl -= 1
+        packet.out_interface = interface.name
+        hook = self.hooks.forward
+        if hook is not None:
+            passed = hook(packet)
+            if passed is None:
+                self.count("hook-forward")
+                return
+            packet = passed
+        self._post_route(packet, interface, route.via or packet.destination, interface.mtu)
+
+    # ------------------------------------------------------------------ out
+
+    def route_to(self, destination: bytes) -> RouteEntry:
+        """How a packet of our own gets to `destination`; OSError(ENETUNREACH) if it does not."""
+        if destination in self.local_addresses or destination[0] == 127:
+            return self.route_to_self(destination)
+        route = self.routes.lookup(destination)
+        if route is None and destination == BROADCAST:
+            route = next((entry for entry in self.routes.entries if entry.interface.up), None)
+        if route is None:
+            raise failure(errno.ENETUNREACH)
+        return route
+
+    def path_mtu(self, destination: bytes, route: RouteEntry) -> int:
+        """The largest packet (bytes) that is known to pass on the way to `destination`."""
+        return self.paths.mtu(destination, route.interface.mtu, self.now)
+
+    def learn_path_mtu(self, quoted: Packet, mtu: int) -> None:
+        """A router said "fragmentation needed" about `quoted`; `mtu` 0 when it did not say which."""
+        if self.is_local(quoted.source):
+            route = self.routes.lookup(quoted.destination)
+            largest = route.interface.mtu if route else 65535
+            self.paths.learn(quoted.destination, mtu, min(quoted.total_length, largest), self.now)
+
+    def output(self, packet: Packet, route: RouteEntry) -> None:
+        """A packet of a local socket, on its way over `route`. Whatever stops it further on is counted, or comes
+        back as an ICMP error, as from any network."""
+        hook = self.hooks.output
+        interface, next_hop = route.interface, route.via or packet.destination
+        packet.out_interface = interface.name
+        if hook is not None:
+            before = packet.destination
+            passed = hook(packet)
+            if passed is None:
+                self.count("hook-output")
+                return
+            packet = passed
+            if packet.destination != before:
+                try:
+                    route = self.route_to(packet.destination)
+                except OSError:
+                    self.count("ip-no-route")
+                    return
+                interface, next_hop = route.interface, route.via or packet.destination
+                packet.out_interface = interface.name
+        self._post_route(packet, interface, next_hop, self.path_mtu(packet.destination, route))
+
+    def _post_route(self, packet: Packet, interface: Interface, next_hop: bytes, mtu: int) -> None:
+        hook = self.hooks.postrouting
+        if hook is not None:
+            passed = hook(packet)
+            if passed is None:
+                self.count("hook-postrouting")
+                return
+            packet = passed
+        size = packet.total_length
+        if size <= mtu:
+            self._transmit(packet, interface, next_hop)
+        elif packet.protocol == PROTOCOL_TCP and packet.dont_fragment:
+            if size <= interface.gso_size:
+                self._transmit(packet, interface, next_hop)
+            else:
+                for piece in segment_packet(packet, mtu):
+                    self._transmit(piece, interface, next_hop)
+        elif packet.dont_fragment:
+            self.icmp.error_about(packet, icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, mtu=mtu)
+            self.count("ip-too-big")
+        else:
+            for piece in fragment(packet, mtu):
+                self._transmit(piece, interface, next_hop)
+
+    def _transmit(self, packet: Packet, interface: Interface, next_hop: bytes) -> None:
+        if interface.loopback:
+            interface.send(b"".join((_LOOPBACK_HEADER, packet.header(), packet.payload)))
+            return
+        header = self.neighbours.header(interface, next_hop)
+        if header is None:
+            if next_hop == BROADCAST or next_hop in self.broadcasts:
+                header = BROADCAST_MAC + interface.hardware + _IPV4
+            elif is_multicast(next_hop):
+                group = b"\x01\x00\x5e" + bytes((next_hop[1] & 0x7F, *next_hop[2:]))
+                header = group + interface.hardware + _IPV4
+            else:
+                self.neighbours.wait(interface, next_hop, packet)
+                return
+        interface.send(b"".join((header, packet.header(), packet.payload)))
+
+    def emit(self, interface: Interface, destination: bytes, ethertype: bytes, body: bytes) -> None:
+        """Send a frame that is not IPv4."""
+        interface.send(b"".join((destination, interface.hardware, ethertype, body)))
+
+    def deliver_waiting(self, interface: Interface, mac: bytes, packets: list[Packet]) -> None:
+        """The neighbour cache learned the MAC for these."""
+        header = mac + interface.hardware + _IPV4
+        for packet in packets:
+            interface.send(b"".join((header, packet.header(), packet.payload)))
+
+    def unreachable(self, packets: list[Packet]) -> None:
+        """The neighbour cache asked in vain: whoever sent these learns that the host is not there."""
+        for packet in packets:
+            self.count("arp-unanswered")
+            self.icmp.error_about(packet, icmp.UNREACHABLE, icmp.HOST_UNREACHABLE)
+
+    def announce(self, interface: Interface, address: bytes) -> None:
+        """Gratuitous ARP (RFC 5227 3): neighbours that know the address get its MAC."""
+        message = arp.Arp(arp.REQUEST, interface.hardware, address, bytes(6), address)
+        self.emit(interface, BROADCAST_MAC, _ARP, message.emit())
+
+    def source_for(self, interface: Interface, target: bytes) -> bytes:
+        """The sender address of an ARP question about `target`."""
+        route = self.routes.lookup(target)
+        if route is not None and route.interface is interface:
+            return route.preferred_source()
+        return interface.assigned[0][0] if interface.assigned else ANY

@@ -1,0 +1,22 @@
+"""The numbers of TCP that are choices, with where they come from. Seconds and bytes."""
+
+from __future__ import annotations
+
+RECEIVE_BUFFER = 1 << 20
+SEND_BUFFER = 1 << 20
+WINDOW_SCALE = 7  # Linux's usual; enough for 8 MiB
+DELAYED_ACK = 0.04  # Linux's TCP_DELACK_MIN
+QUICK_ACKS = 16  # Linux acknowledges at once at the start, so that slow start is not slower still
+TIME_WAIT = 60.0  # Linux's TCP_TIMEWAIT_LEN, instead of RFC 9293's 2 × 2 minutes
+TIME_WAIT_CONNECTIONS = 4096
+FIN_WAIT_2 = 60.0  # Linux's tcp_fin_timeout, for a connection that nobody reads any more
+SYN_RETRIES = 6  # Linux's tcp_syn_retries, tcp_synack_retries, tcp_retries2, tcp_orphan_retries
+SYN_ACK_RETRIES = 5
+RETRIES = 15
+ORPHAN_RETRIES = 8
+HALF_OPEN = 256  # connections in SYN_RECEIVED a listener
+TAIL_PROBE_ALLOWANCE = 0.05  # RFC 8985 7.2: the peer may delay the acknowledgement of a single segment
+PAWS_IDLE = 24 * 86400.0  # RFC 7323 5.5
+CHALLENGES_PER_SECOND = 100  # RFC 5961 10
+EARLY_BYTES = RECEIVE_BUFFER
+EARLY_PIECES = 4096

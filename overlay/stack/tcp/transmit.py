@@ -1,0 +1,354 @@
+"""What a connection sends: data and FIN as windows allow, acknowledgements, retransmissions, probes, resets."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from overlay.stack.tcp.limits import (
+    ORPHAN_RETRIES,
+    RECEIVE_BUFFER,
+    RETRIES,
+    SYN_ACK_RETRIES,
+    SYN_RETRIES,
+    TAIL_PROBE_ALLOWANCE,
+)
+from overlay.stack.tcp.loss import Sent
+from overlay.stack.tcp.rtt import MAX_RTO
+from overlay.stack.tcp.state import SENDING, State
+from overlay.wire.tcp import ACK, FIN, PSH, RST, SYN, Segment, emit_data
+
+if TYPE_CHECKING:
+    from overlay.stack.tcp.connection import Connection
+
+_MASK = 0xFFFFFFFF
+
+
+def timestamp(conn: Connection) -> int:
+    """The timestamp clock (RFC 7323 5.4): milliseconds, with an offset of the connection's own."""
+    return int(conn.layer.stack.now * 1000) + conn.timestamp_offset & _MASK
+
+
+def send(conn: Connection, seq: int, flags: int, payload: bytes = b"", *, options: bool = False) -> None:
+    """Emit one segment with the present acknowledgement and window. `options`: those of a SYN."""
+    layer = conn.layer
+    window = _window(conn, unscaled=flags & SYN != 0)
+    stamps = (timestamp(conn), conn.ts_recent) if conn.timestamps_on or options else (0, 0)
+    if conn.timestamps_on and not options and not (conn.sack_on and conn.inbox.early and not payload):
+        body = emit_data(
+            conn.local_ip,
+            conn.remote_ip,
+            (conn.local_port, conn.remote_port),
+            seq & _MASK,
+            conn.rcv_nxt & _MASK,
+            flags,
+            window,
+            stamps,
+            payload,
+        )
+    else:
+        segment = Segment(
+            conn.local_port,
+            conn.remote_port,
+            seq & _MASK,
+            conn.rcv_nxt & _MASK if flags & ACK else 0,
+            flags,
+            window,
+            payload,
+        )
+        if options:
+            _syn_options(conn, segment, stamps)
+        else:
+            if conn.timestamps_on:
+                segment.timestamps = stamps
+            if conn.sack_on and conn.inbox.early and not payload:
+                ranges = conn.inbox.ranges(3 if conn.timestamps_on else 4)
+                segment.sack = tuple((left & _MASK, right & _MASK) for left, right in ranges)
+        body = segment.emit(conn.local_ip, conn.remote_ip)
+    if flags & ACK:
+        conn.last_ack_sent = conn.rcv_nxt
+        conn.acked_bytes_pending = 0
+        conn.ack_due = False
+        conn.delayed_ack_at = None
+    layer.output(conn.local_ip, conn.remote_ip, body)
+
+
+def _syn_options(conn: Connection, segment: Segment, stamps: tuple[int, int]) -> None:
+    answering = segment.flags & ACK != 0
+    segment.mss = conn.layer.announced_mss(conn.remote_ip)
+    segment.sack_permitted = conn.sack_on or not answering
+    segment.timestamps = stamps if conn.timestamps_on or not answering else None
+    segment.window_scale = conn.receive_scale if conn.receive_scale or not answering else None
+
+
+def _window(conn: Connection, *, unscaled: bool) -> int:
+    """The window field (RFC 9293 3.8.6): the right edge never goes back, and moves by useful steps only."""
+    edge = conn.rcv_nxt + RECEIVE_BUFFER - conn.inbox.held
+    if edge - conn.rcv_adv >= min(conn.mss, RECEIVE_BUFFER // 2):
+        conn.rcv_adv = edge
+    size = conn.rcv_adv - conn.rcv_nxt
+    if unscaled:
+        field = min(size, 65535)
+        conn.rcv_adv = conn.rcv_nxt + field
+        return field
+    # Rounding down here takes back less than one unit of the scale, which RFC 7323 2.4 expects.
+    return min(size >> conn.receive_scale, 65535)
+
+
+def acknowledge(conn: Connection) -> None:
+    """A segment without data, now."""
+    send(conn, conn.snd_nxt, ACK)
+
+
+def probe(conn: Connection) -> None:
+    """A segment that is one byte old, so that the peer answers with its window (RFC 1122 4.2.3.6, as Linux also
+    probes a closed window)."""
+    send(conn, conn.snd_una - 1, ACK)
+
+
+def reset(conn: Connection) -> None:
+    """RST at the next sequence number."""
+    send(conn, conn.snd_nxt, RST | ACK)
+
+
+def syn(conn: Connection, now: float) -> None:
+    """The first SYN or SYN-ACK."""
+    conn.scoreboard.add(Sent(conn.iss, conn.iss + 1, now, syn=True))
+    conn.snd_nxt = conn.iss + 1
+    _send_syn(conn)
+    conn.retransmit_at = now + conn.rtt.rto
+    conn.schedule()
+
+
+def _send_syn(conn: Connection) -> None:
+    flags = SYN | ACK if conn.state is State.SYN_RECEIVED else SYN
+    send(conn, conn.iss, flags, options=True)
+
+
+def window_opened(conn: Connection, now: float) -> None:
+    """The program read: tell the peer if it may be waiting for that."""
+    if conn.state in (State.CLOSED, State.TIME_WAIT) or conn.fin_received:
+        return
+    left = conn.rcv_adv - conn.rcv_nxt
+    free = RECEIVE_BUFFER - conn.inbox.held
+    if left < RECEIVE_BUFFER // 4 and free - left >= RECEIVE_BUFFER // 4:
+        conn.layer.stack.now = now
+        acknowledge(conn)
+
+
+def output(conn: Connection, now: float) -> None:
+    """Send whatever may be sent: lost pieces first, then new data, then FIN."""
+    if conn.state not in SENDING:
+        return
+    board, congestion = conn.scoreboard, conn.congestion
+    if not board.records and now - conn.last_sent_at > conn.rtt.rto:
+        congestion.restart_after_idle()
+    sent = _resend_lost(conn, now) if board.lost_bytes else False
+    buffer = conn.buffer
+    end = conn.buffer_start + len(buffer)
+    congestion.limited = False
+    inflation = 0 if conn.sack_on else board.duplicates * conn.mss
+    while not conn.fin_sent:
+        unsent = end - conn.snd_nxt
+        if unsent <= 0 and not conn.fin_queued:
+            break
+        window = conn.snd_una + conn.snd_wnd - conn.snd_nxt
+        room = congestion.window + inflation - board.pipe
+        size = min(unsent, window, room, conn.segment_limit)
+        fin = conn.fin_queued and size == unsent
+        if size < unsent:
+            if room < min(unsent, window, conn.mss):
+                congestion.limited = True
+                if board.pipe or size <= 0:
+                    break
+            if size > conn.mss:
+                size -= size % conn.mss
+            elif size < conn.mss and (size <= 0 or size < conn.max_send_window // 2):
+                # Silly window (RFC 9293 3.8.6.2.1): wait for more; the persist timer covers the wait.
+                break
+        elif size < conn.mss and not fin and not conn.nodelay and board.records:
+            break  # Nagle (RFC 9293 3.7.4)
+        elif size > conn.mss and not fin and not conn.nodelay and size % conn.mss and board.records:
+            size -= size % conn.mss
+        if size <= 0 and not fin:
+            break
+        start = conn.snd_nxt
+        offset = start - conn.buffer_start
+        payload = bytes(memoryview(buffer)[offset : offset + size]) if size > 0 else b""
+        flags = ACK
+        if fin:
+            flags |= FIN | PSH
+            conn.fin_sent = True
+        elif size == unsent:
+            flags |= PSH
+        conn.snd_nxt = start + size + (1 if fin else 0)
+        board.add(Sent(start, conn.snd_nxt, now, fin=fin))
+        send(conn, start, flags, payload)
+        sent = True
+    if sent:
+        conn.last_sent_at = now
+        arm(conn, now, restart=False)
+    _arm_persist(conn, now)
+
+
+def _resend_lost(conn: Connection, now: float) -> bool:
+    sent = False
+    board = conn.scoreboard
+    while True:
+        record = board.next_lost()
+        if record is None:
+            return sent
+        room = conn.congestion.window - board.pipe
+        if room < min(conn.mss, record.end - record.start) and board.pipe > 0:
+            conn.congestion.limited = True
+            return sent
+        resend(conn, record, now, max(room, conn.mss))
+        sent = True
+
+
+def resend(conn: Connection, record: Sent, now: float, room: int) -> None:
+    """Send a record again, at most `room` bytes of it (whole segments)."""
+    board = conn.scoreboard
+    if record.syn:
+        _send_syn(conn)
+        board.resend(record, now)
+        return
+    limit = min(conn.segment_limit, max(room - room % conn.mss, conn.mss))
+    data_end = record.end - 1 if record.fin else record.end
+    if data_end - record.start > limit:
+        board.split(record, record.start + limit)
+        data_end = record.end
+    offset = record.start - conn.buffer_start
+    payload = bytes(memoryview(conn.buffer)[offset : offset + data_end - record.start])
+    board.resend(record, now)
+    send(conn, record.start, ACK | PSH | (FIN if record.fin else 0), payload)
+
+
+def find_losses(conn: Connection, now: float) -> None:
+    """Ask the scoreboard what is lost by now; a new loss event halves the window once."""
+    board, congestion = conn.scoreboard, conn.congestion
+    in_flight = conn.snd_nxt - conn.snd_una - board.sacked_bytes
+    found, again = board.detect(now, conn.rtt.minimum, conn.mss, recovering=congestion.recovering)
+    conn.reorder_at = again
+    if found and not congestion.recovering and conn.snd_una >= congestion.recovery_point:
+        congestion.enter_recovery(min(in_flight, congestion.window), conn.snd_nxt)
+    elif found:
+        congestion.recovering = True
+
+
+def arm(conn: Connection, now: float, *, restart: bool) -> None:
+    """Keep the retransmission timer running while something is out (RFC 6298 5), and the tail loss probe
+    (RFC 8985 7) while nothing is known to be lost."""
+    board = conn.scoreboard
+    if not board.records:
+        conn.retransmit_at = conn.probe_at = None
+        return
+    rto = conn.rtt.rto
+    if restart or conn.retransmit_at is None:
+        conn.retransmit_at = now + rto
+    if conn.sack_on and conn.rtt.srtt and not board.sacked_bytes and not board.lost_bytes and not conn.retries:
+        wait = 2 * conn.rtt.srtt + (TAIL_PROBE_ALLOWANCE if len(board.records) == 1 else 0.002)
+        conn.probe_at = now + wait if wait < rto and conn.probe_end <= conn.snd_una else None
+    else:
+        conn.probe_at = None
+    conn.schedule()
+
+
+def tail_probe(conn: Connection, now: float) -> None:
+    """Send something at the end of a flight so that its loss shows by SACK instead of by timeout."""
+    board = conn.scoreboard
+    if not board.records or conn.state not in SENDING:
+        return
+    before = conn.snd_nxt
+    conn.probe_end = conn.snd_nxt
+    output(conn, now)
+    if conn.snd_nxt == before:
+        last = board.records[-1]
+        if not last.sacked:
+            size = last.end - last.start
+            if size > conn.mss and not last.fin:
+                board.split(last, last.end - conn.mss)
+                last = board.records[-1]
+            resend(conn, last, now, conn.mss)
+    conn.probe_at = None
+    conn.retransmit_at = now + conn.rtt.rto
+
+
+def timed_out(conn: Connection, now: float) -> None:
+    """The retransmission timer fired (RFC 6298 5.4–5.7)."""
+    conn.retransmit_at = None
+    board = conn.scoreboard
+    if not board.records:
+        return
+    limit = RETRIES
+    if conn.state is State.SYN_SENT:
+        limit = SYN_RETRIES
+    elif conn.state is State.SYN_RECEIVED:
+        limit = SYN_ACK_RETRIES
+    elif conn.orphan:
+        limit = ORPHAN_RETRIES
+    if conn.retries >= limit:
+        conn.finish(conn.soft_error or errno.ETIMEDOUT, now)
+        return
+    conn.retries += 1
+    conn.rtt.backoff += 1
+    first = board.records[0]
+    if first.syn:
+        resend(conn, first, now, 1)
+    else:
+        conn.set_path(now)
+        if first.sacked:
+            board.forget_sacks()
+        in_flight = min(conn.snd_nxt - conn.snd_una, conn.congestion.window)
+        conn.congestion.timed_out(in_flight, conn.snd_nxt, first=conn.retries == 1)
+        if conn.retries == 1:
+            conn.timeout_stamp = timestamp(conn) if conn.timestamps_on else None
+        board.duplicates = 0
+        conn.reorder_at = conn.probe_at = None
+        board.mark_all_lost()
+        output(conn, now)
+    conn.retransmit_at = now + conn.rtt.rto
+
+
+def _arm_persist(conn: Connection, now: float) -> None:
+    """A closed window and nothing out: nobody would ever speak again (RFC 9293 3.8.6.1)."""
+    waiting = conn.buffer_start + len(conn.buffer) > conn.snd_nxt or (conn.fin_queued and not conn.fin_sent)
+    if waiting and not conn.scoreboard.records:
+        if conn.persist_at is None:
+            conn.persist_count = 0
+            conn.persist_at = now + conn.rtt.rto
+            conn.schedule()
+    else:
+        conn.persist_at = None
+
+
+def persist(conn: Connection, now: float) -> None:
+    """Probe the closed window, at doubling intervals."""
+    conn.persist_at = None
+    if conn.state not in SENDING:
+        return
+    if conn.retries >= (ORPHAN_RETRIES if conn.orphan else RETRIES):
+        conn.finish(conn.soft_error or errno.ETIMEDOUT, now)
+        return
+    if conn.snd_wnd > 0:
+        # The window is open, but silly: send what fits (RFC 9293 3.8.6.2.1, the override timeout).
+        _send_into_silly_window(conn, now)
+        if conn.scoreboard.records:
+            return
+    conn.persist_count += 1
+    conn.retries += 1
+    probe(conn)
+    conn.persist_at = now + min(MAX_RTO, conn.rtt.rto * (1 << min(conn.persist_count, 10)))
+
+
+def _send_into_silly_window(conn: Connection, now: float) -> None:
+    unsent = conn.buffer_start + len(conn.buffer) - conn.snd_nxt
+    size = min(unsent, conn.snd_una + conn.snd_wnd - conn.snd_nxt, conn.mss)
+    if size <= 0:
+        return
+    start = conn.snd_nxt
+    offset = start - conn.buffer_start
+    conn.snd_nxt += size
+    conn.scoreboard.add(Sent(start, conn.snd_nxt, now))
+    send(conn, start, ACK | PSH, bytes(memoryview(conn.buffer)[offset : offset + size]))
+    arm(conn, now, restart=True)
