@@ -1,0 +1,45 @@
+# Everything needs .venv and makes it when it is missing; the second time nothing is fetched.
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint bench tools clean
+
+# An interpreter that every user of the machine may run, so that the venv serves an unprivileged user as well.
+PYTHON ?= $(shell for p in /usr/bin/python3 /usr/local/bin/python3 python3 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+BIN := .venv/bin
+STAMP := .venv/.installed
+JOBS ?= 2
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+venv: $(STAMP)  ## .venv with everything that the others need
+
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer with venv and ensurepip is needed; name one with PYTHON=…"; exit 1; }
+	"$(PYTHON)" -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m compileall -q daemon gossip overlay scenarios
+	@touch $@
+
+demo: $(STAMP)  ## the main job on three daemons, each step checked (ARGS="--step --keep")
+	@$(BIN)/shoal demo $(ARGS)
+
+test: $(STAMP) tools  ## all tests (ARGS="tests/overlay -k arp")
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+lint: $(STAMP)  ## ruff, mypy --strict, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)  ## figures from outside beside their goals; fails when one is missed
+	@$(BIN)/shoal bench $(ARGS)
+
+# Peers that some tests talk to: the docker command, tshark and serf. Only root can install them; without them those
+# tests are skipped and say so.
+tools:
+	@sh tests/tools.sh
+
+clean:  ## remove .venv and caches
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

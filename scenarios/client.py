@@ -81,6 +81,7 @@ class RunSpec:
     aliases: Sequence[str] = ()
     publish: Sequence[str] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    restart: str = "no"
 
 
 async def demultiplex(reader: asyncio.StreamReader, *, raw: bool) -> AsyncIterator[tuple[int, bytes]]:
@@ -212,7 +213,11 @@ class HostClient:
             "Image": spec.image,
             "Labels": dict(spec.labels),
             "ExposedPorts": ports,
-            "HostConfig": {"PortBindings": bindings, "NetworkMode": spec.network or "default"},
+            "HostConfig": {
+                "PortBindings": bindings,
+                "NetworkMode": spec.network or "default",
+                "RestartPolicy": {"Name": spec.restart},
+            },
         }
         if spec.command:
             body["Cmd"] = list(spec.command)

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from itertools import permutations
-from pathlib import Path
 
 from aiodocker.exceptions import DockerError
 
@@ -17,6 +16,7 @@ from scenarios.client import HostClient
 from scenarios.demo import anchors
 from scenarios.demo.capture import captured
 from scenarios.demo.gossip import Rumour, rumours, sentence
+from scenarios.demo.memory import resident_mb
 from scenarios.demo.packet import Ping, hexdump, layers, ping_of
 from scenarios.demo.stage import NETWORK, Stage
 from scenarios.launch import launcher, readiness
@@ -316,15 +316,6 @@ async def memory(stage: Stage) -> None:
     if known:
         stage.view.say("resident memory: " + ", ".join(f"{n} {s:.0f} MB" for n, s in sizes.items() if s is not None))
         stage.figure("memory of a host", max(known), anchors.MEMORY_MB[0], "MB")
-
-
-def resident_mb(pid: int) -> float | None:
-    """A process's resident memory in MB, None where the system does not tell."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS")), None)
 
 
 CHAPTERS: tuple[Chapter, ...] = (
