@@ -29,7 +29,7 @@ def offset_of(address: str, subnet: ipaddress.IPv4Network) -> int:
 def subnet_numbers(pools: Sequence[Pool], base: str, length: int) -> list[int]:
     """Which of the default subnets (`base` cut into /`length`) these pools cover."""
     whole = ipaddress.IPv4Network(base)
-    numbers = []
+    numbers: list[int] = []
     for pool in pools:
         subnet = ipaddress.IPv4Network(pool.subnet)
         if not subnet.overlaps(whole):

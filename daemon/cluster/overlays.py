@@ -195,14 +195,14 @@ class Overlays:
         gossip = self._running()
         for row in gossip.all_rows(ENDPOINTS):
             if row.value.get("network") == network.id:
-                task = row.value.get("task") or row.key
+                task = str(row.value.get("task") or row.key)
                 raise BadParameter(
                     f"rpc error: code = FailedPrecondition desc = network {network.id} is in use by task {task}"
                 )
-        row = gossip.row(NETWORKS, network.id)
-        if row is None:
+        known = gossip.row(NETWORKS, network.id)
+        if known is None:
             raise NotFound(f"network {network.name} not found")
-        gossip.write(NETWORKS, network.id, {**row.value, "removing": True})
+        gossip.write(NETWORKS, network.id, {**known.value, "removing": True})
         self._engine.networks.event(network, "remove")
 
     def _acknowledge(self, network_id: str) -> None:

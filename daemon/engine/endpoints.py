@@ -58,7 +58,7 @@ class Endpoints:
     # -- start and stop of a container --------------------------------------------------------------------------
 
     async def join_all(self, container: Container) -> None:
-        """The container's sandbox is there already; its networks, names and ports are brought to it, or none of them."""
+        """Its sandbox is there already; networks, names and ports are brought to it, or none of them."""
         if container.shares_sandbox_of is not None:
             self._share(container, container.shares_sandbox_of)
             return

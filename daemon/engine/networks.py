@@ -1,4 +1,4 @@
-"""The networks of one host: create, find, list, remove, prune; those of the swarm come from `daemon/cluster/overlays.py`.
+"""The networks of one host: create, find, list, remove, prune; the swarm's come from `daemon/cluster/overlays.py`.
 
 What happens when a container joins or leaves one is in `endpoints.py`; the facade here is what the rest of the daemon
 and the API use.
@@ -138,7 +138,7 @@ class Networks:
         except ApiError:
             return None
 
-    def list(self, filters: Filters) -> list[JsonObject]:
+    def listed(self, filters: Filters) -> list[JsonObject]:
         """Docker's `dangling` looks before it knows what is in use, so that it means "not predefined"."""
         filters.only(_FILTERS)
         dangling = filters.boolean("dangling")

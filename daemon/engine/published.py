@@ -1,4 +1,4 @@
-"""Published ports: from HostConfig's PortBindings to the host's wishes, and from what it gave to NetworkSettings.Ports."""
+"""Published ports: from HostConfig.PortBindings to wishes, and from what the host gave to NetworkSettings.Ports."""
 
 from __future__ import annotations
 

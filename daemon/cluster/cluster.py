@@ -1,0 +1,538 @@
+"""This host's membership of a swarm: init, join, leave, and coming back after a restart.
+
+State is `inactive` or `active`. A `Membership` on disk makes a host a member; GossipNode, Overlays and, on a manager,
+the Door at port 2377 are what it runs then. Roles are rows: a host that sees its own change fetches what it needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import ssl
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from daemon.cluster import addresses, identity, spec
+from daemon.cluster.authority import Authority, NodeName, NotOurs, StandIn, X509Authority, new_key, public_part
+from daemon.cluster.identity import Membership, NodeStorage, UnreadableMembership
+from daemon.cluster.joining import CLUSTER_PORT, Door, Secrets, Visitor, authority_of
+from daemon.cluster.nodes import NODE_SPECS, Nodes
+from daemon.cluster.overlays import Overlays
+from daemon.cluster.rpc import Refused
+from daemon.cluster.tokens import BadToken, parse_token
+from daemon.engine.documents import JsonObject
+from daemon.errors import ApiError, BadParameter, NotImplementedYet, ServerError, Unavailable
+from gossip.node import GossipNode, Identity
+from gossip.swim.member import MemberEvent
+from gossip.tables.replica import ROSTER_TABLE
+from gossip.tables.row import Change
+
+if TYPE_CHECKING:
+    from daemon.engine.engine import Engine
+
+log = structlog.get_logger("cluster")
+
+GOSSIP_PORT = 7946
+_GOSSIP_KEY = 32  # bytes: AES-256
+_JOINED = 5.0  # seconds for the first exchange with a member
+_LEAVE = 1.0  # seconds for saying good-bye
+_RETRY = 1.0  # seconds between attempts to follow a change of role
+_IN_A_SWARM = (
+    'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.'
+)
+_NOT_IN_A_SWARM = "This node is not part of a swarm"
+_INACTIVE = (
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm '
+    "and try again."
+)
+_WORKER = (
+    "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this "
+    "command on a manager node or promote the current node to a manager."
+)
+_LEAVING_MANAGER = "You are attempting to leave the swarm on a node that is participating as a manager. "
+_LAST_MANAGER = (
+    "Removing the last manager erases all current state of the swarm. Use `--force` to ignore this message. "
+)
+_OTHER_MANAGERS = "The other managers keep the swarm. Demote it first, or use `--force` to suppress this message."
+
+
+class Cluster:
+    """One host in (or out of) a swarm."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._membership: Membership | None = None
+        self._door: Door | None = None
+        self._busy = asyncio.Lock()
+        self._member_callbacks: list[Callable[[MemberEvent], None]] = []
+        self._following_role = False
+        self.gossip: GossipNode | None = None
+        self.overlays = Overlays(engine, self)
+        self.nodes = Nodes(engine, self)
+        self.ready = False
+        self.error = ""
+
+    # -- what it is ---------------------------------------------------------------------------------------------
+
+    @property
+    def active(self) -> bool:
+        return self._membership is not None
+
+    @property
+    def state(self) -> str:
+        """Docker's LocalNodeState."""
+        return "active" if self.active else "error" if self.error else "inactive"
+
+    @property
+    def is_manager(self) -> bool:
+        return self._membership is not None and self._membership.is_manager
+
+    @property
+    def node_id(self) -> str:
+        return self._membership.node_id if self._membership is not None else ""
+
+    @property
+    def cluster_id(self) -> str:
+        return self._membership.cluster_id if self._membership is not None else ""
+
+    @property
+    def address_pools(self) -> tuple[str, ...]:
+        return self._membership.pools if self._membership is not None else ("10.0.0.0/8",)
+
+    @property
+    def subnet_size(self) -> int:
+        return self._membership.subnet_size if self._membership is not None else 24
+
+    def no_manager_text(self) -> str:
+        return _WORKER if self.active else _INACTIVE
+
+    def manage(self) -> tuple[GossipNode, Membership]:
+        """For operations that only a manager does. Raises Unavailable with Docker's text."""
+        if self.gossip is None or self._membership is None or not self._membership.is_manager:
+            raise Unavailable(self.no_manager_text())
+        return self.gossip, self._membership
+
+    # -- init, join, leave --------------------------------------------------------------------------------------
+
+    async def init(self, body: JsonObject) -> str:
+        """`docker swarm init`; the node's id."""
+        async with self._busy:
+            if self.active:
+                raise Unavailable(_IN_A_SWARM)
+            address = self._own_address(body)
+            pools, size = _pools(body)
+            wished = body.get("Spec") or {}
+            if body.get("AutoLockManagers") or (wished.get("EncryptionConfig") or {}).get("AutoLockManagers"):
+                raise NotImplementedYet("autolock is not there in this version of shoal")
+            world, use_tls = self._engine.world, self._engine.config.cluster_tls
+            authority: Authority
+            if use_tls:
+                authority, key = X509Authority.create(world.entropy, world.wall()), new_key(world.entropy)
+            else:
+                authority, key = StandIn.create(world.entropy), world.entropy(32)
+            node_id, cluster_id = world.swarm_id(), world.swarm_id()
+            request = public_part(key) if use_tls else key
+            membership = Membership(
+                node_id=node_id,
+                cluster_id=cluster_id,
+                role="manager",
+                address=address,
+                ca=authority.certificate,
+                certificate=authority.issue(request, NodeName(node_id, "manager", cluster_id), world.wall()),
+                key=key,
+                gossip_keys=(world.entropy(_GOSSIP_KEY),),
+                seeds=(),
+                pools=pools,
+                subnet_size=size,
+                ca_key=authority.key,
+            )
+            try:
+                gossip = await self._begin(membership)
+                gossip.roster.admit(node_id, self._engine.config.hostname, "manager", address)
+                sealed = spec.seal(spec.new_secrets(world.entropy), authority.key, cluster_id, world.entropy)
+                row = spec.first_row(spec.completed(wished), sealed, world.wall())
+                gossip.write(spec.SWARM_TABLE, spec.SWARM_KEY, row)
+                self.nodes.admit(node_id, "manager", availability=body.get("Availability") or "active")
+                await self.overlays.create_ingress()
+                await self.overlays.join_ingress()
+            except BaseException:
+                await self._end(say_goodbye=False)
+                raise
+            identity.save(self._engine.store, membership)
+            self.ready = True
+            return node_id
+
+    async def join(self, body: JsonObject) -> None:
+        """`docker swarm join`."""
+        async with self._busy:
+            if self.active:
+                raise Unavailable(_IN_A_SWARM)
+            address = self._own_address(body)
+            try:
+                token = parse_token(body.get("JoinToken") or "")
+            except BadToken as error:
+                raise ServerError(str(error)) from error
+            managers = [addresses.remote(text, CLUSTER_PORT) for text in body.get("RemoteAddrs") or []]
+            if not managers:
+                raise BadParameter("at least 1 RemoteAddr is required to join")
+            failure: ApiError | None = None
+            for manager in managers:
+                try:
+                    membership = await self._visitor().join(manager, token, address)
+                    break
+                except Refused as error:
+                    raise ServerError(str(error)) from error
+                except NotOurs as error:
+                    raise ServerError(str(error)) from error
+                except (OSError, TimeoutError, ssl.SSLError) as error:
+                    failure = _unreachable(manager, error)
+            else:
+                assert failure is not None
+                raise failure
+            try:
+                gossip = await self._begin(membership)
+                await gossip.join([(seed, GOSSIP_PORT) for seed in membership.seeds])
+                await gossip.synced(_JOINED)
+                await self.overlays.join_ingress()
+            except BaseException:
+                await self._end(say_goodbye=True)
+                raise
+            identity.save(self._engine.store, membership)
+            self.ready = True
+            log.info("joined a swarm", cluster=membership.cluster_id, node=membership.node_id, role=membership.role)
+
+    async def leave(self, force: bool) -> None:
+        """`docker swarm leave`: its containers lose their overlays, its ranges go to a peer, its id is spent."""
+        async with self._busy:
+            if not self.active:
+                raise Unavailable(_NOT_IN_A_SWARM)
+            if self.is_manager and not force:
+                last = len(self.nodes.managers()) < 2
+                raise Unavailable(_LEAVING_MANAGER + (_LAST_MANAGER if last else _OTHER_MANAGERS))
+            await self._end(say_goodbye=True)
+            identity.forget(self._engine.store)
+            self.error = ""
+
+    async def resume(self) -> None:
+        """At the daemon's start: the same node again. Members that cannot be reached now are tried for ever."""
+        try:
+            membership = identity.load(self._engine.store)
+        except UnreadableMembership as error:
+            self.error = f"the stored membership cannot be read: {error}"
+            log.error("not resuming the swarm", error=self.error)
+            return
+        if membership is None:
+            return
+        gossip = await self._begin(membership)
+        self.ready = True
+        await self.overlays.join_ingress()
+        seeds = [(seed, GOSSIP_PORT) for seed in membership.seeds]
+        self._engine.tasks.spawn(self._rejoin(gossip, seeds), "rejoin the swarm")
+
+    async def _rejoin(self, gossip: GossipNode, seeds: list[tuple[str, int]]) -> None:
+        if seeds:
+            await gossip.join(seeds)
+        if await gossip.synced(_JOINED):
+            await self.overlays.join_ingress()
+
+    def boot_complete(self) -> None:
+        """The containers that start by themselves have started: rows of earlier boots are forgotten by all."""
+        if self.gossip is not None:
+            self.gossip.snapshot_complete()
+
+    async def stop(self) -> None:
+        """The daemon ends; the membership stays. Saying good-bye spares the others the detection."""
+        async with self._busy:
+            gossip = self.gossip
+            if gossip is None:
+                return
+            await self._close_door()
+            try:
+                async with asyncio.timeout(_LEAVE):
+                    await gossip.members.leave()
+            except (TimeoutError, OSError):
+                pass
+            await self._end(say_goodbye=False)
+
+    # -- what runs while it is a member -------------------------------------------------------------------------
+
+    async def _begin(self, membership: Membership) -> GossipNode:
+        engine = self._engine
+        self._membership = membership
+        seeds = tuple((seed, GOSSIP_PORT) for seed in membership.seeds)
+        gossip = GossipNode(
+            Identity(membership.node_id, engine.config.hostname, membership.cluster_id, membership.address),
+            keys=membership.gossip_keys,
+            role=membership.role,
+            underlay=engine.underlay,
+            storage=NodeStorage(engine.store, membership.node_id),
+            random=engine.world.random,
+            entropy=engine.world.entropy,
+            config=lambda config: replace(config, seeds=seeds),
+        )
+        self.gossip = gossip
+        gossip.members.subscribe(self._member_event)
+        await gossip.start()
+        engine.networks.gateway_bridge()
+        self.overlays.start(gossip)
+        gossip.watch(self._changed)
+        self.nodes.describe_self()
+        if membership.is_manager:
+            await self._open_door()
+        return gossip
+
+    async def _end(self, *, say_goodbye: bool) -> None:
+        gossip, self.gossip = self.gossip, None
+        self.ready = False
+        await self._close_door()
+        await self.overlays.stop()
+        self._membership = None
+        if gossip is None:
+            return
+        if say_goodbye:
+            try:
+                async with asyncio.timeout(_LEAVE):
+                    await gossip.leave()
+            except (TimeoutError, OSError):
+                log.warning("nobody heard that this node leaves")
+        await gossip.stop()
+
+    async def _open_door(self) -> None:
+        engine, membership = self._engine, self._membership
+        assert membership is not None
+        use_tls = engine.config.cluster_tls
+        self._door = Door(
+            underlay=engine.underlay,
+            folder=engine.config.state_dir / "swarm",
+            authority=authority_of(membership, engine.world.entropy, use_tls=use_tls),
+            membership=membership,
+            wall=engine.world.wall,
+            new_id=engine.world.swarm_id,
+            secrets=self._secrets,
+            seeds=self.nodes.seeds,
+            admit=self._admit,
+            role_of=self.nodes.role_of,
+            use_tls=use_tls,
+        )
+        await self._door.open()
+
+    async def _close_door(self) -> None:
+        door, self._door = self._door, None
+        if door is not None:
+            await door.close()
+
+    def _visitor(self) -> Visitor:
+        engine = self._engine
+        return Visitor(
+            underlay=engine.underlay,
+            folder=engine.config.state_dir / "swarm",
+            entropy=engine.world.entropy,
+            hostname=engine.config.hostname,
+            use_tls=engine.config.cluster_tls,
+        )
+
+    def _admit(self, node_id: str, hostname: str, role: str, address: str) -> None:
+        gossip, _ = self.manage()
+        gossip.roster.admit(node_id, hostname, role, address)
+        self.nodes.admit(node_id, role)
+
+    def _own_address(self, body: JsonObject) -> str:
+        config = self._engine.config
+        own = [config.address, *config.extra_addresses]
+        addresses.own_address(body.get("ListenAddr") or "", own, config.address, listening=True)
+        return addresses.own_address(body.get("AdvertiseAddr") or "", own, config.address)
+
+    # -- changes of role and removal ----------------------------------------------------------------------------
+
+    def _changed(self, change: Change) -> None:
+        membership, gossip = self._membership, self.gossip
+        if membership is None or gossip is None:
+            return
+        if change.table == NODE_SPECS and change.key == membership.node_id and change.after is not None:
+            role = change.after.value.get("role")
+            if role != membership.role and self.ready and not self._following_role:
+                self._following_role = True
+                self._engine.tasks.spawn(self._follow_role(), "change of role")
+        elif change.table == ROSTER_TABLE and gossip.roster.removed(membership.node_id):
+            self._engine.tasks.spawn(self._removed(membership.node_id), "removed from the swarm")
+
+    async def _follow_role(self) -> None:
+        """Fetch the certificate (and key) of the new role from a manager, then act in it."""
+        try:
+            while (membership := self._membership) is not None and self.gossip is not None:
+                wanted = self.nodes.role_of(membership.node_id)
+                if wanted is None or wanted == membership.role:
+                    return
+                renewed = await self._renewed(membership)
+                if renewed is None or renewed.role != wanted:
+                    await asyncio.sleep(_RETRY)
+                    continue
+                async with self._busy:
+                    if self._membership is not membership:
+                        return
+                    self._membership = renewed
+                    identity.save(self._engine.store, renewed)
+                    self.gossip.role = renewed.role
+                    self.nodes.describe_self()
+                    await self._close_door()
+                    if renewed.is_manager:
+                        await self._open_door()
+                log.info("role changed", role=renewed.role)
+        finally:
+            self._following_role = False
+
+    async def _renewed(self, membership: Membership) -> Membership | None:
+        for address in self.nodes.managers():
+            if address == membership.address:
+                continue
+            try:
+                return await self._visitor().renew((address, CLUSTER_PORT), membership)
+            except (Refused, NotOurs, OSError, TimeoutError, ssl.SSLError) as error:
+                log.warning("no new certificate", manager=address, error=str(error))
+        return None
+
+    async def _removed(self, node_id: str) -> None:
+        """Somebody ran `docker node rm` on this node: it is out, and must join under a new id."""
+        async with self._busy:
+            if self.node_id != node_id:
+                return
+            log.warning("this node was removed from the swarm", node=node_id)
+            await self._end(say_goodbye=False)
+            identity.forget(self._engine.store)
+            self.error = "this node was removed from the swarm; leave it and join again"
+
+    # -- the swarm's object -------------------------------------------------------------------------------------
+
+    def _secrets(self) -> Secrets:
+        gossip, membership = self.manage()
+        row = gossip.row(spec.SWARM_TABLE, spec.SWARM_KEY)
+        secrets = spec.unseal(row.value.get("tokens"), membership.ca_key, membership.cluster_id) if row else None
+        if secrets is None:
+            raise ServerError("the join tokens have not reached this manager yet")
+        return secrets
+
+    def inspect(self) -> JsonObject:
+        """`GET /swarm`, with the join tokens."""
+        _, membership = self.manage()
+        return self._document() | {"JoinTokens": spec.tokens_document(self._secrets(), membership.ca)}
+
+    def _document(self) -> JsonObject:
+        gossip, membership = self.manage()
+        row = gossip.row(spec.SWARM_TABLE, spec.SWARM_KEY)
+        if row is None:
+            raise ServerError("the swarm's object has not reached this manager yet")
+        return spec.document(
+            row,
+            cluster_id=membership.cluster_id,
+            ca=membership.ca,
+            pools=list(membership.pools),
+            subnet_size=membership.subnet_size,
+        )
+
+    def update(self, version: int, body: JsonObject, *, rotate_worker: bool, rotate_manager: bool) -> None:
+        """`docker swarm update` and `join-token --rotate`."""
+        gossip, membership = self.manage()
+        row = gossip.row(spec.SWARM_TABLE, spec.SWARM_KEY)
+        if row is None or row.lamport != version:
+            raise ServerError("rpc error: code = Unknown desc = update out of sequence")
+        wished = spec.completed(body)
+        if wished["EncryptionConfig"]["AutoLockManagers"]:
+            raise NotImplementedYet("autolock is not there in this version of shoal")
+        world, old = self._engine.world, self._secrets()
+        fresh = spec.new_secrets(world.entropy)
+        secrets = Secrets(
+            fresh.worker if rotate_worker else old.worker, fresh.manager if rotate_manager else old.manager
+        )
+        sealed = spec.seal(secrets, membership.ca_key, membership.cluster_id, world.entropy)
+        value = {**row.value, "spec": wished, "tokens": sealed, "updated": world.wall()}
+        gossip.write(spec.SWARM_TABLE, spec.SWARM_KEY, value)
+
+    def info(self) -> JsonObject:
+        """The Swarm part of `docker info`."""
+        managers = [{"NodeID": node, "Addr": f"{a}:{CLUSTER_PORT}"} for a, node in self.nodes.managers().items()]
+        document: JsonObject = {
+            "NodeID": self.node_id,
+            "NodeAddr": self._membership.address if self._membership is not None else "",
+            "LocalNodeState": self.state,
+            "ControlAvailable": self.is_manager,
+            "Error": self.error,
+            "RemoteManagers": managers or None,
+        }
+        if self.is_manager and self.gossip is not None:
+            document["Nodes"] = len(self.gossip.roster.members())
+            document["Managers"] = len(managers)
+            document["Cluster"] = self._document()
+        return document
+
+    # -- what observers see -------------------------------------------------------------------------------------
+
+    def subscribe_members(self, callback: Callable[[MemberEvent], None]) -> None:
+        """Changes of members in this host's eyes, in this swarm and in later ones."""
+        self._member_callbacks.append(callback)
+
+    def _member_event(self, event: MemberEvent) -> None:
+        for callback in self._member_callbacks:
+            callback(event)
+
+    def members_view(self) -> list[dict[str, object]]:
+        """Each member as this host sees it, itself included, by name."""
+        if self.gossip is None:
+            return []
+        view: list[dict[str, object]] = []
+        for member in self.gossip.members.members():
+            hostname, _, node = member.name.rpartition("-")
+            view.append(
+                {
+                    "name": member.name,
+                    "hostname": hostname,
+                    "node_id": node,
+                    "address": member.address,
+                    "state": member.state.name.lower(),
+                    "incarnation": member.incarnation,
+                    "since": member.since,
+                    "role": self.nodes.role_of(node) or "",
+                }
+            )
+        return view
+
+    def gossip_counters(self) -> dict[str, int]:
+        if self.gossip is None:
+            return {}
+        counters = self.gossip.members.counters + self.gossip.counters
+        if self._door is not None:
+            counters += self._door.counters
+        return dict(sorted(counters.items()))
+
+
+def _pools(body: JsonObject) -> tuple[tuple[str, ...], int]:
+    """--default-addr-pool and --default-addr-pool-mask-length. Raises BadParameter."""
+    pools = []
+    for text in body.get("DefaultAddrPool") or []:
+        try:
+            pools.append(str(ipaddress.IPv4Network(text)))
+        except ValueError:
+            raise BadParameter(f"invalid CIDR address: {text}") from None
+    size = body.get("SubnetSize") or 24
+    if not all(ipaddress.IPv4Network(p).prefixlen <= size <= 29 for p in pools or ["10.0.0.0/8"]):
+        raise BadParameter(f"invalid subnet size {size}: it must lie between the pools' prefix length and 29")
+    if len(pools) > 1:
+        raise NotImplementedYet("more than one default address pool is not there in this version of shoal")
+    return tuple(pools) or ("10.0.0.0/8",), size
+
+
+def _unreachable(manager: tuple[str, int], error: OSError) -> Unavailable:
+    """gRPC's words for a dial that failed."""
+    if isinstance(error, TimeoutError):
+        reason = "i/o timeout"
+    elif isinstance(error, ConnectionRefusedError):
+        reason = "connect: connection refused"
+    else:
+        reason = str(error)
+    dial = f"{manager[0]}:{manager[1]}"
+    return Unavailable(
+        "rpc error: code = Unavailable desc = connection error: desc = "
+        f'"transport: Error while dialing dial tcp {dial}: {reason}"'
+    )

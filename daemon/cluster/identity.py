@@ -1,0 +1,91 @@
+"""Who this host is in its swarm, as kept on disk, and where its gossip's state lies.
+
+One document names the membership. Gossip's own documents lie under kinds that begin with the node's id: a host that
+leaves and joins again is a new node with a clean slate, and what the old one knew stays as an archive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+import msgpack
+
+if TYPE_CHECKING:
+    from daemon.engine.engine import Storage
+
+_KIND, _KEY = "swarm", "membership"
+_VERSION = 1
+
+
+class UnreadableMembership(Exception):
+    """The store's document is of a later version, or no such document at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Secrets: `key` (this node's), `gossip_keys`, and on a manager `ca_key`. `seeds`: addresses of members to try
+    at a start, managers first. `pools`, `subnet_size`: of `docker swarm init --default-addr-pool`."""
+
+    node_id: str
+    cluster_id: str
+    role: str  # manager, worker
+    address: str
+    ca: bytes
+    certificate: bytes
+    key: bytes
+    gossip_keys: tuple[bytes, ...]
+    seeds: tuple[str, ...]
+    pools: tuple[str, ...] = ("10.0.0.0/8",)
+    subnet_size: int = 24
+    ca_key: bytes = b""
+
+    @property
+    def is_manager(self) -> bool:
+        return self.role == "manager"
+
+    def with_role(self, role: str, certificate: bytes, ca_key: bytes) -> Membership:
+        return replace(self, role=role, certificate=certificate, ca_key=ca_key)
+
+
+def load(store: Storage) -> Membership | None:
+    """Raises UnreadableMembership."""
+    data = store.get(_KIND, _KEY)
+    if data is None:
+        return None
+    try:
+        document = msgpack.unpackb(data)
+        if document.pop("version") != _VERSION:
+            raise UnreadableMembership("written by a later version of shoal")
+        for name in ("gossip_keys", "seeds", "pools"):
+            document[name] = tuple(document[name])
+        return Membership(**document)
+    except (ValueError, TypeError, KeyError, AttributeError, msgpack.exceptions.UnpackException) as error:
+        raise UnreadableMembership(str(error)) from error
+
+
+def save(store: Storage, membership: Membership) -> None:
+    document = {name: getattr(membership, name) for name in Membership.__dataclass_fields__} | {"version": _VERSION}
+    store.commit([(_KIND, _KEY, cast(bytes, msgpack.packb(document)))])
+
+
+def forget(store: Storage) -> None:
+    store.commit([(_KIND, _KEY, None)])
+
+
+class NodeStorage:
+    """The part of the host's store that belongs to one node id."""
+
+    def __init__(self, store: Storage, node_id: str) -> None:
+        self._store = store
+        self._prefix = f"{node_id}/"
+
+    def get(self, kind: str, key: str) -> bytes | None:
+        return self._store.get(self._prefix + kind, key)
+
+    def all(self, kind: str) -> list[tuple[str, bytes]]:
+        return self._store.all(self._prefix + kind)
+
+    def commit(self, changes: Sequence[tuple[str, str, bytes | None]]) -> None:
+        self._store.commit([(self._prefix + kind, key, value) for kind, key, value in changes])

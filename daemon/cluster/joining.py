@@ -1,0 +1,274 @@
+"""Joining a swarm, both sides of it (port 2377).
+
+The joiner fetches the CA's certificate over a connection that proves nothing, checks it against the token's digest,
+and only then tells the secret to a peer that this CA vouches for as a manager. The manager admits it to the roster and
+answers with its identity, the gossip keys and whom to talk to; a new manager gets the CA's key as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ssl
+from collections import Counter
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daemon.cluster import rpc, tls
+from daemon.cluster.authority import Authority, NodeName, NotOurs, StandIn, X509Authority, name_of, new_key, public_part
+from daemon.cluster.identity import Membership
+from daemon.cluster.tokens import JoinToken
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from daemon.underlay.contract import Address, Listener, Underlay
+
+CLUSTER_PORT = 2377
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a manager tells a node that it has admitted."""
+
+    node_id: str
+    gossip_keys: tuple[bytes, ...]
+    seeds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The secrets of the two tokens."""
+
+    worker: str
+    manager: str
+
+
+class Door:
+    """A manager's side. `secrets` and `seeds` are asked for at each join; `admit(id, hostname, role, address)` notes
+    the newcomer in the swarm's tables; `role_of(id)` is what these say of a member, None for a stranger."""
+
+    def __init__(
+        self,
+        *,
+        underlay: Underlay,
+        folder: Path,
+        authority: Authority,
+        membership: Membership,
+        wall: Callable[[], float],
+        new_id: Callable[[], str],
+        secrets: Callable[[], Secrets],
+        seeds: Callable[[], list[str]],
+        admit: Callable[[str, str, str, str], None],
+        role_of: Callable[[str], str | None],
+        use_tls: bool,
+    ) -> None:
+        self._underlay = underlay
+        self._folder = folder
+        self._authority = authority
+        self._membership = membership
+        self._wall = wall
+        self._new_id = new_id
+        self._secrets = secrets
+        self._seeds = seeds
+        self._admit = admit
+        self._role_of = role_of
+        self._use_tls = use_tls
+        self._listener: Listener | None = None
+        self.counters: Counter[str] = Counter()
+
+    async def open(self) -> None:
+        """Raises OSError when the port is taken."""
+        context = None
+        if self._use_tls:
+            me = self._membership
+            context = tls.server_context(self._folder, ca=me.ca, certificate=me.certificate, key=me.key)
+        self._listener = await self._underlay.listen(CLUSTER_PORT, self._accept, tls=context)
+
+    async def close(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            await listener.close()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Address) -> None:
+        try:
+            async with asyncio.timeout(rpc.DEADLINE):
+                request = await rpc.receive(reader)
+                try:
+                    answer = self._answer(request, writer)
+                except rpc.Refused as refusal:
+                    self.counters[f"refused_{refusal.code}"] += 1
+                    answer = {"code": refusal.code, "reason": refusal.reason}
+                await rpc.send(writer, answer)
+        except (OSError, EOFError, TimeoutError, ssl.SSLError):
+            self.counters["bad_requests"] += 1
+
+    def _answer(self, request: rpc.Message, writer: asyncio.StreamWriter) -> rpc.Message:
+        operation = request.get("operation")
+        self.counters[f"asked_{operation}" if operation in ("ca", "join", "role") else "asked_unknown"] += 1
+        if operation == "ca":
+            return {"ca": self._membership.ca}
+        if operation == "join":
+            return self._join(request)
+        if operation == "role":
+            return self._new_role(request, writer)
+        raise rpc.Refused("Unimplemented", "unknown operation")
+
+    def _join(self, request: rpc.Message) -> rpc.Message:
+        secret, secrets = str(request.get("secret")).encode(), self._secrets()
+        if hmac.compare_digest(secret, secrets.manager.encode()):
+            role = "manager"
+        elif hmac.compare_digest(secret, secrets.worker.encode()):
+            role = "worker"
+        else:
+            raise rpc.Refused("InvalidArgument", "A valid join token is necessary to join this cluster")
+        hostname, address = rpc.field(request, "hostname", str), rpc.field(request, "address", str)
+        node_id = self._new_id()
+        # Seeds first: the newcomer is not one of its own.
+        seeds = self._seeds()
+        answer = self._credentials(request, node_id, role)
+        self._admit(node_id, hostname, role, address)
+        return answer | {
+            "node_id": node_id,
+            "cluster_id": self._membership.cluster_id,
+            "gossip_keys": list(self._membership.gossip_keys),
+            "seeds": seeds,
+            "pools": list(self._membership.pools),
+            "subnet_size": self._membership.subnet_size,
+        }
+
+    def _new_role(self, request: rpc.Message, writer: asyncio.StreamWriter) -> rpc.Message:
+        """A member asks for a certificate of the role that it has by now."""
+        node_id = self._who(request, writer)
+        role = self._role_of(node_id)
+        if role is None:
+            raise rpc.Refused("PermissionDenied", f"node {node_id} is not a member of this swarm")
+        return self._credentials(request, node_id, role)
+
+    def _who(self, request: rpc.Message, writer: asyncio.StreamWriter) -> str:
+        """Proved by the TLS handshake; a simulation's stand-in proves nothing and only says."""
+        connection = writer.get_extra_info("ssl_object")
+        if connection is None:
+            if self._use_tls:
+                raise rpc.Refused("PermissionDenied", "no TLS")
+            return str(request.get("node_id"))
+        certificate = connection.getpeercert(binary_form=True)
+        if certificate is None:
+            raise rpc.Refused("PermissionDenied", "a member's certificate is needed")
+        try:
+            name = name_of(certificate, self._membership.ca)
+        except NotOurs as error:
+            raise rpc.Refused("PermissionDenied", str(error)) from error
+        if name.cluster_id != self._membership.cluster_id:
+            raise rpc.Refused("PermissionDenied", f"a certificate of cluster {name.cluster_id}")
+        return name.node_id
+
+    def _credentials(self, request: rpc.Message, node_id: str, role: str) -> rpc.Message:
+        name = NodeName(node_id, role, self._membership.cluster_id)
+        try:
+            certificate = self._authority.issue(rpc.field(request, "key", bytes), name, self._wall())
+        except NotOurs as error:
+            raise rpc.Refused("InvalidArgument", str(error)) from error
+        answer: rpc.Message = {"role": role, "certificate": certificate}
+        if role == "manager":
+            answer["ca_key"] = self._authority.key
+        return answer
+
+
+class Visitor:
+    """A node's side."""
+
+    def __init__(
+        self, *, underlay: Underlay, folder: Path, entropy: Callable[[int], bytes], hostname: str, use_tls: bool
+    ) -> None:
+        self._underlay = underlay
+        self._folder = folder
+        self._entropy = entropy
+        self._hostname = hostname
+        self._use_tls = use_tls
+
+    async def join(self, manager: Address, token: JoinToken, address: str) -> Membership:
+        """Raises Refused, NotOurs (the CA is not the token's), OSError, TimeoutError."""
+        first = tls.first_contact() if self._use_tls else None
+        answer = await self._ask(manager, first, {"operation": "ca"})
+        ca: bytes = rpc.field(answer, "ca", bytes)
+        if not token.fits(ca):
+            raise NotOurs(f"remote CA does not match fingerprint. Expected: {token.digest}")
+        key = new_key(self._entropy) if self._use_tls else self._entropy(32)
+        request = {
+            "operation": "join",
+            "secret": token.secret,
+            "hostname": self._hostname,
+            "address": address,
+            "key": public_part(key) if self._use_tls else key,
+        }
+        context = tls.client_context(ca) if self._use_tls else None
+        answer = await self._ask(manager, context, request, ca=ca)
+        return Membership(
+            node_id=rpc.field(answer, "node_id", str),
+            cluster_id=rpc.field(answer, "cluster_id", str),
+            role=rpc.field(answer, "role", str),
+            address=address,
+            ca=ca,
+            certificate=rpc.field(answer, "certificate", bytes),
+            key=key,
+            gossip_keys=tuple(rpc.field(answer, "gossip_keys", list)),
+            seeds=tuple(rpc.field(answer, "seeds", list)),
+            pools=tuple(rpc.field(answer, "pools", list)),
+            subnet_size=rpc.field(answer, "subnet_size", int),
+            ca_key=answer.get("ca_key") or b"",
+        )
+
+    async def renew(self, manager: Address, me: Membership) -> Membership:
+        """A certificate (and, for a manager, the CA's key) for the role that the swarm says this node has now.
+        Raises Refused, NotOurs, OSError, TimeoutError."""
+        context = None
+        if self._use_tls:
+            context = tls.member_context(self._folder, ca=me.ca, certificate=me.certificate, key=me.key)
+        request = {
+            "operation": "role",
+            "node_id": me.node_id,
+            "key": public_part(me.key) if self._use_tls else me.key,
+        }
+        answer = await self._ask(manager, context, request, ca=me.ca)
+        return me.with_role(
+            rpc.field(answer, "role", str), rpc.field(answer, "certificate", bytes), answer.get("ca_key") or b""
+        )
+
+    async def _ask(
+        self, manager: Address, context: ssl.SSLContext | None, request: rpc.Message, ca: bytes | None = None
+    ) -> rpc.Message:
+        async with asyncio.timeout(rpc.DEADLINE), self._stream(manager, context) as (reader, writer):
+            if ca is not None and context is not None:
+                connection = writer.get_extra_info("ssl_object")
+                if name_of(connection.getpeercert(binary_form=True), ca).role != "manager":
+                    raise NotOurs("the node that answers is not a manager")
+            await rpc.send(writer, request)
+            try:
+                answer = await rpc.receive(reader)
+            except EOFError as error:
+                raise rpc.BadMessage("the manager closed the connection") from error
+        if "code" in answer:
+            raise rpc.Refused(str(answer["code"]), str(answer.get("reason")))
+        return answer
+
+    @asynccontextmanager
+    async def _stream(
+        self, to: Address, context: ssl.SSLContext | None
+    ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        reader, writer = await self._underlay.connect(to, deadline=rpc.DEADLINE, tls=context)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+
+
+def authority_of(membership: Membership, entropy: Callable[[int], bytes], *, use_tls: bool) -> Authority:
+    """The CA as a manager holds it."""
+
+    if use_tls:
+        return X509Authority(membership.ca, membership.ca_key, entropy)
+    return StandIn(membership.ca, membership.ca_key)

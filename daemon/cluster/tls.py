@@ -1,0 +1,60 @@
+"""TLS contexts for port 2377: a manager shows its certificate, a member shows its own, a joiner has none yet.
+
+Python's ssl reads a node's own certificate and key from files only; they lie in the state directory with rights for
+the owner alone, where Docker has swarm/certificates.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from pathlib import Path
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_suffix(".new")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(data)
+    temporary.replace(path)
+
+
+def _load_own(context: ssl.SSLContext, folder: Path, certificate: bytes, key: bytes) -> None:
+    _write_private(folder / "swarm-node.key", key)
+    _write_private(folder / "swarm-node.crt", certificate)
+    context.load_cert_chain(folder / "swarm-node.crt", folder / "swarm-node.key")
+
+
+def server_context(folder: Path, *, ca: bytes, certificate: bytes, key: bytes) -> ssl.SSLContext:
+    """A manager's. Peers may show a certificate, which must then be this CA's."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    _load_own(context, folder, certificate, key)
+    context.load_verify_locations(cadata=ca.decode())
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+def first_contact() -> ssl.SSLContext:
+    """To fetch the CA's certificate, which the token's digest then proves; nothing secret may be sent over it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def client_context(ca: bytes) -> ssl.SSLContext:
+    """Trusts one CA and nothing else. Names are checked by the caller: nodes have ids, not host names."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False
+    context.load_verify_locations(cadata=ca.decode())
+    return context
+
+
+def member_context(folder: Path, *, ca: bytes, certificate: bytes, key: bytes) -> ssl.SSLContext:
+    """As client_context, showing the own certificate."""
+    context = client_context(ca)
+    _load_own(context, folder, certificate, key)
+    return context
