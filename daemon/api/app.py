@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import web
 
-from daemon.api import archive, containers, events, exec, images, plugins, system, volumes
+from daemon.api import archive, containers, events, exec, images, networks, nodes, plugins, swarm, system, volumes
 from daemon.api.answers import error_answer
 from daemon.api.body import MAX_BODY
 from daemon.api.keys import ENGINE
@@ -29,8 +29,11 @@ _TABLES = (
     exec.routes,
     archive.routes,
     images.routes,
+    networks.routes,
     volumes.routes,
     plugins.routes,
+    swarm.routes,
+    nodes.routes,
 )
 _PREFIX = re.compile(r"/v([0-9]+(?:\.[0-9]+)*)(?=/)")
 

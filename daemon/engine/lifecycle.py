@@ -72,6 +72,7 @@ class Lifecycle:
         engine, state = self._engine, container.state
         state.error, state.oom_killed, state.exit_code = "", False, 0
         try:
+            self._open_sandbox(container)
             await engine.networks.join_all(container)
             process, pumps = self._spawn(container)
         except (ApiError, NetworkError, asyncio.CancelledError) as error:
@@ -91,6 +92,18 @@ class Lifecycle:
         engine.containers.save(container)
         engine.containers.publish(container, "start")
         engine.tasks.spawn(self._watch(container, process, pumps), f"watch {container.name}")
+
+    def _open_sandbox(self, container: Container) -> None:
+        """A network namespace: its own, the host's, or another container's (`join_all` refuses one that has none)."""
+        engine = self._engine
+        if (ref := container.shares_sandbox_of) is not None:
+            container.sandbox = engine.containers.find(ref).sandbox
+            return
+        container.sandbox_id = engine.world.hex_id()
+        if container.network_mode == "host":
+            container.sandbox = engine.host_network.host
+        else:
+            container.sandbox = engine.host_network.new_sandbox(container.id)
 
     def _spawn(self, container: Container) -> tuple[Process, list[asyncio.Task[None]]]:
         """Start the container's own process, with its output on the way to the log and the attached clients."""
@@ -217,6 +230,9 @@ class Lifecycle:
         if container.guest is not None:
             await container.guest.stop()
         await self._engine.networks.leave_all(container)
+        sandbox, container.sandbox, container.sandbox_id = container.sandbox, None, ""
+        if sandbox is not None and container.shares_sandbox_of is None and container.network_mode != "host":
+            await self._engine.host_network.remove_sandbox(sandbox)
 
     # -- stop, kill, restart ---------------------------------------------------------------------------------------
 
