@@ -244,7 +244,12 @@ class Overlays:
         except NetworkError as error:
             raise ServerError(str(error)) from error
         self._attached[network.id] = None
-        self._running().put(ATTACHMENTS, network.id, {})
+        gossip = self._running()
+        gossip.put(ATTACHMENTS, network.id, {})
+        # Taking a network down made the directory forget it.
+        for row in gossip.rows(ENDPOINTS):
+            if row.value.get("network") == network.id:
+                self._tell_directory(row)
 
     async def request(self, network: Network, holder: str, wanted: str | None = None) -> str:
         """An address of the network for this host, as CIDR. Raises Docker's errors, or one that names the host that

@@ -58,11 +58,16 @@ class Endpoints:
     # -- start and stop of a container --------------------------------------------------------------------------
 
     async def join_all(self, container: Container) -> None:
-        """Its sandbox is there already; networks, names and ports are brought to it, or none of them."""
+        """Make the sandbox, join the networks, publish the ports; none of it when one step fails."""
+        engine = self._engine
         if container.shares_sandbox_of is not None:
             self._share(container, container.shares_sandbox_of)
             return
-        assert container.sandbox is not None, "a sandbox is made before networks are joined"
+        if container.network_mode == "host":
+            container.sandbox = engine.host_network.host
+        else:
+            container.sandbox = engine.host_network.new_sandbox(container.id)
+        container.sandbox_id = engine.world.hex_id()
         self._plumbing[container.id] = _Plumbing()
         if container.config.get("NetworkDisabled"):
             return
@@ -92,8 +97,7 @@ class Endpoints:
             raise BadParameter("cannot join own network")
         if not other.state.running or other.sandbox is None:
             raise Conflict(f"cannot join network of a non running container: {other.id}")
-        container.config["Hostname"] = other.config["Hostname"]
-        container.config["Domainname"] = other.config.get("Domainname", "")
+        container.sandbox, container.sandbox_id = other.sandbox, other.sandbox_id
 
     def _main_network(self, container: Container) -> str:
         mode = "bridge" if container.network_mode == "default" else container.network_mode
@@ -101,7 +105,9 @@ class Endpoints:
         return network.name if network is not None else mode
 
     async def leave_all(self, container: Container) -> None:
+        """The reverse of join_all; nothing for a container that has not joined."""
         engine = self._engine
+        sandbox, container.sandbox, container.sandbox_id = container.sandbox, None, ""
         if self._plumbing.pop(container.id, None) is None:
             return
         await engine.host_network.unpublish(container.id)
@@ -113,6 +119,8 @@ class Endpoints:
                 self._networks.event(network, "disconnect", container=container.id)
         for settings in container.endpoints.values():
             settings.clear_given()
+        if sandbox is not None and sandbox is not engine.host_network.host:
+            await engine.host_network.remove_sandbox(sandbox)
 
     # -- one container, one network -----------------------------------------------------------------------------
 
