@@ -100,9 +100,6 @@ class GossipNode:
         self._allocator = Allocator(self._replica, storage)
         self.numbers = Numbers(self._allocator, self._replica, self.roster, self)
         self._inheritance = Inheritance(self._allocator, self._replica, self.roster)
-        self._spreading = Spreading(
-            self._replica, role=role, members=lambda: 1 + len(self.live_peers()), differs=self._repair_soon
-        )
         settings = config(
             Config(
                 name=identity.name,
@@ -112,14 +109,21 @@ class GossipNode:
                 label=identity.cluster_id.encode(),
             )
         )
+        self._stream_due = asyncio.Event()
+        self._spreading = Spreading(
+            self._replica,
+            role=role,
+            members=lambda: 1 + len(self.live_peers()),
+            differs=self._repair_soon,
+            too_large=self._stream_due.set,
+        )
         self.members = Memberlist(settings, underlay=underlay, delegate=self._spreading, random=random, entropy=entropy)
         self._due: dict[str, None] = {}
         self._repair_due = asyncio.Event()
-        self._stream_due = asyncio.Event()
         self._chores_due = asyncio.Event()
         self._synced = asyncio.Event()
         self._gate = asyncio.Event()
-        self._lonely = False
+        self._giving = False
         self._complete = False
         self._started = 0.0
         self._running = False
@@ -137,10 +141,11 @@ class GossipNode:
         self.members.serve(DELTA_STREAM, self._serve_delta)
         self.members.serve(NUMBERS, self._serve_numbers)
         self.members.serve(INHERIT, self._serve_inherit)
-        self.members.allow(lambda name: not self.roster.removed(node_of(name)))
+        self.members.allow(self._may_be_member)
         self.members.subscribe(self._member_event)
         await self.members.start()
         self._running = True
+        self.may_give()
         loops = (self._repair_loop(), self._stream_loop(), self._chores_loop())
         self._tasks = [asyncio.create_task(loop, name=f"gossip {self.identity.name}") for loop in loops]
 
@@ -246,7 +251,7 @@ class GossipNode:
     async def synced(self, deadline: float) -> bool:
         """Whether all was exchanged with a live peer since the start (or there is no peer), within seconds."""
         end = self.now() + deadline
-        while not (self._synced.is_set() or self._alone()):
+        while not (self._synced.is_set() or self.roster.only_member()):
             if not await self._wait_gate(end):
                 return False
         return True
@@ -266,12 +271,14 @@ class GossipNode:
         ]
 
     def may_give(self) -> bool:
-        """Whether numbers may be given: admitted, and synced, or without peers for some time after the start."""
-        if not self.roster.contains(self.node_id):
+        """Whether numbers may be given: admitted, and at some time since the start synced, or the only member, or
+        without any peer for LONELY seconds."""
+        if not self._running or not self.roster.contains(self.node_id):
             return False
-        if not self._lonely and self.now() - self._started >= LONELY and not self.live_peers():
-            self._lonely = self._running
-        return self._synced.is_set() or self._lonely or self._alone()
+        if not self._giving:
+            lonely = self.now() - self._started >= LONELY and not self.live_peers()
+            self._giving = self._synced.is_set() or lonely or self.roster.only_member()
+        return self._giving
 
     async def wait_may_give(self, deadline: float) -> bool:
         """Wait for may_give for some seconds; whether it came true."""
@@ -295,10 +302,6 @@ class GossipNode:
         """Seconds of the loop's clock."""
         return asyncio.get_running_loop().time()
 
-    def _alone(self) -> bool:
-        members = self.roster.members()
-        return len(members) == 1 and members[0].node_id == self.node_id
-
     async def _wait_gate(self, end: float) -> bool:
         """Wait until something that gates may have changed; False at the time `end`."""
         try:
@@ -308,14 +311,18 @@ class GossipNode:
             return False
         return True
 
+    def _may_be_member(self, name: str) -> bool:
+        """All but the removed: a joiner may be heard before its admission is, and its rows are hidden till then."""
+        return not self.roster.removed(node_of(name))
+
     def _open_gate(self) -> None:
         """Wake whoever waits; they look for themselves."""
         self._gate.set()
         self._gate.clear()
 
     def _sources(self) -> list[str]:
-        """Who can be asked for rows: live roster members; before our admission is known, any live member."""
-        if self.roster.contains(self.node_id):
+        """Who can be asked for rows: live roster members; before the first sync any live member."""
+        if self._synced.is_set() or self.roster.only_member():
             return self.live_peers()
         names = sorted(node_of(m.name) for m in self.members.members() if m.reachable and m.native)
         return [node for node in names if node != self.node_id]
@@ -333,6 +340,9 @@ class GossipNode:
 
     def _own_watch(self, change: Change) -> None:
         if change.table == ROSTER_TABLE:
+            if change.after is None and self._running:
+                self.members.allow(self._may_be_member)
+            self.may_give()  # the only member is so before it admits others
             self._chores_due.set()
             self._open_gate()
         elif change.table == SPACES_TABLE:

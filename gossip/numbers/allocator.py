@@ -57,9 +57,8 @@ class Allocator:
         return body if isinstance(body, Ring) else None
 
     def dropped(self, space: str) -> bool:
-        """Whether the space has ended here (its tombstone is held)."""
-        body = self._replica.body(RecordId(SHARED, SPACES_TABLE, space, ""))
-        return isinstance(body, SharedBody) and body.value is None
+        """Whether the space has ended, as far as is known here."""
+        return self._replica.has_tombstone(RecordId(SHARED, SPACES_TABLE, space, ""))
 
     def given(self, space: str) -> dict[int, str]:
         """What this host gave: number → holder."""

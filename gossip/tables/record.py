@@ -162,30 +162,38 @@ class Removal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RosterBody:
-    """One node's admission and, final, its removal. Of two removals the earlier names the heir."""
+    """One node's admission and, final, its removal. Of two removals the earlier names the heir.
+
+    `by`: who admitted it; a swarm's first node is the one that admitted itself.
+    """
 
     lamport: int
     hostname: str
     role: str
     address: str
+    by: str
     removal: Removal | None = None
 
+    def _order(self) -> tuple[int, str, str, str, str]:
+        return (self.lamport, self.hostname, self.role, self.address, self.by)
+
     def join(self, other: RosterBody) -> RosterBody:
-        newest = max(self, other, key=lambda body: (body.lamport, body.hostname, body.role, body.address))
+        newest = max(self, other, key=RosterBody._order)
         removals = [body.removal for body in (self, other) if body.removal is not None]
         return replace(newest, removal=min(removals, default=None))
 
     def encode(self) -> list[Plain]:
         removal: list[Plain] | None = None if self.removal is None else [self.removal.lamport, self.removal.heir]
-        return [self.lamport, self.hostname, self.role, self.address, removal]
+        return [*self._order(), removal]
 
     @staticmethod
     def decode(fields: Sequence[object]) -> RosterBody:
         removal = None
-        if len(fields) > 4 and fields[4] is not None:
-            pair = take_list(fields, 4)
+        if len(fields) > 5 and fields[5] is not None:
+            pair = take_list(fields, 5)
             removal = Removal(take_int(pair, 0), take_str(pair, 1))
-        return RosterBody(take_int(fields, 0), take_str(fields, 1), take_str(fields, 2), take_str(fields, 3), removal)
+        hostname, role, address, by = (take_str(fields, index) for index in range(1, 5))
+        return RosterBody(take_int(fields, 0), hostname, role, address, by, removal)
 
 
 def take_int(fields: Sequence[object], index: int, limit: int = MAX_TIME) -> int:

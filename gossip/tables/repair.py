@@ -37,9 +37,7 @@ def repair(replica: Replica) -> Generator[bytes, bytes, int]:
     """Ask a peer until nothing differs; returns how many records came. Raises NotAdmitted, RepairError."""
     received = 0
     for _ in range(MAX_ROUNDS):
-        answer = _unpack((yield _pack({"op": "tables", "tables": replica.digests.tables()})))
-        if answer.get("refused"):
-            raise NotAdmitted
+        answer = _answered((yield _pack({"op": "tables", "tables": replica.digests.tables()})))
         ours: dict[str, dict[int, list[list[int]]]] = {}
         for name, theirs in _sums(answer.get("sums")).items():
             mine = replica.digests.sums(name)
@@ -51,7 +49,7 @@ def repair(replica: Replica) -> Generator[bytes, bytes, int]:
                 }
         if not ours:
             return received
-        answer = _unpack((yield _pack({"op": "buckets", "buckets": ours})))
+        answer = _answered((yield _pack({"op": "buckets", "buckets": ours})))
         records, want = answer.get("records"), answer.get("want")
         if not isinstance(records, list) or not isinstance(want, list):
             raise RepairError("an answer to buckets has records and wants")
@@ -60,7 +58,7 @@ def repair(replica: Replica) -> Generator[bytes, bytes, int]:
         received += len(changed)
         while wanted:
             chunk, wanted = _cut(wanted)
-            _unpack((yield _pack({"op": "records", "records": chunk})))
+            _answered((yield _pack({"op": "records", "records": chunk})))
         if not changed:
             return received
     return received
@@ -170,6 +168,13 @@ def _sums(found: object) -> dict[str, list[int]]:
         if not all(type(value) is int for value in sums):
             raise RepairError("sums are numbers")
     return cast("dict[str, list[int]]", found)
+
+
+def _answered(data: bytes) -> dict[str, object]:
+    message = _unpack(data)
+    if message.get("refused"):
+        raise NotAdmitted
+    return message
 
 
 def _pack(message: Mapping[str, object]) -> bytes:

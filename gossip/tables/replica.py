@@ -95,6 +95,11 @@ class Replica:
         collected = self._collected.get(id)
         return encode_record(Record(id, collected)) if collected is not None else self._packed.get(id)
 
+    def has_tombstone(self, id: RecordId) -> bool:
+        """Whether a shared row was removed, as far as is remembered."""
+        body = self._records.get(id)
+        return id in self._collected or (isinstance(body, SharedBody) and body.value is None)
+
     def records(self) -> list[Record]:
         """Everything, sorted by id."""
         return [Record(id, self._records[id]) for id in sorted(self._records)]
@@ -172,8 +177,7 @@ class Replica:
         """Write a shared row; raises RowRemoved for an id with a tombstone."""
         id = RecordId(SHARED, check_name(table), check_name(key), "")
         data = encode_value(value)
-        current = self._records.get(id)
-        if id in self._collected or (isinstance(current, SharedBody) and current.value is None):
+        if self.has_tombstone(id):
             raise RowRemoved(f"{table} {key} was removed")
         body = SharedBody(self.clock.tick(), self.node_id, data)
         self.commit_local([Record(id, body)])
@@ -182,8 +186,7 @@ class Replica:
     def remove(self, table: str, key: str) -> None:
         """Give a shared row its final tombstone; also one that is not known here."""
         id = RecordId(SHARED, check_name(table), check_name(key), "")
-        current = self._records.get(id)
-        if id in self._collected or (isinstance(current, SharedBody) and current.value is None):
+        if self.has_tombstone(id):
             return
         self.commit_local([Record(id, SharedBody(self.clock.tick(), self.node_id, None))])
 
@@ -266,9 +269,7 @@ class Replica:
         if isinstance(body, RosterBody):
             return self._plausible(body.lamport)
         if isinstance(body, Ring):
-            space = RecordId(SHARED, SPACES_TABLE, id.key, "")
-            known = self._records.get(space)
-            if space in self._collected or (isinstance(known, SharedBody) and known.value is None):
+            if self.has_tombstone(RecordId(SHARED, SPACES_TABLE, id.key, "")):
                 return False
             return all(self._plausible(birth.lamport) for birth in body.births)
         return True

@@ -40,7 +40,8 @@ class Roster:
         known = self._replica.roster().get(check_name(node_id))
         if known is not None and (known.hostname, known.role, known.address) == (hostname, role, address):
             return
-        body = RosterBody(self._replica.clock.tick(), hostname, role, address)
+        by = self._replica.node_id if known is None or not known.by else known.by
+        body = RosterBody(self._replica.clock.tick(), hostname, role, address, by)
         self._replica.commit_local([Record(_id(node_id), body)])
 
     def remove(self, node_id: str) -> None:
@@ -49,7 +50,7 @@ class Roster:
         if known is not None and known.removal is not None:
             return
         removal = Removal(self._replica.clock.tick(), self._replica.node_id)
-        body = RosterBody(0, "", "", "", removal)
+        body = RosterBody(0, "", "", "", "", removal)
         self._replica.commit_local([Record(_id(node_id), body if known is None else known.join(body))])
 
     def members(self) -> list[RosterEntry]:
@@ -63,6 +64,15 @@ class Roster:
     def contains(self, node_id: str) -> bool:
         """Whether an id is admitted and not removed."""
         return self._replica.in_roster(node_id)
+
+    def only_member(self) -> bool:
+        """Whether this host began the swarm (it admitted itself) and there is nobody else (any more).
+
+        A joiner may hear of its own admission before it hears of anybody else's: that does not count.
+        """
+        me = self._replica.roster().get(self._replica.node_id)
+        others = [entry for entry in self.members() if entry.node_id != self._replica.node_id]
+        return me is not None and me.removal is None and me.by == self._replica.node_id and not others
 
     def removed(self, node_id: str) -> bool:
         """Whether an id was removed for good."""

@@ -25,11 +25,19 @@ class Spreading:
     """memberlist's Delegate over one replica. Nothing here raises on bytes from the wire."""
 
     def __init__(
-        self, replica: Replica, *, role: str, members: Callable[[], int], differs: Callable[[str], None]
+        self,
+        replica: Replica,
+        *,
+        role: str,
+        members: Callable[[], int],
+        differs: Callable[[str], None],
+        too_large: Callable[[], None],
     ) -> None:
+        """`members` counts them; `differs` hears of a peer with other tables, `too_large` that the stream has work."""
         self._replica = replica
         self._members = members
         self._differs = differs
+        self._too_large = too_large
         self.role = role
 
     def meta(self) -> bytes:
@@ -37,9 +45,12 @@ class Spreading:
         return b"\xff" + cast(bytes, msgpack.packb({"shoal": "1", "role": self.role}, use_bin_type=False))
 
     def broadcasts(self, overhead: int, limit: int) -> list[bytes]:
-        return fill_packet(
+        messages = fill_packet(
             self._replica, overhead=overhead, limit=limit, members=self._members(), full=FULL_PACKET - overhead
         )
+        if self._replica.outbox.streaming:
+            self._too_large()
+        return messages
 
     def user_message(self, data: bytes, source: tuple[str, int], now: float) -> None:
         if not data or data[0] != DELTA:

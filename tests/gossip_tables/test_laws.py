@@ -48,7 +48,7 @@ dead = st.builds(
     st.dictionaries(nodes, marks).map(lambda acks: tuple(sorted(acks.items()))),
 )
 roster = st.builds(
-    RosterBody, small, st.just("h"), st.sampled_from(["worker", "manager"]), st.just("192.0.2.1"),
+    RosterBody, small, st.just("h"), st.sampled_from(["worker", "manager"]), st.just("192.0.2.1"), nodes,
     st.none() | st.builds(Removal, small, nodes),
 )  # fmt: skip
 rings = st.builds(

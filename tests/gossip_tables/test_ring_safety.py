@@ -173,6 +173,8 @@ class Ring(RuleBasedStateMachine):
         """Heal: whatever happened, every free number can be given, and no more."""
         if not hasattr(self, "hosts"):
             return
+        for gone in self.removed:  # whoever knew of a removal may be gone too: the operator says it again
+            self.hosts[0].roster.remove(gone.name)
         for _ in range(3):
             for one in self.hosts:
                 for two in self.hosts:
