@@ -103,7 +103,8 @@ class HostNetwork:
         self._closing = Nursery(_CLOSING)
         self._started = False
         self.host = self._sandbox(hostname)
-        self._gateway = Gateway(self.host, clock=_loop_time, counters=self._counters)
+        self.host.forwarding = True
+        self._gateway = Gateway(self.host.hooks, clock=_loop_time, counters=self._counters)
         self._publisher = Publisher(self.host, self._gateway, real_ports, counters=self._counters)
         bridges = BridgeDriver(
             self.host,

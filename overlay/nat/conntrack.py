@@ -59,20 +59,20 @@ class Conntrack:
         return len(self._by_number)
 
     def find(self, key: Tuple) -> tuple[Flow, bool] | None:
-        """The flow that a tuple belongs to, and whether it is the answers' side."""
-        return self._by_tuple.get(key)
+        """The living flow that a tuple belongs to, and whether it is the answers' side."""
+        hit = self._by_tuple.get(key)
+        if hit is not None and hit[0].expires < self._clock():
+            self.forget(hit[0])
+            return None
+        return hit
 
     def numbered(self, mark: int) -> Flow | None:
         """The flow that a packet was marked with."""
         return self._by_number.get(abs(mark))
 
     def free(self, key: Tuple) -> bool:
-        """Whether a tuple is nobody's (an expired flow is nobody)."""
-        hit = self._by_tuple.get(key)
-        if hit is not None and hit[0].expires < self._clock():
-            self.forget(hit[0])
-            return True
-        return hit is None
+        """Whether a tuple is nobody's."""
+        return self.find(key) is None
 
     def add(self, original: Tuple, reply: Tuple) -> Flow | None:
         """Track a new flow; None (counted) when the table is full of living ones."""

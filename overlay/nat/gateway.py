@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from overlay.nat.conntrack import Conntrack
 from overlay.nat.tuples import Tuple, inverse, quoted, requote, set_destination, set_source, tuple_of, with_source
-from overlay.sandbox import Sandbox
+from overlay.stack.hooks import Hooks
 from overlay.wire.address import network_of, pack_ip, parse_cidr
 from overlay.wire.ipv4 import PROTOCOL_TCP, PROTOCOL_UDP, Malformed, Packet
 
@@ -52,9 +52,9 @@ class Forward:
 
 
 class Gateway:
-    """Rules and hooks of one host. `uplinks`: interfaces that lead to other hosts, with the address that they have."""
+    """Rules of one host, put on the hooks of its stack."""
 
-    def __init__(self, host: Sandbox, *, clock: Callable[[], float], counters: Counter[str]) -> None:
+    def __init__(self, hooks: Hooks, *, clock: Callable[[], float], counters: Counter[str]) -> None:
         self.flows = Conntrack(clock, counters=counters)
         self._counters = counters
         self._bridges: dict[str, BridgeRules] = {}
@@ -62,10 +62,9 @@ class Gateway:
         self._uplinks: dict[str, bytes] = {}
         self._own: dict[bytes, None] = {}
         self._forwards: dict[tuple[int, int], list[Forward]] = {}
-        host.forwarding = True
-        host.hooks.prerouting = self._prerouting
-        host.hooks.forward = self._forward
-        host.hooks.postrouting = self._postrouting
+        hooks.prerouting = self._prerouting
+        hooks.forward = self._forward
+        hooks.postrouting = self._postrouting
 
     def add_uplink(self, interface: str, address: str, *, further: tuple[str, ...] = ()) -> None:
         """An interface to the LAN; masqueraded packets get `address`, `further` are the host's as well."""
