@@ -177,6 +177,9 @@ class StreamService:
         membership = self._membership
         now = asyncio.get_running_loop().time()
         if isinstance(message, Ping):
+            if membership.refuses_host(peer[0]):
+                self._drop("not_in_roster")
+                return
             if message.node and message.node != membership.config.name:
                 self._drop("ping_for_another")
                 return
@@ -184,7 +187,10 @@ class StreamService:
         elif isinstance(message, PushPull):
             answer = membership.push_pull_asked(message, peer[0], now)
             self._after()
-            await self._reply(connection, answer)
+            if answer is None:
+                await self._reply(connection, Error("not in the roster of this cluster"))
+            else:
+                await self._reply(connection, answer)
         elif isinstance(message, Native):
             await self._reply(connection, await self._handle(message))
         elif isinstance(message, StreamUser):

@@ -10,6 +10,8 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
+from gossip.swim.profile import Profile
+
 CAPACITY = 4096
 """Rumours kept; beyond that the one sent most, then the oldest, is dropped."""
 
@@ -21,13 +23,15 @@ class _Rumour:
     transmits: int = 0
 
 
-def retransmit_limit(mult: int, members: int) -> int:
-    return mult * math.ceil(math.log10(members + 1))
+def retransmit_limit(profile: Profile, members: int) -> int:
+    """memberlist's limit, which was made for ticks; a first round sent at once comes on top of it."""
+    at_once = profile.gossip_nodes if profile.prompt_rate > 0 else 0
+    return profile.retransmit_mult * math.ceil(math.log10(members + 1)) + at_once
 
 
 class TransmitLimitedQueue:
-    def __init__(self, retransmit_mult: int, counters: Counter[str]) -> None:
-        self._mult = retransmit_mult
+    def __init__(self, profile: Profile, counters: Counter[str]) -> None:
+        self._profile = profile
         self._counters = counters
         self._rumours: dict[str, _Rumour] = {}
         self._next = 0
@@ -50,7 +54,7 @@ class TransmitLimitedQueue:
         """Rumours for one packet: ``len + overhead`` of all together is at most ``limit``."""
         if not self._rumours:
             return []
-        most = retransmit_limit(self._mult, members)
+        most = retransmit_limit(self._profile, members)
         taken: list[bytes] = []
         order = sorted(self._rumours.items(), key=lambda item: (item[1].transmits, -item[1].number))
         for subject, rumour in order:

@@ -113,12 +113,13 @@ class Exchange:
 
     def merge(self, state: PushPull, told_by: str, now: float) -> None:
         for node in state.nodes:
-            self._merge_node(node, told_by, now)
+            self.merge_node(node, told_by, now)
         self._local.counters["push_pulls"] += 1
         if is_native(state):
             self._delegate.merge_remote_state(state.user_state[1:], state.join, now)
 
-    def _merge_node(self, node: NodeState, told_by: str, now: float) -> None:
+    def merge_node(self, node: NodeState, told_by: str, now: float) -> None:
+        """One member as another sees it."""
         if node.state == MemberState.ALIVE:
             alive = Alive(node.incarnation, node.name, node.address, node.port, node.meta, node.versions)
             self._liveness.alive(alive, told_by, now)

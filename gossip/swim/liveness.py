@@ -21,6 +21,8 @@ from gossip.wire.messages import SERF_VERSIONS, Alive, Dead, Suspect
 
 SUSPICION_TIMER = "suspicion"
 _PROTOCOL_MAX = 5
+_NOT_YET_MAX = 256
+"""Refused newcomers that are remembered."""
 
 
 class Liveness:
@@ -38,6 +40,7 @@ class Liveness:
         self._on_suspected = on_suspected
         self._on_recovered = on_recovered
         self._suspicions: dict[str, Suspicion] = {}
+        self._not_yet: dict[str, tuple[Alive, str]] = {}
 
     # -- this node itself
 
@@ -76,6 +79,8 @@ class Liveness:
             return
         if not local.allowed(name):
             local.drop("not_in_roster")
+            if name in self._not_yet or len(self._not_yet) < _NOT_YET_MAX:
+                self._not_yet[name] = (message, told_by)
             return
         before = local.table.get(name)
         moved = before is not None and before.member.endpoint != (message.address, message.port)
@@ -94,6 +99,7 @@ class Liveness:
         if was is not None and was.state is MemberState.ALIVE:
             record.member = replace(record.member, since=was.since)
         local.table.put(record)
+        local.expelled.pop(record.member.endpoint, None)
         local.spread(name, message.encode())
         member = record.member
         if was is None:
@@ -105,6 +111,13 @@ class Liveness:
                 self._on_recovered(member, now)
         elif was.meta != member.meta or moved:
             self._tell(EventKind.UPDATED, member, was, now, "alive with new data", told_by)
+
+    def readmit(self, now: float) -> None:
+        """Gossip of a newcomer may outrun the roster's news of him: look again at those who were refused."""
+        for name, (message, told_by) in list(self._not_yet.items()):
+            if self._local.allowed(name):
+                del self._not_yet[name]
+                self.alive(message, told_by, now)
 
     def _alive_about_us(self, message: Alive, now: float) -> None:
         """Either our own words coming back, or somebody who thinks he is us, or our past life."""
@@ -227,6 +240,7 @@ class Liveness:
         self._clear_suspicion(name)
         self._local.rumours.discard(name)
         self._local.table.forget(name)
+        self._local.expelled[record.member.endpoint] = name
         if record.member.reachable:
             gone = replace(record.member, state=MemberState.LEFT, since=now)
             self._tell(EventKind.LEFT, gone, record.member, now, "no longer in the roster", self._local.name)

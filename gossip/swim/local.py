@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from gossip.swim.awareness import Awareness
@@ -35,6 +35,8 @@ class Local:
     events: deque[MemberEvent]
     dials: deque[Dial]
     seeds: list[Address]
+    expelled: dict[Address, str] = field(default_factory=dict)
+    """Where members were whom the roster no longer has: what comes from there is dropped."""
     allowed: Callable[[str], bool] = everyone
     prompt: bool = False
     """There is news that should go out now and not at the next gossip tick."""

@@ -53,7 +53,7 @@ class Membership:
             table=MemberTable(config.name),
             awareness=Awareness(config.profile.awareness_max),
             timers=Timers(),
-            rumours=TransmitLimitedQueue(config.profile.retransmit_mult, self.counters),
+            rumours=TransmitLimitedQueue(config.profile, self.counters),
             outbox={},
             events=deque(),
             dials=deque(),
@@ -80,13 +80,17 @@ class Membership:
         except WireError as error:
             self._local.drop(error.name)
             return
-        sender = self._local.table.at(source)
-        if sender is not None and not self._local.allowed(sender.member.name):
+        if self._expelled(source):
             self._local.drop("not_in_roster")
             return
         told_by = teller(self._local, source)
         for message in messages:
             self._receive(message, source, told_by, now)
+
+    def _expelled(self, source: Address) -> bool:
+        sender = self._local.table.at(source)
+        name = sender.member.name if sender is not None else self._local.expelled.get(source)
+        return name is not None and name != self._local.name and not self._local.allowed(name)
 
     def _receive(self, message: Message, source: Address, told_by: str, now: float) -> None:
         local = self._local
@@ -105,7 +109,13 @@ class Membership:
             case IndirectPing():
                 self._relays.request(message, source, self._prober.next_seq(), now)
             case Alive():
-                self._liveness.alive(message, told_by, now)
+                himself = (message.address, message.port) == source
+                self._liveness.alive(message, message.node if himself else told_by, now)
+            case Suspect() | Dead() if message.node == local.name and self._is_stale(message):
+                # memberlist drops it; but who still believes this missed our refutation, so tell him.
+                own = local.table.get(local.name)
+                if own is not None and not local.leaving:
+                    local.send(source, own.alive_message().encode())
             case Suspect():
                 self._liveness.suspect(message, told_by, now, f"suspected by {message.accuser}")
             case Dead():
@@ -116,6 +126,10 @@ class Membership:
                     self._delegate.user_message(message.data, source, now)
                 else:
                     local.drop("foreign_user_message")
+
+    def _is_stale(self, message: Suspect | Dead) -> bool:
+        own = self._local.table.get(self._local.name)
+        return own is not None and message.incarnation < own.member.incarnation
 
     def get_timer(self) -> float | None:
         """When ``handle_timer`` wants to be called."""
@@ -136,6 +150,7 @@ class Membership:
             if kind == PROBE_TICK:
                 self._prober.tick(now)
             elif kind == GOSSIP_TICK:
+                self._liveness.readmit(now)
                 self._dissemination.tick(now)
             elif kind == RECONNECT_TICK:
                 self._exchange.reconnect_tick(now, self._prober.next_seq())
@@ -177,11 +192,16 @@ class Membership:
         """What to send first on a stream that we opened."""
         return self._exchange.local_state(join=join, native=native)
 
-    def push_pull_asked(self, state: PushPull, host: str, now: float) -> PushPull:
-        """Somebody at ``host`` opened a stream and sent its state; returns the answer. We merge before we answer, so
-        that a refutation of what he believed about us is already in it."""
+    def push_pull_asked(self, state: PushPull, host: str, now: float) -> PushPull | None:
+        """Somebody at ``host`` opened a stream and sent its state; returns the answer, None when the roster does not
+        have him. We merge before we answer, so that a refutation of what he believed about us is already in it."""
         at_host = [node.name for node in state.nodes if node.address == host]
         told_by = at_host[0] if len(at_host) == 1 else self._local.table.name_of_host(host) or host
+        if at_host and not any(map(self._local.allowed, at_host)):
+            for node in state.nodes:
+                if node.name in at_host:
+                    self._exchange.merge_node(node, told_by, now)
+            return None
         self._exchange.merge(state, told_by, now)
         return self._exchange.local_state(join=state.join, native=is_native(state))
 
@@ -237,6 +257,7 @@ class Membership:
 
     def check_roster(self, now: float) -> None:
         """The predicate's answers changed."""
+        self._liveness.readmit(now)
         for record in list(self._local.table):
             name = record.member.name
             if name != self._local.name and not self._local.allowed(name):
@@ -249,6 +270,10 @@ class Membership:
             if seed not in self._local.seeds:
                 self._local.seeds.append(seed)
         return [DialPushPull(to, True, False, STREAM_DEADLINE) for to in dict.fromkeys(seeds)]
+
+    def refuses_host(self, host: str) -> bool:
+        """Whether only a member whom the roster no longer has was at an IP address."""
+        return any(self._expelled(address) for address in self._local.expelled if address[0] == host)
 
     def allowed(self, name: str) -> bool:
         """Whether the roster has a name."""

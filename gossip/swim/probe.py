@@ -25,8 +25,8 @@ PROBE_INDIRECT = "probe_indirect"
 PROBE_VERDICT = "probe_verdict"
 _SEQ_MASK = 0xFFFFFFFF
 _PROTOCOL_WITH_NACK = 4
-_SHUFFLE_FROM = 4
-"""Below this many members a fixed order keeps the longest gap between two probes of one member at n periods."""
+_RING_FROM = 3
+"""With fewer others a fixed round-robin already probes each of them every other period."""
 
 
 @dataclass(slots=True)
@@ -37,7 +37,6 @@ class Probe:
     started: float
     timeout: float
     reason: str
-    indirect: bool = False
     dialled: bool = False
     refused: bool = False
     contacted: bool = False
@@ -56,6 +55,7 @@ class Prober:
         self._position = 0
         self._probes: dict[int, Probe] = {}
         self._by_name: dict[str, int] = {}
+        self._ring_turn = False
         self._next_seq = local.random.getrandbits(31)
         self._out_of_turn = TokenBucket(local.profile.evidence_rate, local.profile.evidence_burst)
 
@@ -80,10 +80,18 @@ class Prober:
             self.probe(name, now, "in turn")
 
     def _next_target(self) -> str | None:
+        """Every other period the successor in the ring of names, else round-robin: so everybody is probed at least
+        every two periods, at any n, and still by all in the end."""
+        live = self._local.table.live
+        self._ring_turn = not self._ring_turn
+        if self._local.profile.ring_probes and self._ring_turn and len(live) >= _RING_FROM:
+            name = min((name for name in live if name > self._local.name), default=None) or min(live)
+            if name not in self._by_name:
+                return name
         for fresh in (False, True):
             if fresh:
-                self._order = sorted(self._local.table.live)
-                if len(self._order) >= _SHUFFLE_FROM:
+                self._order = sorted(live)
+                if len(self._order) >= _RING_FROM:
                     self._local.random.shuffle(self._order)
                 self._position = 0
             while self._position < len(self._order):
@@ -102,13 +110,14 @@ class Prober:
         if record is None or not record.member.reachable or name == self._local.name:
             return
         running = self._by_name.get(name)
-        if running is not None:
-            self._dial(self._probes[running])
+        if running is not None and self._probes[running].dialled:
             return
         if not self._out_of_turn.take(now):
             self._local.counters["probes_out_of_turn_withheld"] += 1
             return
         self._local.counters["probes_out_of_turn"] += 1
+        # A probe in turn that is under way may have been answered before what we now have a reason to ask about.
+        self.cancel(name)
         self._dial(self.probe(name, now, reason))
 
     # -- one probe
@@ -175,7 +184,6 @@ class Prober:
         if record is None:
             self._finish(probe)
             return
-        probe.indirect = True
         others = [name for name in local.table.live if name != probe.name and self._is_alive(name)]
         chosen = local.random.sample(others, min(local.profile.indirect_probes, len(others)))
         for name in chosen:

@@ -18,6 +18,8 @@ class Profile:
     """SWIM's protocol period T' (Das et al. 2002, 4.1)."""
     probe_timeout: float
     """Time for the direct ack, before members are asked for indirect probes; also a relay's time before its nack."""
+    ring_probes: bool
+    """Every other period goes to the successor in the ring of names (ours; SWIM has round-robin only)."""
     indirect_probes: int
     """SWIM's k, the size of the failure detection subgroup."""
     gossip_interval: float
@@ -60,6 +62,7 @@ class Profile:
 LAN = Profile(
     probe_interval=1.0,
     probe_timeout=0.5,
+    ring_probes=False,
     indirect_probes=3,
     gossip_interval=0.2,
     gossip_nodes=3,
@@ -86,6 +89,7 @@ LAN = Profile(
 SHOAL = Profile(
     probe_interval=0.8,
     probe_timeout=0.3,
+    ring_probes=True,
     indirect_probes=3,
     gossip_interval=0.2,
     gossip_nodes=3,

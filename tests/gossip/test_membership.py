@@ -1,0 +1,300 @@
+"""SWIM between whole Membership objects: the promises of detection, refutation and healing, in simulated time."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from gossip.swim.member import EventKind, MemberState
+from gossip.swim.profile import LAN, SHOAL
+from tests.gossip.lan import Host, Lan, all_see, views
+
+ALIVE, SUSPECT, DEAD, LEFT = MemberState.ALIVE, MemberState.SUSPECT, MemberState.DEAD, MemberState.LEFT
+SEEDS = range(8)
+
+
+@pytest.mark.parametrize("size", [2, 5, 10, 25])
+def test_join_is_known_to_all_within_a_second(size: int) -> None:
+    lan = Lan(keys=(bytes(16),), label=b"cluster")
+    hosts = [lan.add(f"n{number}") for number in range(size)]
+    for host in hosts[1:]:
+        lan.join(host, hosts[0])
+    took = lan.run_until(lambda: all(len(host.membership.members()) == size for host in hosts), 5)
+    assert took < 1.0
+    event = hosts[-1].saw(EventKind.JOINED, "n0")
+    assert event is not None
+    assert event.told_by == "n0"
+    lan.run(0.1)
+    assert all(host.talk.merged for host in hosts)
+
+
+@pytest.mark.parametrize("size", [3, 10, 25])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_killed_member_is_dead_for_all_within_2_s(size: int, seed: int) -> None:
+    lan = Lan(seed)
+    *others, victim = lan.grow(size)
+    lan.run(Random(seed).random())
+    lan.kill(victim)
+    took = lan.run_until(all_see(others, victim.name, DEAD), 10)
+    assert took < 2.0
+    assert took > SHOAL.refused_timeout, "evidence shortens the suspicion, it is no death sentence"
+    assert not [e for host in others for e in host.events if e.member.name != victim.name]
+
+
+@pytest.mark.parametrize("size", [3, 5, 10])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_silent_member_is_dead_for_all_within_7_s(size: int, seed: int) -> None:
+    lan = Lan(seed)
+    *others, victim = lan.grow(size)
+    lan.run(Random(seed).random())
+    lan.cut([victim])
+    took = lan.run_until(all_see(others, victim.name, DEAD), 20)
+    assert took < (6.0 if size == 3 else 7.0)
+    failed = others[0].saw(EventKind.FAILED, victim.name)
+    assert failed is not None
+    assert failed.accused_by
+    assert not [e for host in others for e in host.events if e.member.name != victim.name]
+    if size == 3:
+        took += lan.run_until(lambda: all(victim.state_of(host.name) is DEAD for host in others), 20)
+        assert took < 7.0, "the one cut off notices too"
+
+
+@pytest.mark.parametrize("size", [3, 5, 10])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_member_stopped_for_3_s_is_never_dead_and_accuses_nobody(size: int, seed: int) -> None:
+    lan = Lan(seed)
+    *others, sleeper = lan.grow(size)
+    lan.run(Random(seed).random())
+    lan.pause(sleeper)
+    lan.run(3.0)
+    if size == 3:
+        assert any(host.state_of(sleeper.name) is SUSPECT for host in others)
+    lan.resume(sleeper)
+    took = lan.run_until(all_see(others, sleeper.name, ALIVE), 5)
+    assert took < 1.0
+    lan.run(10)
+    assert not [e for host in others for e in host.events if e.kind is EventKind.FAILED]
+    assert not [e for e in sleeper.events if e.kind in (EventKind.SUSPECTED, EventKind.FAILED)]
+    assert sleeper.membership.counters["stalls"] == 1
+
+
+@pytest.mark.parametrize("groups", [(1, 2), (2, 3), (5, 5)])
+@pytest.mark.parametrize("cut_for", [10.0, 120.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_partition_heals_within_3_s(groups: tuple[int, int], cut_for: float, seed: int) -> None:
+    lan = Lan(seed)
+    hosts = lan.grow(sum(groups))
+    one, other = hosts[: groups[0]], hosts[groups[0] :]
+    lan.cut(one, other)
+    lan.run(cut_for + Random(seed).random())
+    for mine, theirs in ((one, other), (other, one)):
+        for host in mine:
+            assert {host.state_of(peer.name) for peer in mine} == {ALIVE}
+            if cut_for > 60:
+                assert {host.state_of(peer.name) for peer in theirs} == {DEAD}
+    lan.heal()
+    whole = [[(host.name, ALIVE) for host in sorted(hosts, key=lambda h: h.name)]] * len(hosts)
+    took = lan.run_until(lambda: views(hosts) == whole, 20)
+    assert took < 3.0
+    lan.run(10)
+    assert views(hosts) == whole, "and it stays whole"
+
+
+def test_leave_is_left_not_failed() -> None:
+    lan = Lan()
+    *others, leaver = lan.grow(5)
+    leaver.membership.leave(lan.now)
+    lan.poke(leaver)
+    assert lan.run_until(all_see(others, leaver.name, LEFT), 2) < 0.3
+    lan.kill(leaver)
+    lan.run(10)
+    assert all(host.saw(EventKind.FAILED, leaver.name) is None for host in others)
+    assert all(host.saw(EventKind.SUSPECTED, leaver.name) is None for host in others)
+
+
+def test_restarted_member_is_back_under_its_name() -> None:
+    lan = Lan()
+    *others, victim = lan.grow(3)
+    lan.kill(victim)
+    lan.run(5)
+    again = lan.add(victim.name, address=victim.address)
+    lan.join(again, others[0])
+    assert lan.run_until(all_see(others, victim.name, ALIVE), 5) < 1.0
+    recovered = others[1].saw(EventKind.RECOVERED, victim.name)
+    assert recovered is not None
+    assert recovered.before is not None
+    assert recovered.before.state is DEAD
+
+
+def test_seed_is_tried_until_it_is_there() -> None:
+    lan = Lan()
+    early = lan.add("early", seeds=(("192.0.2.2", 7946),))
+    lan.run(20)
+    late = lan.add("late")
+    took = lan.run_until(lambda: late.state_of("early") is ALIVE and early.state_of("late") is ALIVE, 10)
+    assert took < 2.0
+
+
+def test_name_conflict_is_refused_and_counted() -> None:
+    lan = Lan()
+    hosts = lan.grow(3)
+    impostor = Host("n1", ("192.0.2.99", 7946), hosts[0].membership, hosts[0].talk)
+    double = Lan(9).add("n1", address=impostor.address)
+    state = double.membership.local_state(join=True, native=False)
+    hosts[1].membership.push_pull_asked(state, "192.0.2.99", lan.now)
+    member = hosts[1].membership.member("n1")
+    assert member is not None
+    assert member.address == hosts[0].address[0]
+
+
+def test_dead_member_may_come_back_elsewhere_after_a_while() -> None:
+    lan = Lan()
+    *others, victim = lan.grow(3)
+    lan.kill(victim)
+    lan.run(5)
+    moved = lan.add(victim.name, address=("192.0.2.77", 7946))
+    lan.join(moved, others[0])
+    assert lan.run_until(all_see(others, victim.name, ALIVE), 5) < 1.0
+    assert {host.membership.member(victim.name).address for host in others} == {"192.0.2.77"}  # type: ignore[union-attr]
+
+
+def test_news_goes_out_at_once_and_is_bounded() -> None:
+    lan = Lan()
+    hosts = lan.grow(3)
+    hosts[0].talk.to_say += [b"one", b"two"]
+    hosts[0].membership.broadcast_soon()
+    lan.poke(hosts[0])
+    took = lan.run_until(lambda: any(b"two" in host.talk.heard for host in hosts[1:]), 1)
+    assert took < 0.01
+    before = lan.packets
+    for number in range(2000):
+        hosts[0].talk.to_say.append(b"%d" % number)
+        hosts[0].membership.broadcast_soon()
+        lan.poke(hosts[0])
+    assert lan.packets - before <= SHOAL.prompt_burst
+    assert hosts[0].membership.counters["prompt_gossip_withheld"] > 0
+
+
+def test_changed_meta_is_an_update() -> None:
+    lan = Lan()
+    hosts = lan.grow(5)
+    hosts[0].talk.data = b"new"
+    hosts[0].membership.update_meta(lan.now)
+    lan.poke(hosts[0])
+    took = lan.run_until(lambda: all(host.saw(EventKind.UPDATED, "n1") for host in hosts[1:]), 2)
+    assert took < 0.25
+    assert {host.membership.member("n1").meta for host in hosts} == {b"new"}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_false_death_under_loss(seed: int) -> None:
+    lan = Lan(seed, loss=0.2)
+    hosts = lan.grow(5)
+    lan.run(120)
+    assert not [event for host in hosts for event in host.events if event.kind is EventKind.FAILED]
+
+
+def test_idle_load_is_below_serfs() -> None:
+    lan = Lan(keys=(bytes(16),), label=b"x" * 25)
+    hosts = [lan.add(f"host{n}-" + "abcdefghijklmnopqrstuvwxy") for n in range(5)]
+    for host in hosts[1:]:
+        lan.join(host, hosts[0])
+    lan.run(5)
+    packets, octets = lan.packets, lan.octets
+    lan.run(60)
+    assert (lan.packets - packets) / 60 / 5 < 2.9
+    assert (lan.octets - octets) / 60 / 5 < 365
+
+
+def test_roster_decides_who_may_be_a_member() -> None:
+    lan = Lan()
+    hosts = lan.grow(3)
+    for host in hosts[:2]:
+        host.membership.allow(lambda name: name != "n3", lan.now)
+        lan.poke(host)
+        assert host.state_of("n3") is None
+    assert hosts[0].saw(EventKind.LEFT, "n3")
+    lan.run(8)
+    assert hosts[0].state_of("n3") is None
+    assert hosts[0].membership.counters["dropped.not_in_roster"] > 0
+    assert hosts[2].state_of("n1") is DEAD, "whoever is expelled gets no answer"
+
+
+def test_newcomer_whose_gossip_outruns_the_roster() -> None:
+    lan = Lan()
+    hosts = lan.grow(3)
+    roster = ["n1", "n2", "n3"]
+    for host in hosts:
+        host.membership.allow(lambda name: name in roster, lan.now)
+    late = lan.add("n4")
+    lan.join(late, hosts[0])
+    lan.run(3)
+    assert hosts[1].state_of("n4") is None
+    roster.append("n4")
+    lan.join(late, hosts[0])
+    assert lan.run_until(all_see(hosts, "n4", ALIVE), 5) < 1.0
+
+
+def test_encrypted_cluster_hears_no_stranger() -> None:
+    lan = Lan(keys=(b"k" * 16,))
+    hosts = lan.grow(3)
+    for keys in ((), (b"z" * 16,)):
+        stranger = lan.add(f"stranger{len(keys)}", keys=keys)
+        stranger.membership.leave(lan.now)
+        for data, _ in stranger.membership.datagrams_to_send(lan.now):
+            hosts[0].membership.receive_datagram(data, stranger.address, lan.now)
+    hosts[0].membership.receive_datagram(b"\x08hello", ("192.0.2.50", 7946), lan.now)
+    assert len(hosts[0].membership.members()) == 3
+    assert hosts[0].membership.counters["dropped.unauthenticated"] >= 1
+
+
+def test_key_rotation_while_running() -> None:
+    lan = Lan(keys=(b"k" * 16,))
+    hosts = lan.grow(3)
+    new = b"n" * 32
+    for step in ("add", "use"):
+        for host in hosts:
+            getattr(host.membership.keyring, step)(new)
+            lan.run(1.0)
+    for host in hosts:
+        host.membership.keyring.remove(b"k" * 16)
+        lan.run(1.0)
+    assert not [event for host in hosts for event in host.events]
+    assert not any(host.membership.counters["dropped.unauthenticated"] for host in hosts)
+
+
+def test_garbage_is_counted_and_changes_nothing() -> None:
+    lan = Lan()
+    hosts = lan.grow(2)
+    random = Random(5)
+    for _ in range(3000):
+        hosts[0].membership.receive_datagram(random.randbytes(random.randrange(60)), ("192.0.2.9", 9), lan.now)
+        lan.poke(hosts[0])
+    counters = hosts[0].membership.counters
+    assert sum(number for name, number in counters.items() if name.startswith("dropped.")) > 2000
+    lan.run(5)
+    assert [member.name for member in hosts[0].membership.members()] == ["n1", "n2"]
+
+
+def test_plain_lan_profile_is_memberlists() -> None:
+    """With the reference's constants a silent member takes about as long as serf's 6 s."""
+    lan = Lan()
+    hosts = [lan.add(f"n{number}", profile=LAN) for number in range(3)]
+    for host in hosts[1:]:
+        lan.join(host, hosts[0])
+    lan.run(2)
+    lan.cut([hosts[2]])
+    took = lan.run_until(all_see(hosts[:2], "n2", DEAD), 30)
+    assert 5.0 <= took <= 8.5
+
+
+def test_one_seed_gives_one_run() -> None:
+    def run() -> tuple[int, int, list[str]]:
+        lan = Lan(7, loss=0.1)
+        hosts = lan.grow(5)
+        lan.kill(hosts[4])
+        lan.run(10)
+        return lan.packets, lan.octets, [f"{e.at} {e.kind} {e.member.name} {e.told_by}" for e in hosts[0].events]
+
+    assert run() == run()
