@@ -9,7 +9,20 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import web
 
-from daemon.api import archive, containers, events, exec, images, networks, nodes, plugins, swarm, system, volumes
+from daemon.api import (
+    archive,
+    containers,
+    events,
+    exec,
+    images,
+    networks,
+    nodes,
+    plugins,
+    services,
+    swarm,
+    system,
+    volumes,
+)
 from daemon.api.answers import error_answer
 from daemon.api.body import MAX_BODY
 from daemon.api.keys import ENGINE
@@ -34,7 +47,10 @@ _TABLES = (
     plugins.routes,
     swarm.routes,
     nodes.routes,
+    services.routes,
 )
+_OF_MANAGERS = ("/services", "/tasks", "/secrets", "/configs")
+_JSON_ERRORS = (1, 24)  # older clients get plain text
 _PREFIX = re.compile(r"/v([0-9]+(?:\.[0-9]+)*)(?=/)")
 
 
@@ -47,7 +63,7 @@ def make_app(engine: Engine) -> web.Application:
         for route in table:
             assert isinstance(route, web.RouteDef)
             for path in (route.path, "/v{_version:[0-9]+[0-9.]*}" + route.path):
-                app.router.add_route(route.method, path, route.handler, **route.kwargs)
+                web.RouteDef(route.method, path, route.handler, route.kwargs).register(app.router)
     app.on_response_prepare.append(_headers)
     return app
 
@@ -56,15 +72,16 @@ def make_app(engine: Engine) -> web.Application:
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every error as Docker's JSON; nothing else may leave a handler."""
     try:
-        return await handler(request)
+        try:
+            return await handler(request)
+        except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
+            return _unknown(request)
     except NotModified:
         return web.Response(status=304)
     except ApiError as error:
+        if request.get("version", API_VERSION) < _JSON_ERRORS:
+            return web.Response(text=f"{error.message}\n", status=error.status)
         return error_answer(error.message, error.status)
-    except web.HTTPNotFound:
-        return _unknown(request)
-    except web.HTTPMethodNotAllowed:
-        return _unknown(request)
     except web.HTTPRequestEntityTooLarge:
         return error_answer("http: request body too large", 413)
     except web.HTTPException as error:
@@ -79,6 +96,8 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 def _unknown(request: web.Request) -> web.Response:
     path = _PREFIX.sub("", request.path, count=1)
     if (feature := later(request.method, path)) is not None:
+        if path.startswith(_OF_MANAGERS):
+            request.app[ENGINE].cluster.manage()  # raises: this node is none
         return error_answer(f"{feature} not implemented in this version of shoal", 501)
     return error_answer("page not found", 404)
 
@@ -91,7 +110,7 @@ async def _version(request: web.Request, handler: Handler) -> web.StreamResponse
         request["version"] = API_VERSION
         return await handler(request)
     numbers = tuple(int(n) for n in wanted.split(".") if n)
-    version = (numbers[0], numbers[1] if len(numbers) > 1 else 0)
+    version = request["version"] = (numbers[0], numbers[1] if len(numbers) > 1 else 0)
     if version < MIN_API_VERSION:
         raise ApiError(
             f"client version {wanted} is too old. Minimum supported API version is {text(MIN_API_VERSION)}, "
@@ -102,7 +121,6 @@ async def _version(request: web.Request, handler: Handler) -> web.StreamResponse
         raise ApiError(
             f"client version {wanted} is too new. Maximum supported API version is {text(API_VERSION)}", 400
         )
-    request["version"] = version
     return await handler(request)
 
 

@@ -16,9 +16,9 @@ _LATER = (
     ("POST", r"/auth", "logging in to a registry is"),
     ("POST|PUT|DELETE", r"/volumes.*", "changing volumes is"),
     ("GET|POST|PUT|DELETE", r"/plugins/.*", "managing plugins is"),
-    ("GET|POST|DELETE", r"/services.*|/tasks.*", "running services is"),
-    ("GET|POST|DELETE", r"/secrets.*", "keeping secrets is"),
-    ("GET|POST|DELETE", r"/configs.*", "keeping configs is"),
+    ("POST", r"/services/.*", "running services is"),
+    ("POST", r"/secrets/.*", "keeping secrets is"),
+    ("POST", r"/configs/.*", "keeping configs is"),
 )
 _PATTERNS = [(methods.split("|"), re.compile(pattern), text) for methods, pattern, text in _LATER]
 

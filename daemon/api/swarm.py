@@ -26,13 +26,13 @@ _INIT: Schema = {
     "ListenAddr": "string",
     "AdvertiseAddr": "string",
     "DataPathAddr": "string",
-    "DataPathPort": "uint32",
+    "DataPathPort": "uint",
     "ForceNewCluster": "bool",
     "Spec": ("swarm.Spec", _SPEC),
     "AutoLockManagers": "bool",
     "Availability": "string",
     "DefaultAddrPool": "[]string",
-    "SubnetSize": "uint32",
+    "SubnetSize": "uint",
 }
 _JOIN: Schema = {
     "ListenAddr": "string",

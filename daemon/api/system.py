@@ -75,7 +75,7 @@ async def info(request: web.Request) -> web.Response:
         "ContainersPaused": paused,
         "ContainersStopped": len(states) - running,
         "Images": len(engine.images.all()),
-        "Driver": "shoal",
+        "Driver": "vfs",
         "DriverStatus": None,
         "Plugins": {
             "Volume": ["local"],

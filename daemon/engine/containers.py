@@ -7,6 +7,8 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+import structlog
+
 from daemon.engine import create
 from daemon.engine.container import Container, EndpointSettings, State
 from daemon.engine.documents import JsonObject
@@ -15,7 +17,7 @@ from daemon.engine.logs import ContainerLog
 from daemon.engine.names import random_name
 from daemon.engine.restart import wants_start_at_boot
 from daemon.engine.streams import Streams
-from daemon.errors import ApiError, BadParameter, Conflict, NotFound
+from daemon.errors import BadParameter, Conflict, NotFound
 
 if TYPE_CHECKING:
     from daemon.engine.engine import Engine
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 KIND = "containers"  # in the store
 SHUTDOWN_GRACE = 0.5  # seconds between the stop signal and SIGKILL when the daemon itself stops
 LOST = 255  # exit code of a container that ended while nobody looked, as Docker's
+
+log = structlog.get_logger("containers")
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
@@ -47,11 +51,13 @@ class Containers:
 
         NotFound("No such container: …"); BadParameter for an ambiguous prefix.
         """
+        if not ref:
+            raise BadParameter('invalid name or ID supplied: ""')
         if (found := self._by_id.get(ref)) is not None:
             return found
         if (found := self._by_name.get(ref.removeprefix("/"))) is not None:
             return found
-        begun = [c for c in self._by_id.values() if ref and c.id.startswith(ref)]
+        begun = [c for c in self._by_id.values() if c.id.startswith(ref)]
         if len(begun) > 1:
             raise BadParameter(f"Multiple IDs found with provided prefix: {ref}")
         if not begun:
@@ -135,14 +141,15 @@ class Containers:
             exit_code, stopped = container.state.exit_code, container.manually_stopped
             if wants_start_at_boot(policy, was_running=was_running, exit_code=exit_code, manually_stopped=stopped):
                 again.append(container)
-        for container in again:
-            self._engine.tasks.spawn(self._start_again(container), f"start {container.name}")
+        self._engine.tasks.spawn(self._start_again(again), "start what ran")
 
-    async def _start_again(self, container: Container) -> None:
-        try:
-            await self.lifecycle.start(container)
-        except ApiError as error:
-            container.state.error = error.message
+    async def _start_again(self, containers: list[Container]) -> None:
+        """All at once; then the cluster may be told that this boot is complete."""
+        results = await asyncio.gather(*(self.lifecycle.start(c) for c in containers), return_exceptions=True)
+        for container, result in zip(containers, results, strict=True):
+            if isinstance(result, Exception):
+                log.warning("a container was not started again", container=container.name, error=str(result))
+        self._engine.cluster.boot_complete()
 
     async def stop(self) -> None:
         """Stop all at the daemon's end; they are known to have run."""

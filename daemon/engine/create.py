@@ -160,7 +160,9 @@ def familiar(reference: str) -> str:
 
 def _warnings(host_config: JsonObject) -> list[str]:
     """What is accepted and does nothing here."""
-    published = host_config["PublishAllPorts"] or host_config["PortBindings"]
-    if published and host_config["NetworkMode"] == "host":
-        return ["Published ports are discarded when using host network mode"]
-    return []
+    warnings = []
+    if host_config["NetworkMode"] == "host" and (host_config["PublishAllPorts"] or host_config["PortBindings"]):
+        warnings.append("Published ports are discarded when using host network mode")
+    if host_config["Binds"] or host_config.get("Mounts"):
+        warnings.append("shoal has no volumes yet: what is mounted is an empty directory of the container's own")
+    return warnings

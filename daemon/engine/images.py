@@ -85,7 +85,7 @@ def image_document(image: Image, version: tuple[int, int], architecture: str) ->
     if version < (1, 44):
         document["VirtualSize"] = image.size
     return document | {
-        "GraphDriver": {"Data": None, "Name": "shoal"},
+        "GraphDriver": {"Data": None, "Name": "vfs"},
         "RootFS": {"Type": "layers", "Layers": [image.id]},
         "Metadata": {"LastTagTime": rfc3339(None)},
     }

@@ -108,32 +108,18 @@ class Lifecycle:
     def _spawn(self, container: Container) -> tuple[Process, list[asyncio.Task[None]]]:
         """Start the container's own process, with its output on the way to the log and the attached clients."""
         engine, config = self._engine, container.config
-        image = engine.images.resolve(container.image_id) or engine.images.resolve(container.image)
-        if image is None:
-            raise NotFound(f"No such image: {familiar(container.image)}")
         assert container.sandbox is not None
-        hostname = self.hostname(container)
-        if container.guest is None:
-            container.guest = Guest(
-                hostname=hostname,
-                image=image,
-                env=config["Env"] or [],
-                sandbox=container.sandbox,
-                world=engine.world,
-                domainname=config["Domainname"],
-            )
-            for path in config["Volumes"] or {}:
-                container.guest.files.mkdir(path, parents=True)
-        container.guest.sandbox = container.sandbox
-        container.guest.hostname = hostname
+        guest = self.guest(container)
+        guest.sandbox = container.sandbox
+        guest.hostname = self.hostname(container)
         if config["WorkingDir"]:
-            container.guest.files.mkdir(config["WorkingDir"], parents=True)
+            guest.files.mkdir(config["WorkingDir"], parents=True)
         engine.containers.write_etc(container)
         stdout, tty = Pipe(), bool(config["Tty"])
         stderr = stdout if tty else Pipe()
         argv = [container.path, *container.args]
         try:
-            process = container.guest.spawn(
+            process = guest.spawn(
                 argv,
                 cwd=config["WorkingDir"] or "/",
                 stdin=container.streams.stdin,
@@ -155,6 +141,25 @@ class Lifecycle:
         if process.terminal is not None and (size := container.host_config["ConsoleSize"]) and all(size):
             process.terminal.resize(size[0], size[1])
         return process, pumps
+
+    def guest(self, container: Container) -> Guest:
+        """The container's files and processes; made when first needed, kept until it is removed."""
+        if container.guest is None:
+            engine, config = self._engine, container.config
+            image = engine.images.resolve(container.image_id) or engine.images.resolve(container.image)
+            if image is None:
+                raise NotFound(f"No such image: {familiar(container.image)}")
+            container.guest = Guest(
+                hostname=self.hostname(container),
+                image=image,
+                env=config["Env"] or [],
+                sandbox=container.sandbox or engine.host_network.host,  # nothing runs in it before `start` sets its own
+                world=engine.world,
+                domainname=config["Domainname"],
+            )
+            for path in container.mount_points():
+                container.guest.files.mkdir(path, parents=True)
+        return container.guest
 
     def hostname(self, container: Container) -> str:
         """What the container calls itself; that of another when it shares its sandbox."""

@@ -151,14 +151,14 @@ def inspect(engine: Engine, container: Container, version: tuple[int, int], *, s
         "LogPath": "",
         "Name": f"/{container.name}",
         "RestartCount": container.restart_count,
-        "Driver": "shoal",
+        "Driver": "vfs",
         "Platform": "linux",
         "MountLabel": "",
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": list(container.execs) or None,
         "HostConfig": container.host_config,
-        "GraphDriver": {"Data": None, "Name": "shoal"},
+        "GraphDriver": {"Data": None, "Name": "vfs"},
     }
     if size:
         document |= sizes(engine, container)
