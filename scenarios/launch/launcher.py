@@ -25,7 +25,7 @@ from scenarios.launch.process import ProcessId, identify, stop
 from scenarios.launch.record import Host, Swarm
 from scenarios.launch.unixhttp import JSON, RequestFailed, request
 
-START_DEADLINE = 30.0
+START_DEADLINE = 60.0
 STOP_GRACE = 4.0
 """A daemon drains and stops in under 2 s; twice that before SIGKILL."""
 
