@@ -285,20 +285,21 @@ class Cluster:
         return gossip
 
     async def _end(self, *, say_goodbye: bool) -> None:
-        gossip, self.gossip = self.gossip, None
+        gossip = self.gossip
         self.ready = False
         await self._close_door()
-        await self.overlays.stop()
-        self._membership = None
-        if gossip is None:
-            return
-        if say_goodbye:
-            try:
-                async with asyncio.timeout(_LEAVE):
-                    await gossip.leave()
-            except (TimeoutError, OSError):
-                log.warning("nobody heard that this node leaves")
-        await gossip.stop()
+        if gossip is not None:
+            await self.overlays.withdraw()
+            if say_goodbye:
+                try:
+                    async with asyncio.timeout(_LEAVE):
+                        await gossip.leave()
+                except (TimeoutError, OSError):
+                    log.warning("nobody heard that this node leaves")
+        self.overlays.stop()
+        self.gossip = self._membership = None
+        if gossip is not None:
+            await gossip.stop()
 
     async def _open_door(self) -> None:
         engine, membership = self._engine, self._membership

@@ -65,21 +65,28 @@ class Overlays:
     # -- life ---------------------------------------------------------------------------------------------------
 
     def start(self, gossip: GossipNode) -> None:
-        """Begin to follow the tables. What endpoints of an earlier boot held in this host's ranges is free again."""
+        """Begin to follow the tables. What endpoints of an earlier boot held of this host's ranges is free again."""
         self._gossip = gossip
-        gossip.numbers.taken_by_rows(self._taken)
+        gossip.numbers.taken_by_rows(lambda space: _taken(gossip, space, self._cluster))
+        for space in gossip.numbers.spaces():
+            if space.startswith(f"{ADDRESS_SPACE}/"):
+                for number in gossip.numbers.holders(space):
+                    gossip.numbers.release(space, number)
         for row in gossip.rows(NETWORKS):
             self._network_changed(row)
         for row in gossip.rows(ENDPOINTS):
             self._tell_directory(row)
         gossip.watch(self._changed)
 
-    async def stop(self) -> None:
-        """The host leaves the swarm or ends: its containers lose their overlays, the directory its foreign rows."""
-        gossip, self._gossip = self._gossip, None
+    async def withdraw(self) -> None:
+        """The host leaves the swarm or ends: its containers lose their overlays, the swarm its endpoints."""
         for network in list(self._networks.values()):
             await self._engine.networks.endpoints.expel(network)
             self._take_down(network)
+
+    def stop(self) -> None:
+        """Follow the tables no more, and forget what they said."""
+        gossip, self._gossip = self._gossip, None
         if gossip is not None:
             for row in gossip.rows(ENDPOINTS):
                 self._engine.host_network.directory.remove(row.key)
@@ -452,31 +459,6 @@ class Overlays:
             for number in subnet_numbers(known.pools, base, length):
                 gossip.numbers.release(SUBNET_SPACE, number)
 
-    def _taken(self, space: str) -> Iterable[int]:
-        """Numbers of a space that rows name, rows of dead hosts and of networks on their way out included."""
-        gossip = self._running()
-        rows = gossip.all_rows(NETWORKS)
-        known = [network for network in map(network_of, rows) if network is not None]
-        if space == VNI_SPACE:
-            return [network.vni for network in known if network.vni is not None]
-        if space == SUBNET_SPACE:
-            base, length = self._cluster.address_pools[0], self._cluster.subnet_size
-            return [n for network in known for n in subnet_numbers(network.pools, base, length)]
-        kind, _, rest = space.partition("/")
-        network_id, _, index = rest.partition("/")
-        network = next((n for n in known if n.id == network_id), None)
-        if kind != ADDRESS_SPACE or network is None or int(index) >= len(network.pools):
-            return []
-        pool = network.pools[int(index)]
-        subnet = ipaddress.IPv4Network(pool.subnet)
-        texts = [pool.gateway or "", *pool.auxiliary.values()]
-        for row in gossip.all_rows(ENDPOINTS):
-            if row.value.get("network") == network_id:
-                texts += text_list(row.value.get("addresses"))
-        texts += [str(row.value.get("balancer") or "") for row in gossip.all_rows(ATTACHMENTS) if row.key == network_id]
-        addresses = [ipaddress.ip_address(text.partition("/")[0]) for text in texts if text]
-        return [int(address) - int(subnet.network_address) for address in addresses if address in subnet]
-
     def _vtep(self, node: str) -> str:
         row = self._running().row(NODES, node, node)
         return str(row.value.get("vtep") or "") if row is not None else ""
@@ -515,3 +497,27 @@ def _number_error(error: NumbersError, network: Network, wanted: str | None = No
             "which has the free ones, cannot be reached"
         )
     return ServerError(str(error))
+
+
+def _taken(gossip: GossipNode, space: str, cluster: Cluster) -> Iterable[int]:
+    """Numbers of a space that rows name, rows of dead hosts and of networks on their way out included."""
+    known = [network for network in map(network_of, gossip.all_rows(NETWORKS)) if network is not None]
+    if space == VNI_SPACE:
+        return [network.vni for network in known if network.vni is not None]
+    if space == SUBNET_SPACE:
+        base, length = cluster.address_pools[0], cluster.subnet_size
+        return [n for network in known for n in subnet_numbers(network.pools, base, length)]
+    kind, _, rest = space.partition("/")
+    network_id, _, index = rest.partition("/")
+    network = next((n for n in known if n.id == network_id), None)
+    if kind != ADDRESS_SPACE or network is None or int(index) >= len(network.pools):
+        return []
+    pool = network.pools[int(index)]
+    subnet = ipaddress.IPv4Network(pool.subnet)
+    texts = [pool.gateway or "", *pool.auxiliary.values()]
+    for row in gossip.all_rows(ENDPOINTS):
+        if row.value.get("network") == network_id:
+            texts += text_list(row.value.get("addresses"))
+    texts += [str(row.value.get("balancer") or "") for row in gossip.all_rows(ATTACHMENTS) if row.key == network_id]
+    addresses = [ipaddress.IPv4Address(text.partition("/")[0]) for text in texts if text]
+    return [int(address) - int(subnet.network_address) for address in addresses if address in subnet]
