@@ -53,7 +53,7 @@ def segment_arrives(conn: Connection, segment: Segment, now: float) -> None:
         if age < _HALF and seq <= conn.last_ack_sent:
             conn.ts_recent, conn.ts_recent_at = stamps[0], now
     if end < conn.last_ack_sent or seq > max(conn.rcv_adv, conn.rcv_nxt):
-        _not_acceptable(conn, segment, seq)
+        _not_acceptable(conn, segment, seq, now)
         return
     if flags & RST:
         if seq == conn.rcv_nxt:
@@ -62,12 +62,7 @@ def segment_arrives(conn: Connection, segment: Segment, now: float) -> None:
             conn.layer.challenge(conn)
         return
     if flags & SYN:
-        if conn.state is State.SYN_RECEIVED and seq == conn.irs and not flags & ACK:
-            transmit.resend(conn, conn.scoreboard.records[0], now, 1)
-        elif conn.state is State.SYN_RECEIVED and seq == conn.irs:
-            _in_simultaneous_open(conn, segment, now)
-        else:
-            conn.layer.challenge(conn)
+        conn.layer.challenge(conn)
         return
     if not flags & ACK:
         return
@@ -91,12 +86,18 @@ def segment_arrives(conn: Connection, segment: Segment, now: float) -> None:
         conn.layer.touch(conn)
 
 
-def _not_acceptable(conn: Connection, segment: Segment, seq: int) -> None:
-    if segment.flags & RST:
+def _not_acceptable(conn: Connection, segment: Segment, seq: int, now: float) -> None:
+    flags = segment.flags
+    if flags & RST:
         return
-    if segment.flags & SYN and conn.state is State.SYN_RECEIVED and seq == conn.irs:
-        transmit.resend(conn, conn.scoreboard.records[0], conn.layer.stack.now, 1)
+    if flags & SYN and conn.state is State.SYN_RECEIVED and seq == conn.irs:
+        if flags & ACK:
+            _in_simultaneous_open(conn, segment, now)
+        else:
+            transmit.resend(conn, conn.scoreboard.records[0], now, 1)
         return
+    if segment.payload and seq < conn.rcv_nxt:
+        conn.duplicate = (seq, seq + len(segment.payload))
     transmit.acknowledge(conn)
 
 
@@ -221,12 +222,13 @@ def _acknowledged(conn: Connection, segment: Segment, seq: int, ack: int, now: f
     if ack > una or not board.records:
         conn.retries = 0
     news = 0
-    if segment.sack and conn.sack_on and board.records:
+    if segment.sack and conn.sack_on:
         blocks = []
         for left, right in segment.sack:
             start, stop = unwrap(left, ack), unwrap(right, ack)
             if ack < stop <= conn.snd_nxt and start < stop:
                 blocks.append((max(start, ack), stop))
+        _look_for_duplicate(conn, segment, ack)
         if blocks:
             news, rtt = board.sack(blocks, now)
             if rtt is not None:
@@ -246,6 +248,18 @@ def _acknowledged(conn: Connection, segment: Segment, seq: int, ack: int, now: f
         transmit.find_losses(conn, now)
         transmit.arm(conn, now, restart=False)
     return True
+
+
+def _look_for_duplicate(conn: Connection, segment: Segment, ack: int) -> None:
+    """RFC 2883: a first block below the acknowledgement, or inside of the second, tells what arrived twice."""
+    start, stop = unwrap(segment.sack[0][0], ack), unwrap(segment.sack[0][1], ack)
+    twice = stop <= ack
+    if not twice and len(segment.sack) > 1:
+        left, right = unwrap(segment.sack[1][0], ack), unwrap(segment.sack[1][1], ack)
+        twice = left <= start and stop <= right
+    if twice:
+        conn.scoreboard.arrived_twice()
+        conn.congestion.arrived_twice()
 
 
 def _new_acknowledgement(conn: Connection, segment: Segment, una: int, ack: int, now: float) -> None:
@@ -343,11 +357,16 @@ def _text(conn: Connection, payload: bytes, seq: int, fin: bool, now: float) -> 
     inbox = conn.inbox
     if seq > conn.rcv_nxt:
         if payload and inbox.early_bytes < EARLY_BYTES and len(inbox.early) < EARLY_PIECES:
+            before = inbox.early_bytes
             inbox.insert(seq, payload)
+            if inbox.early_bytes == before:
+                conn.duplicate = (seq, end)
         conn.layer.stack.count("tcp-early")
         transmit.acknowledge(conn)
         return
     if end <= conn.rcv_nxt and not (fin and end == conn.rcv_nxt):
+        if payload:
+            conn.duplicate = (seq, end)
         transmit.acknowledge(conn)
         return
     if payload and end > conn.rcv_nxt:

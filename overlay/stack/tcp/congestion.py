@@ -12,9 +12,10 @@ INFINITE = 1 << 62
 
 class Congestion:
     """`window` and `threshold` in bytes. `recovery_point`: while the oldest unacknowledged byte is below it,
-    this loss event was paid for already. `limited`: the window was what stopped the sender (RFC 7661)."""
+    this loss event was paid for already. `resent`: pieces sent again since then; `undo`: what to go back to if all
+    of that was in vain. `limited`: the window was what stopped the sender (RFC 7661)."""
 
-    __slots__ = ("_credit", "limited", "mss", "recovering", "recovery_point", "threshold", "undo", "window")
+    __slots__ = ("_credit", "limited", "mss", "recovering", "recovery_point", "resent", "threshold", "undo", "window")
 
     def __init__(self, mss: int) -> None:
         self.mss = mss
@@ -24,6 +25,7 @@ class Congestion:
         self.recovery_point = 0
         self.limited = False
         self.undo: tuple[int, int] | None = None
+        self.resent = 0
         self._credit = 0
 
     def set_mss(self, mss: int) -> None:
@@ -48,6 +50,7 @@ class Congestion:
     def enter_recovery(self, in_flight: int, recovery_point: int) -> None:
         """A loss was found by acknowledgements: halve, once per window (RFC 5681 3.2, RFC 6675 5)."""
         self.undo = (self.window, self.threshold)
+        self.resent = 0
         self.threshold = max(in_flight // 2, 2 * self.mss)
         self.window = self.threshold
         self.recovering = True
@@ -63,11 +66,19 @@ class Congestion:
         """The retransmission timer fired: start again from one segment (RFC 5681 3.1, 5)."""
         if first:
             self.undo = (self.window, self.threshold)
+            self.resent = 0
             self.threshold = max(in_flight // 2, 2 * self.mss)
         self.window = self.mss
         self.recovering = False
         self.recovery_point = recovery_point
         self._credit = 0
+
+    def arrived_twice(self) -> None:
+        """The peer says so of something (RFC 2883). When that is true of all that was sent again, nothing had been
+        lost, only reordered."""
+        self.resent -= 1
+        if self.resent == 0:
+            self.undo_reduction()
 
     def undo_reduction(self) -> None:
         """The loss was none (Eifel, RFC 4015): take back the window."""

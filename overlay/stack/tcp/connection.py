@@ -39,6 +39,7 @@ class Connection:
         "buffer_start",
         "congestion",
         "delayed_ack_at",
+        "duplicate",
         "entry_at",
         "error",
         "fin_queued",
@@ -128,6 +129,7 @@ class Connection:
         self.receive_scale = 0
         self.inbox = Inbox()
         self.fin_received = False
+        self.duplicate: tuple[int, int] | None = None
         self.acked_bytes_pending = 0
         self.ack_due = False
         self.quick_acks = QUICK_ACKS

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from overlay.stack.tcp.rtt import RoundTrip
+
 DUPLICATES = 3
 
 
@@ -43,6 +45,7 @@ class Scoreboard:
         "pipe",
         "records",
         "reordering",
+        "reordering_steps",
         "sacked_bytes",
     )
 
@@ -54,6 +57,7 @@ class Scoreboard:
         self.highest_sacked = 0
         self.duplicates = 0
         self.reordering = False
+        self.reordering_steps = 1
         self._rack_at = -1.0
         self._rack_end = 0
         self._rack_rtt = 0.0
@@ -180,10 +184,17 @@ class Scoreboard:
                     rtt = sample
         return news, rtt
 
-    def detect(self, now: float, min_rtt: float, mss: int, *, recovering: bool) -> tuple[bool, float | None]:
+    def arrived_twice(self) -> None:
+        """A retransmission was in vain: allow for more reordering (RFC 8985 6.2, RACK_update_reo_wnd)."""
+        self.reordering = True
+        self.reordering_steps = min(self.reordering_steps + 1, 32)
+
+    def detect(self, now: float, rtt: RoundTrip, mss: int, *, recovering: bool) -> tuple[bool, float | None]:
         """RACK's loss detection (RFC 8985 6.2): (whether something new is lost, when to look again or None)."""
         enough = recovering or self.sacked_bytes >= DUPLICATES * mss
-        window = 0.0 if min_rtt == float("inf") or (enough and not self.reordering) else min_rtt / 4
+        window = 0.0
+        if rtt.srtt and not (enough and not self.reordering):
+            window = min(self.reordering_steps * rtt.minimum / 4, rtt.srtt)
         found = False
         again: float | None = None
         for record in self.records:

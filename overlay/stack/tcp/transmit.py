@@ -34,7 +34,8 @@ def send(conn: Connection, seq: int, flags: int, payload: bytes = b"", *, option
     layer = conn.layer
     window = _window(conn, unscaled=flags & SYN != 0)
     stamps = (timestamp(conn), conn.ts_recent) if conn.timestamps_on or options else (0, 0)
-    if conn.timestamps_on and not options and not (conn.sack_on and conn.inbox.early and not payload):
+    sack = conn.sack_on and not payload and (conn.inbox.early or conn.duplicate is not None)
+    if conn.timestamps_on and not options and not sack:
         body = emit_data(
             conn.local_ip,
             conn.remote_ip,
@@ -61,9 +62,13 @@ def send(conn: Connection, seq: int, flags: int, payload: bytes = b"", *, option
         else:
             if conn.timestamps_on:
                 segment.timestamps = stamps
-            if conn.sack_on and conn.inbox.early and not payload:
-                ranges = conn.inbox.ranges(3 if conn.timestamps_on else 4)
-                segment.sack = tuple((left & _MASK, right & _MASK) for left, right in ranges)
+            if sack:
+                ranges = conn.inbox.ranges(4)
+                if conn.duplicate is not None:
+                    ranges.insert(0, conn.duplicate)  # RFC 2883: what came twice stands first
+                    conn.duplicate = None
+                room = 3 if conn.timestamps_on else 4
+                segment.sack = tuple((left & _MASK, right & _MASK) for left, right in ranges[:room])
         body = segment.emit(conn.local_ip, conn.remote_ip)
     if flags & ACK:
         conn.last_ack_sent = conn.rcv_nxt
@@ -143,10 +148,10 @@ def output(conn: Connection, now: float) -> None:
     board, congestion = conn.scoreboard, conn.congestion
     if not board.records and now - conn.last_sent_at > conn.rtt.rto:
         congestion.restart_after_idle()
+    congestion.limited = False
     sent = _resend_lost(conn, now) if board.lost_bytes else False
     buffer = conn.buffer
     end = conn.buffer_start + len(buffer)
-    congestion.limited = False
     inflation = 0 if conn.sack_on else board.duplicates * conn.mss
     while not conn.fin_sent:
         unsent = end - conn.snd_nxt
@@ -221,6 +226,7 @@ def resend(conn: Connection, record: Sent, now: float, room: int) -> None:
     offset = record.start - conn.buffer_start
     payload = bytes(memoryview(conn.buffer)[offset : offset + data_end - record.start])
     board.resend(record, now)
+    conn.congestion.resent += 1
     send(conn, record.start, ACK | PSH | (FIN if record.fin else 0), payload)
 
 
@@ -228,7 +234,7 @@ def find_losses(conn: Connection, now: float) -> None:
     """Ask the scoreboard what is lost by now; a new loss event halves the window once."""
     board, congestion = conn.scoreboard, conn.congestion
     in_flight = conn.snd_nxt - conn.snd_una - board.sacked_bytes
-    found, again = board.detect(now, conn.rtt.minimum, conn.mss, recovering=congestion.recovering)
+    found, again = board.detect(now, conn.rtt, conn.mss, recovering=congestion.recovering)
     conn.reorder_at = again
     if found and not congestion.recovering and conn.snd_una >= congestion.recovery_point:
         congestion.enter_recovery(min(in_flight, congestion.window), conn.snd_nxt)
@@ -265,11 +271,11 @@ def tail_probe(conn: Connection, now: float) -> None:
     if conn.snd_nxt == before:
         last = board.records[-1]
         if not last.sacked:
-            size = last.end - last.start
-            if size > conn.mss and not last.fin:
+            if last.end - last.start > conn.mss:
                 board.split(last, last.end - conn.mss)
                 last = board.records[-1]
             resend(conn, last, now, conn.mss)
+            conn.congestion.resent -= 1  # it says nothing about the reduction before
     conn.probe_at = None
     conn.retransmit_at = now + conn.rtt.rto
 
