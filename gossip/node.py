@@ -23,10 +23,11 @@ from gossip.tables.claims import Claims
 from gossip.tables.delta import encode_delta
 from gossip.tables.record import RecordId
 from gossip.tables.repair import CHUNK, NotAdmitted, RepairError, answer, repair
-from gossip.tables.replica import ROSTER_TABLE, SPACES_TABLE, Replica
+from gossip.tables.replica import SPACES_TABLE, Replica
 from gossip.tables.roster import Roster
 from gossip.tables.row import Change, Row, Value
 from gossip.tables.spreading import BACKLOG, Spreading
+from gossip.tables.view import ROSTER_TABLE
 from gossip.underlay import Underlay
 
 REPAIR, DELTA_STREAM = "repair", "delta"
@@ -94,7 +95,7 @@ class GossipNode:
         epoch = (int.from_bytes(stored, "big") if stored else 0) + 1
         self._replica = Replica(self.node_id, epoch, storage)
         self._replica.on_news = self._news  # type: ignore[method-assign]
-        self._replica.on_watcher_error = self._watcher_error  # type: ignore[method-assign]
+        self._replica.view.on_watcher_error = self._watcher_error  # type: ignore[method-assign]
         self.roster = Roster(self._replica)
         self._claims = Claims(self._replica)
         self._allocator = Allocator(self._replica, storage)
@@ -129,7 +130,7 @@ class GossipNode:
         self._running = False
         self._tasks: list[asyncio.Task[None]] = []
         self._flush: asyncio.TimerHandle | None = None
-        self._replica.watch(self._own_watch)
+        self._replica.view.watch(self._own_watch)
 
     # Life
 
@@ -213,7 +214,7 @@ class GossipNode:
 
     def rows(self, table: str) -> list[Row]:
         """Visible rows, sorted by (key, owner)."""
-        return self._replica.rows(table)
+        return self._replica.view.rows(table)
 
     def all_rows(self, table: str) -> list[Row]:
         """Hidden rows too (of the dead, of an owner's earlier boot): for what is in use."""
@@ -221,11 +222,11 @@ class GossipNode:
 
     def row(self, table: str, key: str, owner: str = "") -> Row | None:
         """One visible row."""
-        return self._replica.row(table, key, owner)
+        return self._replica.view.row(table, key, owner)
 
     def watch(self, callback: Callable[[Change], None]) -> Callable[[], None]:
         """Call back for every visible change, in order, each once; returns what ends it. Must not block."""
-        return self._replica.watch(callback)
+        return self._replica.view.watch(callback)
 
     def claim(self, kind: str, name: str, id: str) -> bool:
         """Claim a name for an id; whether it holds it as far as can be seen now. Raises NotManager."""

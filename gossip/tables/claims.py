@@ -18,9 +18,9 @@ class Claims:
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
         self._index: dict[tuple[str, str], dict[str, int]] = {}
-        for row in replica.rows(CLAIMS_TABLE):
+        for row in replica.view.rows(CLAIMS_TABLE):
             self._note(row, present=True)
-        replica.watch(self._changed)
+        replica.view.watch(self._changed)
 
     def claim(self, kind: str, name: str, id: str) -> bool:
         """Claim a name for an id; whether the id holds it now (a cut may hide an earlier claim until it heals)."""

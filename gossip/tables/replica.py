@@ -1,8 +1,7 @@
 """One host's copy of everything replicated: merging, what readers see of it, what must be on disk, what to tell.
 
-What readers see is a function of the records, the roster and who is alive; after each batch it is recomputed for the
-ids that the batch touched and compared with what was shown, and the differences are the changes. Nothing here
-sends or waits; the storage is handed in.
+Nothing here sends or waits; the storage is handed in. What readers see is in `view`, what becomes of tombstones in
+`tombstones`, what is queued for sending in `outbox`.
 
 Durability: tombstones, roster, rings and own acknowledgements are committed before anybody can hear of them (a
 host that forgot a tombstone it had acknowledged could bring the dead back). Other hosts' rows are a cache that a
@@ -12,7 +11,7 @@ peer can fill again: they are written by `flush`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from gossip.numbers.ring import Ring
 from gossip.storage import Storage
@@ -32,22 +31,17 @@ from gossip.tables.record import (
     RecordError,
     RecordId,
     RosterBody,
-    RosterMark,
     SharedBody,
     decode_record,
     encode_record,
 )
-from gossip.tables.row import Change, Row, RowRemoved, Value, ValueRejected, check_name, decode_value, encode_value
+from gossip.tables.row import Row, RowRemoved, Value, ValueRejected, check_name, decode_value, encode_value
+from gossip.tables.tombstones import Tombstones
+from gossip.tables.view import ROSTER_TABLE, View
 
-ROSTER_TABLE = "roster"
-"""Table under which readers see the roster."""
 SPACES_TABLE = "spaces"
 """Shared table with one row for each number space; its tombstone ends the space's ring."""
 _STORED = "record"
-_COLLECTED_KEPT = 1024
-"""Collected tombstones that are remembered, so that a datagram still on its way brings nothing back."""
-
-ShownKey = tuple[str, str]
 Extra = Sequence[tuple[str, str, bytes | None]]
 
 
@@ -72,16 +66,10 @@ class Replica:
         self._owned: dict[str, dict[RecordId, None]] = {}
         self._by_table: dict[str, dict[RecordId, None]] = {}
         self._roster: dict[str, RosterBody] = {}
-        self._mark = RosterMark(0, 0)
-        self._tombstones: dict[RecordId, None] = {}
-        self._collected: dict[RecordId, SharedBody] = {}
+        self._tombstones = Tombstones(node_id)
         self._live: dict[str, None] = {node_id: None}
-        self._shown: dict[str, dict[ShownKey, Row]] = {}
-        self._touched: dict[RecordId, None] = {}
         self._dirty: dict[RecordId, None] = {}
-        self._watchers: list[Callable[[Change], None]] = []
-        self._changes: list[Change] = []
-        self._delivering = False
+        self.view = View(self.visible, self.counters)
         self._load()
 
     # What is held
@@ -92,13 +80,13 @@ class Replica:
 
     def packed(self, id: RecordId) -> bytes | None:
         """The bytes of a record that is held, or of a tombstone that was collected."""
-        collected = self._collected.get(id)
+        collected = self._tombstones.collected.get(id)
         return encode_record(Record(id, collected)) if collected is not None else self._packed.get(id)
 
     def has_tombstone(self, id: RecordId) -> bool:
         """Whether a shared row was removed, as far as is remembered."""
         body = self._records.get(id)
-        return id in self._collected or (isinstance(body, SharedBody) and body.value is None)
+        return id in self._tombstones.collected or (isinstance(body, SharedBody) and body.value is None)
 
     def records(self) -> list[Record]:
         """Everything, sorted by id."""
@@ -125,15 +113,6 @@ class Replica:
 
     # What readers see
 
-    def rows(self, table: str) -> list[Row]:
-        """Visible rows of a table, sorted by (key, owner)."""
-        shown = self._shown.get(table, {})
-        return [shown[key] for key in sorted(shown)]
-
-    def row(self, table: str, key: str, owner: str) -> Row | None:
-        """One visible row."""
-        return self._shown.get(table, {}).get((key, owner))
-
     def all_rows(self, table: str) -> list[Row]:
         """Hidden rows too: of the dead, and of an earlier boot whose owner has not yet published everything."""
         found: list[Row] = []
@@ -142,11 +121,6 @@ class Replica:
             if row is not None:
                 found.append(row)
         return sorted(found, key=lambda row: (row.key, row.owner))
-
-    def watch(self, callback: Callable[[Change], None]) -> Callable[[], None]:
-        """Call back for every visible change from now on; returns what ends it."""
-        self._watchers.append(callback)
-        return lambda: self._watchers.remove(callback) if callback in self._watchers else None
 
     def is_live(self, node: str) -> bool:
         """Whether a node is believed alive."""
@@ -276,18 +250,18 @@ class Replica:
 
     def _settled_before(self, id: RecordId, body: SharedBody) -> bool:
         """Whether a record is about a tombstone that was collected, and there is nothing more to do about it."""
-        collected = self._collected.get(id)
+        collected = self._tombstones.collected.get(id)
         if collected is None:
             return False
         if body.value is not None:
             return True
         joined = collected.join(body)
-        if self._complete(joined):
-            if not self._complete(body):
-                self._collected[id] = joined
+        if self._tombstones.complete(joined):
+            if not self._tombstones.complete(body):
+                self._tombstones.collected[id] = joined
                 self.outbox.add(id)
             return True
-        del self._collected[id]
+        del self._tombstones.collected[id]
         self._hold(id, joined)
         return False
 
@@ -325,18 +299,16 @@ class Replica:
         self._packed[id] = packed
         self._rows.pop(id, None)
         self.digests.set(id, fingerprint(packed))
-        self._touched[id] = None
+        self.view.touch([id])
         if id.kind in (OWNED, SHARED):
             self._by_table.setdefault(id.table, {})[id] = None
         if id.kind == OWNED:
             self._owned.setdefault(id.owner, {})[id] = None
         elif isinstance(body, RosterBody):
-            new = id.key not in self._roster
             self._roster[id.key] = body
-            if new:
-                self._mark = RosterMark(len(self._roster), fingerprint("\x1f".join(sorted(self._roster)).encode()))
+            self._tombstones.roster_changed(self._roster)
         elif isinstance(body, SharedBody) and body.value is None:
-            self._tombstones[id] = None
+            self._tombstones.held[id] = None
 
     def _drop(self, id: RecordId) -> None:
         if self._records.pop(id, None) is None:
@@ -346,9 +318,9 @@ class Replica:
         self._by_table.get(id.table, {}).pop(id, None)
         self.digests.set(id, None)
         self.outbox.discard(id)
-        self._touched[id] = None
+        self.view.touch([id])
         self._dirty[id] = None
-        self._tombstones.pop(id, None)
+        self._tombstones.held.pop(id, None)
         if id.kind == OWNED:
             self._owned.get(id.owner, {}).pop(id, None)
 
@@ -362,40 +334,26 @@ class Replica:
             self._drop(RecordId(EPOCH, "", "", owner))
 
     def _acknowledge_all(self) -> None:
-        """The roster changed: acknowledgements under the old one do not count for collection any more."""
-        for id in list(self._tombstones):
+        """The roster changed, so what was acknowledged under the old one is to be acknowledged again."""
+        for id in list(self._tombstones.held):
             body = self._records.get(id)
             if isinstance(body, SharedBody):
                 self._acknowledge(id, body)
 
     def _acknowledge(self, id: RecordId, body: SharedBody) -> None:
-        if self.in_roster(self.node_id):
-            body = body.acknowledged(self.node_id, self._mark)
-            if body != self._records.get(id):
-                self._hold(id, body)
-                self.outbox.add(id)
-                self._dirty[id] = None
-        if self._complete(body):
+        body = self._tombstones.acknowledged(body)
+        if body != self._records.get(id):
+            self._hold(id, body)
+            self.outbox.add(id)
+            self._dirty[id] = None
+        if self._tombstones.complete(body):
             self._drop(id)
-            self._collected[id] = body
-            if len(self._collected) > _COLLECTED_KEPT:
-                del self._collected[next(iter(self._collected))]
+            self._tombstones.collect(id, body)
             self.outbox.add(id)  # others may still lack some of the acknowledgements
 
-    def _complete(self, tombstone: SharedBody) -> bool:
-        """Whether every roster member has acknowledged a tombstone, all under the roster that we know.
-
-        Who admits a node after he acknowledged hands it a state without the row; who does so before acknowledges
-        under a larger roster. So under one roster nobody is left who could bring the row back.
-        """
-        acks = dict(tombstone.acks)
-        members = [node for node, entry in self._roster.items() if entry.removal is None]
-        return bool(members) and all(acks.get(node) == self._mark for node in members)
-
     def _touch_owner(self, owner: str) -> None:
-        for id in self._owned.get(owner, {}):
-            self._touched[id] = None
-        self._touched[RecordId(ROSTER, "", owner, "")] = None
+        self.view.touch(self._owned.get(owner, {}))
+        self.view.touch([RecordId(ROSTER, "", owner, "")])
 
     def _read(self, id: RecordId) -> Row | None:
         """A record as a row, whether visible or not; None for deleted ones and unreadable values."""
@@ -430,48 +388,13 @@ class Replica:
         """End of a batch: disk first if it must be, then what readers see, then who watches."""
         if urgent or extra:
             self._commit(extra)
-        touched, self._touched = self._touched, {}
-        for id in touched:
-            if id.kind not in (OWNED, SHARED, ROSTER):
-                continue
-            table = ROSTER_TABLE if id.kind == ROSTER else id.table
-            key = (id.key, id.owner)
-            shown = self._shown.setdefault(table, {})
-            before, after = shown.get(key), self.visible(id)
-            if before == after:
-                continue
-            if after is None:
-                del shown[key]
-            else:
-                shown[key] = after
-            self._changes.append(Change(table, id.key, id.owner, before, after))
         if self.outbox.fresh:
             self.outbox.fresh = False
             self.on_news()
-        self._deliver()
+        self.view.settle()
 
     def on_news(self) -> None:
         """There is something new to tell others; the shell replaces it by what sends."""
-
-    def _deliver(self) -> None:
-        """Tell every watcher every change, in order, also those that a watcher's own writes cause."""
-        if self._delivering:
-            return
-        self._delivering = True
-        try:
-            while self._changes:
-                change = self._changes.pop(0)
-                for watcher in list(self._watchers):
-                    try:
-                        watcher(change)
-                    except Exception as error:
-                        self.counters["watcher_errors"] += 1
-                        self.on_watcher_error(error)
-        finally:
-            self._delivering = False
-
-    def on_watcher_error(self, error: Exception) -> None:
-        """A watcher raised: the others are told all the same. The shell replaces this by its log."""
 
     def _commit(self, extra: Extra) -> None:
         changes: list[tuple[str, str, bytes | None]] = []

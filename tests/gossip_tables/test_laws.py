@@ -115,7 +115,13 @@ def replica(*, live: bool = True) -> Replica:
 
 
 def seen(reader: Replica) -> object:
-    return (reader.records(), reader.rows("t"), reader.all_rows("t"), reader.rows("roster"), reader.digests.tables())
+    return (
+        reader.records(),
+        reader.view.rows("t"),
+        reader.all_rows("t"),
+        reader.view.rows("roster"),
+        reader.digests.tables(),
+    )
 
 
 @settings(max_examples=300)
@@ -151,19 +157,19 @@ def test_changes_replayed_give_what_is_visible(steps: list[list[Record] | list[s
         else:
             mirror[key] = change.after
 
-    reader.watch(follow)
+    reader.view.watch(follow)
     for step in steps:
         if step and isinstance(step[0], Record):
             reader.merge([record for record in step if isinstance(record, Record)])
         else:
             reader.set_live([node for node in step if isinstance(node, str)])
-        shown = {(row.table, row.key, row.owner): row for table in ("t", "roster") for row in reader.rows(table)}
+        shown = {(row.table, row.key, row.owner): row for table in ("t", "roster") for row in reader.view.rows(table)}
         assert mirror == shown
         # Law: what is kept up step by step is what a host sees that learns all of it at once.
         fresh = replica(live=False)
         fresh.set_live([node for node in NODES if reader.is_live(node)])
         fresh.merge(reader.records())
-        assert {(r.table, r.key, r.owner): r for t in ("t", "roster") for r in fresh.rows(t)} == shown
+        assert {(r.table, r.key, r.owner): r for t in ("t", "roster") for r in fresh.view.rows(t)} == shown
 
 
 @given(st.lists(owned, min_size=1, max_size=5))

@@ -1,0 +1,93 @@
+"""What readers see of the records, and the changes of it: a function of the records' present state.
+
+Whoever changes records says which ids are touched; at the end of a batch the visible row of each touched id is
+computed anew and compared with the one shown. So the order in which things came, or hid, does not matter, and each
+watcher hears every difference once, in one order, also those that a watcher's own writes cause.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from gossip.tables.record import OWNED, ROSTER, SHARED, RecordId
+from gossip.tables.row import Change, Row
+
+ROSTER_TABLE = "roster"
+"""Table under which readers see the roster."""
+
+
+class View:
+    """Shown rows by table, and who watches them."""
+
+    def __init__(self, visible: Callable[[RecordId], Row | None], counters: Counter[str]) -> None:
+        """`visible`: the row that a reader should see of an id now."""
+        self._visible = visible
+        self._counters = counters
+        self._shown: dict[str, dict[tuple[str, str], Row]] = {}
+        self._touched: dict[RecordId, None] = {}
+        self._watchers: list[Callable[[Change], None]] = []
+        self._changes: list[Change] = []
+        self._delivering = False
+
+    def rows(self, table: str) -> list[Row]:
+        """Shown rows of a table, sorted by (key, owner)."""
+        shown = self._shown.get(table, {})
+        return [shown[key] for key in sorted(shown)]
+
+    def row(self, table: str, key: str, owner: str) -> Row | None:
+        """One shown row."""
+        return self._shown.get(table, {}).get((key, owner))
+
+    def watch(self, callback: Callable[[Change], None]) -> Callable[[], None]:
+        """Call back for every change from now on; returns what ends it."""
+        self._watchers.append(callback)
+
+        def end() -> None:
+            if callback in self._watchers:
+                self._watchers.remove(callback)
+
+        return end
+
+    def touch(self, ids: Iterable[RecordId]) -> None:
+        """What is visible of these ids may have changed."""
+        for id in ids:
+            self._touched[id] = None
+
+    def settle(self) -> None:
+        """The batch is over: show what is visible now, and tell the differences."""
+        touched, self._touched = self._touched, {}
+        for id in touched:
+            if id.kind not in (OWNED, SHARED, ROSTER):
+                continue
+            table = ROSTER_TABLE if id.kind == ROSTER else id.table
+            key = (id.key, id.owner)
+            shown = self._shown.setdefault(table, {})
+            before, after = shown.get(key), self._visible(id)
+            if before == after:
+                continue
+            if after is None:
+                del shown[key]
+            else:
+                shown[key] = after
+            self._changes.append(Change(table, id.key, id.owner, before, after))
+        self._deliver()
+
+    def _deliver(self) -> None:
+        if self._delivering:
+            return
+        self._delivering = True
+        try:
+            for change in self._changes:  # watchers may append to it
+                for watcher in list(self._watchers):
+                    try:
+                        watcher(change)
+                    except Exception as error:
+                        self._counters["watcher_errors"] += 1
+                        self.on_watcher_error(error)
+        finally:
+            self._changes.clear()
+            self._delivering = False
+
+    def on_watcher_error(self, error: Exception) -> None:
+        """A watcher raised: the others are told all the same. The shell replaces this by its log."""
