@@ -8,17 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import struct
+import sys
+from types import ModuleType
 
 from aiohttp import web
 
 from daemon.engine.streams import Attachment
 from daemon.runtime.pipe import Pipe
 
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # not a Unix
+    fcntl = None
+
 RAW = "application/vnd.docker.raw-stream"
 MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
 
 _LINGER = 0.2  # seconds in which unread input is swallowed before the close, so that no RST overtakes the output
+_HEAD_WAIT = 0.005  # seconds in which a client should have read the head of an answer
+_HEAD_POLL = 0.0002
+_SIOCOUTQ = 0x5411  # linux/sockios.h
 _CHUNK = 64 << 10
 
 
@@ -122,8 +134,37 @@ async def take_over(request: web.Request, *, tty: bool) -> Hijacked:
     )
     response.force_close()
     await response.prepare(request)
+    await _head_taken(transport)
     writer = asyncio.StreamWriter(transport, protocol, reader, loop)
     return Hijacked(response, reader, writer, tty=tty)
+
+
+async def _head_taken(transport: asyncio.Transport) -> None:
+    """Until the client has read the answer's head, or a moment has passed.
+
+    docker-py reads the head through a buffer and the rest past it, so output that arrives together with the head is
+    lost to it. Docker's own processes take longer to start than that; ours do not.
+    """
+    connection = transport.get_extra_info("socket")
+    if connection is None:
+        return
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _HEAD_WAIT
+    # The kernel has no event for "has been read", so this polls.
+    while (unread := _unread(connection)) != 0 and loop.time() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(_HEAD_POLL if unread is not None else _HEAD_WAIT)
+
+
+def _unread(connection: socket.socket) -> int | None:
+    """Bytes of a unix socket that its peer has not read yet (SIOCOUTQ); None where the system does not tell."""
+    if fcntl is None or connection.family != getattr(socket, "AF_UNIX", None):
+        return None
+    buffer = bytearray(4)
+    try:
+        fcntl.ioctl(connection.fileno(), _SIOCOUTQ, buffer)
+    except OSError:
+        return None
+    return int.from_bytes(buffer, sys.byteorder)
 
 
 async def relay(client: Hijacked, output: Attachment, stdin: Pipe | None, *, close_stdin: bool) -> None:
