@@ -257,9 +257,9 @@ class GossipNode:
                 return False
         return True
 
-    async def pull(self, deadline: float) -> None:
-        """Repair now with one live peer, within seconds; without one nothing happens."""
-        peers = self._sources()
+    async def pull(self, deadline: float, peer: str | None = None) -> None:
+        """Repair now with one live peer (or just that one), within seconds; without one nothing happens."""
+        peers = [node for node in self._sources() if peer in (None, node)]
         if peers:
             await self._repair_with(self._random.choice(peers), deadline)
 
