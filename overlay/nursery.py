@@ -23,11 +23,12 @@ class Nursery:
             return False
         task = asyncio.get_running_loop().create_task(_quiet(work))
         self._tasks[task] = None
-        task.add_done_callback(self._forget)
+        task.add_done_callback(lambda done: self._ended(done, work))
         return True
 
-    def _forget(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[None], work: Coroutine[None, None, None]) -> None:
         self._tasks.pop(task, None)
+        work.close()  # of a task that was cancelled before its first step
 
     def __len__(self) -> int:
         return len(self._tasks)

@@ -195,13 +195,16 @@ class Gateway:
         return packet
 
     def _track_own(self, packet: Packet, key: Tuple) -> Packet:
-        """The host's own flows are known too, so that masquerading never takes a port that they use."""
+        """The host's own flows are known too: masquerading takes no port that they use, nor they one of its."""
         hit = self.flows.find(key)
         if hit is None:
-            flow = self.flows.add(key, inverse(key)) if self.flows.free(inverse(key)) else None
+            unique = self._unique(key, key[1])
+            flow = self.flows.add(key, inverse(unique)) if unique is not None else None
             hit = (flow, False) if flow is not None else None
         if hit is not None:
-            self.flows.saw(hit[0], packet, hit[1])
+            flow, answer = hit
+            self.flows.saw(flow, packet, answer)
+            set_source(packet, inverse(flow.original) if answer else inverse(flow.reply))
         return packet
 
     def _masqueraded(self, packet: Packet) -> bool:

@@ -1,7 +1,7 @@
 """What identifies a flow, in one direction: protocol, addresses, and ports or an ICMP echo's identifier.
 
-For an echo the identifier stands in both halves of the ports, so that request and reply invert into each other as TCP
-and UDP do. ICMP errors have no tuple of their own; they belong to the flow of the packet that they quote.
+Where TCP and UDP have ports an echo has its identifier and its type, so that the answers of one ping are not taken for
+the requests of another. ICMP errors have no tuple of their own; they belong to the flow of the packet that they quote.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from overlay.wire import checksum, icmp
 from overlay.wire.ipv4 import HEADER_LENGTH, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, Packet
 
 Tuple = tuple[int, bytes, bytes, bytes]
-"""(protocol, source, destination, source port + destination port as four bytes)."""
+"""(protocol, source, destination, source port + destination port; or an echo's identifier, type and 0)."""
+
+_FLIPPED = {b"\x08\0": b"\0\0", b"\0\0": b"\x08\0"}
+"""Echo request and reply (ICMP types 8 and 0)."""
 
 
 def tuple_of(packet: Packet) -> Tuple | None:
@@ -19,20 +22,22 @@ def tuple_of(packet: Packet) -> Tuple | None:
     if packet.protocol == PROTOCOL_TCP or packet.protocol == PROTOCOL_UDP:
         return packet.protocol, packet.source, packet.destination, payload[:4]
     if packet.protocol == PROTOCOL_ICMP and len(payload) >= 8 and payload[0] in (icmp.ECHO_REQUEST, icmp.ECHO_REPLY):
-        return PROTOCOL_ICMP, packet.source, packet.destination, payload[4:6] * 2
+        return PROTOCOL_ICMP, packet.source, packet.destination, payload[4:6] + payload[:1] + b"\0"
     return None
 
 
 def inverse(flow: Tuple) -> Tuple:
     """The tuple of an answer."""
     protocol, source, destination, ports = flow
+    if protocol == PROTOCOL_ICMP:
+        return protocol, destination, source, ports[:2] + _FLIPPED.get(ports[2:], ports[2:])
     return protocol, destination, source, ports[2:] + ports[:2]
 
 
 def with_source(flow: Tuple, address: bytes, port: bytes) -> Tuple:
     """Another source; of an echo the identifier goes with it."""
     protocol, _, destination, ports = flow
-    return protocol, address, destination, port + (port if protocol == PROTOCOL_ICMP else ports[2:])
+    return protocol, address, destination, port + ports[2:]
 
 
 def set_source(packet: Packet, flow: Tuple) -> None:
@@ -48,7 +53,7 @@ def set_destination(packet: Packet, flow: Tuple) -> None:
     """Give a packet the destination (address and port) that a tuple says."""
     if packet.protocol == PROTOCOL_ICMP:
         packet.destination = flow[2]
-        _set_identifier(packet, flow[3][2:])
+        _set_identifier(packet, flow[3][:2])
     else:
         packet.rewrite(destination=flow[2], destination_port=int.from_bytes(flow[3][2:], "big"))
 
@@ -72,7 +77,7 @@ def quoted(packet: Packet) -> Tuple | None:
     if len(transport) < 8:
         return None
     if protocol == PROTOCOL_ICMP:
-        return PROTOCOL_ICMP, inner[12:16], inner[16:20], transport[4:6] * 2
+        return PROTOCOL_ICMP, inner[12:16], inner[16:20], transport[4:6] + transport[:1] + b"\0"
     if protocol in (PROTOCOL_TCP, PROTOCOL_UDP):
         return protocol, inner[12:16], inner[16:20], transport[:4]
     return None

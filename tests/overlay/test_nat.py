@@ -113,6 +113,14 @@ def test_pings_are_told_apart_by_identifier() -> None:
     assert icmp.parse(back.payload).first == 7
 
 
+def test_a_ping_towards_the_host_is_not_taken_for_an_answer() -> None:
+    host = Host()
+    host.route(echo(WEB, PEER, 7), "docker0")
+    ping = echo(PEER, HOST, 7)
+    host.route(ping, "eth0")
+    assert ip_text(ping.destination) == HOST
+
+
 def test_an_error_about_a_masqueraded_packet_finds_its_sender() -> None:
     host = Host()
     out = host.route(segment(WEB, 40000, "192.0.2.9", 33434, protocol=PROTOCOL_UDP), "docker0")
