@@ -49,6 +49,7 @@ NODES = "nodes"
 ACKNOWLEDGED = "acknowledged"  # owned; key: a network that is being removed, which the owner has left
 
 _FIRST_VNI, _VNIS = 4096, (1 << 24) - 4096
+_PULL = 2.0  # seconds for one manager to tell what it knows
 _ALLOCATE = 5.0  # seconds to ask other hosts for a number
 
 
@@ -126,6 +127,18 @@ class Overlays:
             return exact
         begun = [n for n in self._networks.values() if ref and n.id.startswith(ref)]
         return begun[0] if len(begun) == 1 else None
+
+    async def ask_managers(self, ref: str) -> Network | None:
+        """As lookup, for a name that this host has not heard of: a manager has, if there is such a network."""
+        gossip = self._gossip
+        if gossip is None:
+            return None
+        for manager in self._cluster.nodes.managers().values():
+            if manager != gossip.node_id:
+                await gossip.pull(_PULL, manager)
+                if self._gossip is gossip and (found := self.lookup(ref)) is not None:
+                    return found
+        return None
 
     def shown(self, network: Network, *, verbose: bool) -> JsonObject:
         """What inspect says of an overlay beside its record."""

@@ -171,10 +171,20 @@ class Endpoints:
 
     async def _attachable(self, ref: str) -> Network:
         """The network, brought to this host if it is one of the swarm's."""
-        network = self._networks.resolve(ref)
+        network = await self._known(ref)
         if network.scope == "swarm":
             await self._engine.cluster.overlays.attach(network)
         return network
+
+    async def _known(self, ref: str) -> Network:
+        """A network that was made on another host a moment ago counts as known."""
+        try:
+            return self._networks.resolve(ref)
+        except NotFound:
+            network = await self._engine.cluster.overlays.ask_managers(ref)
+            if network is None:
+                raise
+            return network
 
     def _check_settings(self, network: Network, settings: EndpointSettings) -> None:
         """moby's updateNetworkConfig."""
@@ -379,7 +389,7 @@ class Endpoints:
             return
         if container.shares_sandbox_of is not None:
             raise BadParameter(_SHARED)
-        network = self._networks.resolve(ref)
+        network = await self._known(ref)
         self._check_settings(network, settings)
         if network.endpoint_of(container.id) is not None:
             raise Forbidden(f"endpoint with name {container.name} already exists in network {network.name}")
