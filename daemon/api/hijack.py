@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import socket
 import struct
 import sys
@@ -30,6 +31,7 @@ MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
 _LINGER = 0.2  # seconds in which unread input is swallowed before the close, so that no RST overtakes the output
 _HEAD_WAIT = 0.005  # seconds in which a client should have read the head of an answer
 _HEAD_POLL = 0.0002
+_GONE_POLL = 1.0
 _SIOCOUTQ = 0x5411  # linux/sockios.h
 _CHUNK = 64 << 10
 
@@ -91,6 +93,17 @@ class Hijacked:
             return await self._reader.read(_CHUNK)
         except ConnectionError:
             return b""
+
+    async def hung_up(self) -> None:
+        """Until the client is gone altogether: a half-close is how the CLI begins, so end of input does not say so."""
+        connection = None if self._writer is None else self._writer.get_extra_info("socket")
+        if connection is None or not hasattr(select, "poll"):
+            await asyncio.get_running_loop().create_future()
+            return
+        poll = select.poll()
+        poll.register(connection.fileno(), 0)  # POLLHUP comes unasked
+        while not poll.poll(0):  # noqa: ASYNC110 - the loop watches for input only
+            await asyncio.sleep(_GONE_POLL)
 
     async def close(self) -> None:
         """End the output, then the connection."""
@@ -170,7 +183,7 @@ def _unread(connection: socket.socket) -> int | None:
 async def relay(client: Hijacked, output: Attachment, stdin: Pipe | None, *, close_stdin: bool) -> None:
     """Carry bytes until the output ends or the client is gone; `close_stdin`: the client's end of input is the
     process's. Never raises for a client that went away."""
-    pump = asyncio.get_running_loop().create_task(_pump_in(client, stdin, close_stdin))
+    pump = asyncio.get_running_loop().create_task(_pump_in(client, output, stdin, close_stdin))
     try:
         while (piece := await output.get()) is not None:
             await client.send(*piece)
@@ -183,7 +196,7 @@ async def relay(client: Hijacked, output: Attachment, stdin: Pipe | None, *, clo
             await client.close()
 
 
-async def _pump_in(client: Hijacked, stdin: Pipe | None, close_stdin: bool) -> None:
+async def _pump_in(client: Hijacked, output: Attachment, stdin: Pipe | None, close_stdin: bool) -> None:
     while data := await client.receive():
         if stdin is not None:
             try:
@@ -192,3 +205,5 @@ async def _pump_in(client: Hijacked, stdin: Pipe | None, close_stdin: bool) -> N
                 stdin = None  # the process reads no more; go on swallowing
     if stdin is not None and close_stdin:
         stdin.close_write()
+    await client.hung_up()
+    output.close()
