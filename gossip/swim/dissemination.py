@@ -10,7 +10,7 @@ from __future__ import annotations
 from gossip.swim.bucket import TokenBucket
 from gossip.swim.delegate import Delegate
 from gossip.swim.local import Local
-from gossip.swim.member import Address, MemberState
+from gossip.swim.member import Address
 from gossip.swim.table import Record
 from gossip.wire.compound import MAX_PARTS, PART_OVERHEAD
 from gossip.wire.packet import PacketCodec
@@ -74,18 +74,13 @@ class Dissemination:
         """Random live members, and the recently dead: one who is accused wrongly should hear of it."""
         local = self._local
         profile = local.profile
+        for name, since in list(local.recent_dead.items()):
+            if now - since <= profile.gossip_to_the_dead:
+                break
+            del local.recent_dead[name]
         candidates = local.table.live
-        recent = []
-        for name in local.table.gone:
-            record = local.table.get(name)
-            if (
-                record is not None
-                and record.member.state is MemberState.DEAD
-                and now - record.member.since <= profile.gossip_to_the_dead
-            ):
-                recent.append(name)
-        if recent:
-            candidates = candidates + recent
+        if local.recent_dead:
+            candidates = candidates + list(local.recent_dead)
         chosen = local.random.sample(candidates, min(profile.gossip_nodes, len(candidates)))
         return [record for record in map(local.table.get, chosen) if record is not None]
 

@@ -14,6 +14,7 @@ from gossip.swim.dials import DialPushPull
 from gossip.swim.liveness import Liveness
 from gossip.swim.local import Local
 from gossip.swim.member import Address, Member, MemberState
+from gossip.swim.serf import SerfClock
 from gossip.wire.messages import Alive, Dead, MessageType, Ping, Suspect
 from gossip.wire.streams import NodeState, PushPull
 
@@ -42,6 +43,7 @@ class Exchange:
         self._delegate = delegate
         self._liveness = liveness
         self._next_heal = 0.0
+        self.serf_clock = SerfClock()
 
     # -- schedule
 
@@ -117,6 +119,8 @@ class Exchange:
         self._local.counters["push_pulls"] += 1
         if is_native(state):
             self._delegate.merge_remote_state(state.user_state[1:], state.join, now)
+        else:
+            self.serf_clock.witness(state.user_state)
 
     def merge_node(self, node: NodeState, told_by: str, now: float) -> None:
         """One member as another sees it."""

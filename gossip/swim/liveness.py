@@ -100,6 +100,7 @@ class Liveness:
             record.member = replace(record.member, since=was.since)
         local.table.put(record)
         local.expelled.pop(record.member.endpoint, None)
+        local.recent_dead.pop(name, None)
         local.spread(name, message.encode())
         member = record.member
         if was is None:
@@ -227,6 +228,8 @@ class Liveness:
         local.spread(name, message.encode())
         if name == local.name:
             return
+        if not left:
+            local.recent_dead[name] = now
         local.counters["left" if left else "failed"] += 1
         kind = EventKind.LEFT if left else EventKind.FAILED
         why = "left on purpose" if left else reason
@@ -240,6 +243,7 @@ class Liveness:
         self._clear_suspicion(name)
         self._local.rumours.discard(name)
         self._local.table.forget(name)
+        self._local.recent_dead.pop(name, None)
         self._local.expelled[record.member.endpoint] = name
         if record.member.reachable:
             gone = replace(record.member, state=MemberState.LEFT, since=now)

@@ -35,6 +35,8 @@ class Local:
     events: deque[MemberEvent]
     dials: deque[Dial]
     seeds: list[Address]
+    recent_dead: dict[str, float] = field(default_factory=dict)
+    """Who died when, oldest first; as long as they are still gossiped to."""
     expelled: dict[Address, str] = field(default_factory=dict)
     """Where members were whom the roster no longer has: what comes from there is dropped."""
     allowed: Callable[[str], bool] = everyone

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 from random import Random
 
 from gossip.swim.awareness import Awareness
@@ -246,6 +247,15 @@ class Membership:
         if local.leaving:
             return
         local.leaving = True
+        strangers = [
+            record.member.endpoint
+            for record in map(local.table.get, local.table.live)
+            if record is not None and not record.member.native
+        ]
+        if strangers:
+            intent = self._exchange.serf_clock.leave_intent(local.name)
+            for to in local.random.sample(strangers, min(self.config.profile.gossip_nodes, len(strangers))):
+                local.send(to, intent)
         own = local.table.get(local.name)
         if own is not None:
             self._liveness.dead(Dead(own.member.incarnation, local.name, local.name), local.name, now, "leaving")
@@ -318,14 +328,9 @@ class Membership:
     def watched(self) -> list[Member]:
         """The members to hold an idle stream to: the next few of our kind in the ring of names, so that everybody is
         watched by as many."""
-        native = []
-        for name in sorted(self._local.table.live):
-            record = self._local.table.get(name)
-            if record is not None and record.member.native:
-                native.append(record.member)
-        after = [member for member in native if member.name > self.config.name]
-        before = [member for member in native if member.name < self.config.name]
-        return (after + before)[: self.config.profile.watch_streams]
+        records = map(self._local.table.get, self._local.table.successors())
+        native = (record.member for record in records if record is not None and record.member.native)
+        return list(islice(native, self.config.profile.watch_streams))
 
     # -- between the concerns
 

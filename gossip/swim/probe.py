@@ -85,12 +85,12 @@ class Prober:
         live = self._local.table.live
         self._ring_turn = not self._ring_turn
         if self._local.profile.ring_probes and self._ring_turn and len(live) >= _RING_FROM:
-            name = min((name for name in live if name > self._local.name), default=None) or min(live)
-            if name not in self._by_name:
-                return name
+            successor = self._local.table.successor()
+            if successor is not None and successor not in self._by_name:
+                return successor
         for fresh in (False, True):
             if fresh:
-                self._order = sorted(live)
+                self._order = list(live)
                 if len(self._order) >= _RING_FROM:
                     self._local.random.shuffle(self._order)
                 self._position = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -50,7 +51,8 @@ def record_of(alive: Alive, state: MemberState, now: float) -> Record:
 
 
 class MemberTable:
-    """Records by name; live ones also as a list, so that choosing among thousands costs no scan."""
+    """Records by name; the live ones also as a sorted list of names: choosing among thousands, and finding the next in
+    the ring of names, costs no scan."""
 
     def __init__(self, own_name: str) -> None:
         self._own = own_name
@@ -80,10 +82,10 @@ class MemberTable:
         was = before is not None and name not in self._gone
         if record.member.reachable and not was:
             self._gone.pop(name, None)
-            self._live.append(name)
+            insort(self._live, name)
         elif not record.member.reachable and (was or before is None):
             if was:
-                self._live.remove(name)
+                self._remove_live(name)
             self._gone[name] = None
 
     def forget(self, name: str) -> None:
@@ -94,8 +96,13 @@ class MemberTable:
             del self._by_address[record.member.endpoint]
         if name in self._gone:
             del self._gone[name]
-        elif name in self._live:
-            self._live.remove(name)
+        else:
+            self._remove_live(name)
+
+    def _remove_live(self, name: str) -> None:
+        place = bisect_left(self._live, name)
+        if place < len(self._live) and self._live[place] == name:
+            del self._live[place]
 
     def at(self, address: Address) -> Record | None:
         """Whoever is known at an address and port."""
@@ -109,8 +116,20 @@ class MemberTable:
 
     @property
     def live(self) -> list[str]:
-        """Names of the alive and the suspect, without this node; not to be changed."""
+        """Names of the alive and the suspect, sorted, without this node; not to be changed."""
         return self._live
+
+    def successors(self) -> list[str]:
+        """The live names in ring order, from the one after this node's."""
+        place = bisect_left(self._live, self._own)
+        return self._live[place:] + self._live[:place]
+
+    def successor(self) -> str | None:
+        """The first of ``successors``."""
+        if not self._live:
+            return None
+        place = bisect_left(self._live, self._own)
+        return self._live[place if place < len(self._live) else 0]
 
     @property
     def gone(self) -> list[str]:

@@ -26,6 +26,11 @@ _V4_MAPPED = b"\x00" * 10 + b"\xff\xff"
 class NeedMore(Exception):
     """The bytes end inside a value: a stream waits for more, a packet is truncated."""
 
+    def __init__(self, at_least: int = 0) -> None:
+        super().__init__()
+        self.at_least = at_least
+        """Bytes without which it is useless to look again, where that is known."""
+
 
 def pack(fields: Mapping[str, str | int | bytes]) -> bytes:
     """A map with Go's field names as keys."""

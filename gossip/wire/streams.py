@@ -128,6 +128,7 @@ class StreamDecoder:
         self._keyring = keyring
         self._label_due = not dialler
         self._buffer = bytearray()
+        self._needed = 0
 
     def feed(self, data: bytes) -> list[StreamMessage]:
         """The messages that ``data`` completes. Raises WireError; the connection is of no use afterwards."""
@@ -176,10 +177,14 @@ class StreamDecoder:
         return message
 
     def _next_plain(self) -> StreamMessage | None:
+        if len(self._buffer) < self._needed:
+            return None
         try:
             message, used = _parse(memoryview(bytes(self._buffer)), 1)
-        except NeedMore:
+        except NeedMore as more:
+            self._needed = more.at_least
             return None
+        self._needed = 0
         del self._buffer[:used]
         return message
 
@@ -246,5 +251,5 @@ def _parse_push_pull(body: memoryview) -> tuple[PushPull, int]:
 def _payload(body: memoryview, start: int, size: int) -> tuple[bytes, int]:
     end = start + size
     if len(body) < end:
-        raise NeedMore
+        raise NeedMore(1 + end)
     return bytes(body[start:end]), end

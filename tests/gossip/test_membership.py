@@ -8,7 +8,7 @@ import pytest
 
 from gossip.swim.member import EventKind, MemberState
 from gossip.swim.profile import LAN, SHOAL
-from tests.gossip.lan import Host, Lan, all_see, views
+from tests.gossip.lan import Lan, all_see, views
 
 ALIVE, SUSPECT, DEAD, LEFT = MemberState.ALIVE, MemberState.SUSPECT, MemberState.DEAD, MemberState.LEFT
 SEEDS = range(8)
@@ -139,13 +139,14 @@ def test_seed_is_tried_until_it_is_there() -> None:
 def test_name_conflict_is_refused_and_counted() -> None:
     lan = Lan()
     hosts = lan.grow(3)
-    impostor = Host("n1", ("192.0.2.99", 7946), hosts[0].membership, hosts[0].talk)
-    double = Lan(9).add("n1", address=impostor.address)
-    state = double.membership.local_state(join=True, native=False)
+    impostor = Lan(9).add("n1", address=("192.0.2.99", 7946))
+    impostor.membership.update_meta(0.0)
+    state = impostor.membership.local_state(join=True, native=False)
     hosts[1].membership.push_pull_asked(state, "192.0.2.99", lan.now)
     member = hosts[1].membership.member("n1")
     assert member is not None
     assert member.address == hosts[0].address[0]
+    assert hosts[1].membership.counters["dropped.name_conflict"] == 1
 
 
 def test_dead_member_may_come_back_elsewhere_after_a_while() -> None:
