@@ -25,7 +25,7 @@ class Router:
         self._mac = mac_text(mac)
         self._cidr = f"{self._address}/{prefix_length}"
         self.stack = Sandbox("router", random=random)
-        self._server = DnsServer(self.stack, self._address, self._answer)
+        self._server = DnsServer(self.stack, self._address, self)
 
     def start(self, lan: Lan) -> None:
         """Plug it into this host's part of the LAN and serve."""
@@ -38,13 +38,17 @@ class Router:
         await self._server.stop()
         await self.stack.close()
 
-    async def _answer(self, data: bytes, stream: bool) -> bytes | None:
-        query = messages.parse_query(data)
-        if query is None:
+    def at_once(self, query: bytes, stream: bool) -> bytes | None:
+        """The router's one name, or that there is no such name."""
+        asked = messages.parse_query(query)
+        if asked is None:
             return None
-        name, _ = messages.asked(query)
-        if name.rstrip(".").lower() != NAME:
-            return messages.pack(messages.answer(query, authoritative=True, rcode="NXDOMAIN"), query, stream=stream)
-        reply = messages.answer(query, authoritative=True)
-        messages.add_addresses(reply, [self._address], ttl=_TTL)
-        return messages.pack(reply, query, stream=stream)
+        known = messages.asked(asked)[0].rstrip(".").lower() == NAME
+        reply = messages.answer(asked, authoritative=True, rcode="NOERROR" if known else "NXDOMAIN")
+        if known:
+            messages.add_addresses(reply, [self._address], ttl=_TTL)
+        return messages.pack(reply, asked, stream=stream)
+
+    async def later(self, query: bytes, stream: bool) -> bytes | None:
+        """There is nobody else to ask."""
+        return None

@@ -34,18 +34,19 @@ class Resolver:
         self._names = names
         self._upstream = tuple(upstream[:_UPSTREAMS])
         self._random = random
-        self.server = DnsServer(sandbox, ADDRESS, self._answer)
+        self.server = DnsServer(sandbox, ADDRESS, self)
 
-    async def _answer(self, data: bytes, stream: bool) -> bytes | None:
-        query = messages.parse_query(data)
-        if query is None:
-            return None
-        reply = self.local(query)
-        if reply is not None:
-            return messages.pack(reply, query, stream=stream)
-        return await self._forward(data, stream)
+    def at_once(self, query: bytes, stream: bool) -> bytes | None:
+        """What the directory knows."""
+        asked = messages.parse_query(query)
+        reply = self._local(asked) if asked is not None else None
+        return messages.pack(reply, asked, stream=stream) if reply is not None and asked is not None else None
 
-    def local(self, query: DNSRecord) -> DNSRecord | None:
+    async def later(self, query: bytes, stream: bool) -> bytes | None:
+        """What an upstream says; what is no query goes nowhere."""
+        return await self._forward(query, stream) if messages.parse_query(query) is not None else None
+
+    def _local(self, query: DNSRecord) -> DNSRecord | None:
         """The answer from the directory; None if it does not know the name."""
         name, kind = messages.asked(query)
         if kind == "PTR":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from overlay.nursery import Nursery
 from overlay.sandbox import Sandbox, TcpConnection, TcpListener, UdpSocket
@@ -13,17 +13,24 @@ _AT_ONCE = 128
 _IDLE = 10.0
 """Seconds that a TCP client may be silent (RFC 7766 leaves it to the server)."""
 
-Answer = Callable[[bytes, bool], Awaitable[bytes | None]]
-"""query, whether it came over TCP → answer, or None for silence."""
+
+class Answerer(Protocol):
+    """Who answers queries; `stream` says that one came over TCP. None is silence."""
+
+    def at_once(self, query: bytes, stream: bool) -> bytes | None:
+        """The answer that needs nobody else; costs no task."""
+
+    async def later(self, query: bytes, stream: bool) -> bytes | None:
+        """The answer to what `at_once` had none for."""
 
 
 class DnsServer:
     """Serves one address of a sandbox until it is stopped or the sandbox closes."""
 
-    def __init__(self, sandbox: Sandbox, address: str, answer: Answer) -> None:
+    def __init__(self, sandbox: Sandbox, address: str, answerer: Answerer) -> None:
         self._sandbox = sandbox
         self._address = address
-        self._answer = answer
+        self._answerer = answerer
         self._loops = Nursery(2)
         self._queries = Nursery(_AT_ONCE)
         self._udp: UdpSocket | None = None
@@ -60,10 +67,17 @@ class DnsServer:
     async def _serve_udp(self, socket: UdpSocket) -> None:
         while True:
             data, peer = await socket.recvfrom()
-            self._queries.spawn(self._answer_udp(socket, data, peer))
+            reply = self._answerer.at_once(data, False)
+            if reply is None:
+                self._queries.spawn(self._answer_later(socket, data, peer))
+                continue
+            try:
+                socket.sendto(reply, peer)
+            except OSError:
+                continue  # the asker has no address any more; the others have
 
-    async def _answer_udp(self, socket: UdpSocket, data: bytes, peer: tuple[str, int]) -> None:
-        reply = await self._answer(data, False)
+    async def _answer_later(self, socket: UdpSocket, data: bytes, peer: tuple[str, int]) -> None:
+        reply = await self._answerer.later(data, False)
         if reply is not None:
             socket.sendto(reply, peer)
 
@@ -79,7 +93,7 @@ class DnsServer:
                 async with asyncio.timeout(_IDLE):
                     length = int.from_bytes(await connection.readexactly(2), "big")
                     data = await connection.readexactly(length)
-                reply = await self._answer(data, True)
+                reply = self._answerer.at_once(data, True) or await self._answerer.later(data, True)
                 if reply is None:
                     return
                 async with asyncio.timeout(_IDLE):
