@@ -280,7 +280,7 @@ class Endpoints:
         for link in wished:
             target, alias = split_link(link)
             other = self._linked(target)
-            links[alias] = other.name if other is not None else target
+            links[alias] = other.short_id if other is not None else target
 
     def _linked(self, target: str) -> Container | None:
         try:

@@ -24,13 +24,13 @@ class Names:
         self._directory = directory
         self._networks = networks
         self._network_name = network_name
-        self._links = {alias.lower(): target for alias, target in links.items()}
+        self._links = links  # not a copy: a link may come with a network that is joined later
 
     def addresses(self, name: str) -> list[str] | None:
         """IPv4 and IPv6 addresses of a name; None if it is not one of ours."""
         networks = self._networks()
         for label, network in _splits(name.rstrip(".").lower()):
-            for wanted in (self._links.get(label), label):
+            for wanted in (self._linked(label), label):
                 if wanted is None:
                     continue
                 for network_id in networks:
@@ -40,6 +40,9 @@ class Names:
                     if found:
                         return found
         return None
+
+    def _linked(self, label: str) -> str | None:
+        return next((target for alias, target in self._links.items() if alias.lower() == label), None)
 
     def name_of(self, address: str) -> str | None:
         """`name.network` of an address on one of the sandbox's networks."""
