@@ -210,9 +210,14 @@ async def cut(stage: Stage) -> None:
     async def gone(source: str, name: str) -> bool:
         return not await stage.resolve(source, name)
 
+    async def down() -> bool:
+        nodes = await stage.clients["h1"].get("nodes")
+        return any(n["Description"]["Hostname"] == "h3" and n["Status"]["State"] == "down" for n in nodes)
+
     watched = [("c1", "c3"), ("c2", "c3"), ("c3", "c1"), ("c3", "c2")]
-    times = await asyncio.gather(
-        *(stage.seconds_until(lambda s=s, n=n: gone(s, n), since=began, limit=20) for s, n in watched)  # type: ignore[misc]
+    *times, node = await asyncio.gather(
+        *(stage.seconds_until(lambda s=s, n=n: gone(s, n), since=began, limit=20) for s, n in watched),  # type: ignore[misc]
+        stage.seconds_until(down, since=began, limit=20),
     )
     for (source, name), took in zip(watched, times, strict=True):
         shown = "never" if took is None else f"{took:.2f} s"
@@ -221,13 +226,8 @@ async def cut(stage: Stage) -> None:
     known = [t for t in times if t is not None]
     stage.figure("cut: names of the lost host gone", max(known, default=float("nan")), anchors.CUT_NAMES_GONE)
 
-    async def down() -> bool:
-        nodes = await stage.clients["h1"].get("nodes")
-        return any(n["Description"]["Hostname"] == "h3" and n["Status"]["State"] == "down" for n in nodes)
-
-    took = await stage.seconds_until(down, since=began, limit=20)
-    stage.check(took is not None, f"node ls on h1 shows h3 Down after {took or 0:.2f} s")
-    stage.figure("cut: node shown Down", took or float("nan"), anchors.CUT_NODE_DOWN)
+    stage.check(node is not None, f"node ls on h1 shows h3 Down after {node or 0:.2f} s")
+    stage.figure("cut: node shown Down", node or float("nan"), anchors.CUT_NODE_DOWN)
     for host in stage.hosts:
         for rumour in await asyncio.to_thread(rumours, host, since=wall):
             stage.view.say(f"+{rumour.when - wall:5.2f} s  {sentence(rumour)}")

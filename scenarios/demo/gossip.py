@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from scenarios.launch.record import Host
 from scenarios.launch.unixhttp import lines
+
+_NODE = re.compile(r"-[a-z0-9]{25}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Rumour:
 
 def short(member: str | None) -> str:
     """`h1` of the gossip name `h1-<node id>`."""
-    return "" if not member else member.rsplit("-", 1)[0] if "-" in member else member
+    return _NODE.sub("", member or "")
 
 
 def rumours(host: Host, *, since: float = 0.0) -> list[Rumour]:
@@ -33,7 +36,7 @@ def rumours(host: Host, *, since: float = 0.0) -> list[Rumour]:
             when = entry.get("when")
             rumour = Rumour(
                 host.name, float(when) if isinstance(when, int | float) else 0.0, str(entry.get("event")),
-                short(str(entry.get("member"))), str(entry.get("reason") or ""),
+                short(str(entry.get("member"))), short(str(entry.get("reason") or "")),
                 short(str(entry["told_by"])) if entry.get("told_by") else "",
             )  # fmt: skip
             if rumour.when >= since:

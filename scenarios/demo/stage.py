@@ -104,10 +104,10 @@ class Stage:
     async def seconds_until(
         self, condition: Callable[[], Awaitable[bool]], *, since: float, limit: float
     ) -> float | None:
-        """Asks again and again until `condition` holds; how long after `since` that was, None after `limit`."""
+        """Asks again and again until `condition` holds; how long after `since` its answer was there, None after
+        `limit`."""
         while time.monotonic() - since < limit:
-            asked = time.monotonic()
             if await condition():
-                return asked - since
+                return time.monotonic() - since
             await asyncio.sleep(0.02)
         return None
