@@ -1,0 +1,211 @@
+"""Names to addresses as libc does it: /etc/hosts, then the nameservers of /etc/resolv.conf (resolv.conf(5)).
+
+One UDP socket of the container per question; `timeout:` and `attempts:` as configured, 5 s and 2 else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dnslib import QTYPE, RCODE, DNSError, DNSHeader, DNSQuestion, DNSRecord
+
+if TYPE_CHECKING:
+    from daemon.runtime.process import ProcessContext
+
+PORT = 53
+NOERROR, NXDOMAIN = 0, 3
+
+
+@dataclass(slots=True)
+class Configuration:
+    """/etc/resolv.conf. `timeout` in seconds."""
+
+    servers: list[str] = field(default_factory=list)
+    search: list[str] = field(default_factory=list)
+    ndots: int = 1
+    timeout: float = 5.0
+    attempts: int = 2
+
+
+class NoServer(OSError):
+    """No nameserver answered in time."""
+
+
+def configuration(p: ProcessContext) -> Configuration:
+    """What /etc/resolv.conf says now; without one, the local host is asked, as libc does."""
+    found = Configuration()
+    try:
+        text = p.files.text("/etc/resolv.conf")
+    except OSError:
+        text = ""
+    for line in text.splitlines():
+        words = line.split("#")[0].split(";")[0].split()
+        if len(words) < 2:
+            continue
+        if words[0] == "nameserver" and is_address(words[1]) and len(found.servers) < 3:
+            found.servers.append(words[1])
+        elif words[0] in ("search", "domain"):
+            found.search = words[1:]
+        elif words[0] == "options":
+            for option in words[1:]:
+                name, _, value = option.partition(":")
+                if value.isdigit():
+                    if name == "ndots":
+                        found.ndots = min(int(value), 15)
+                    elif name == "timeout":
+                        found.timeout = float(min(max(int(value), 1), 30))
+                    elif name == "attempts":
+                        found.attempts = min(max(int(value), 1), 5)
+    if not found.servers:
+        found.servers = ["127.0.0.1"]
+    return found
+
+
+def is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def hosts(p: ProcessContext) -> list[tuple[str, list[str]]]:
+    """/etc/hosts: address and names, in order."""
+    try:
+        text = p.files.text("/etc/hosts")
+    except OSError:
+        return []
+    rows = [line.split("#")[0].split() for line in text.splitlines()]
+    return [(row[0], row[1:]) for row in rows if len(row) > 1 and is_address(row[0])]
+
+
+def from_hosts(p: ProcessContext, name: str, family: int) -> list[str]:
+    """Addresses of `name` in /etc/hosts; family 4, 6, or 0 for both."""
+    wanted = name.lower().rstrip(".")
+    return [address for address, names in hosts(p) if wanted in (entry.lower() for entry in names)
+            and family in (0, ipaddress.ip_address(address).version)]
+
+
+async def exchange(p: ProcessContext, server: tuple[str, int], name: str, kind: str, timeout: float, *,
+                   recursive: bool = True) -> DNSRecord:
+    """One question to one server, once. TimeoutError; OSError; ValueError for a name that cannot be asked."""
+    try:
+        question = DNSRecord(DNSHeader(id=p.random.randrange(65536), rd=int(recursive)),
+                             q=DNSQuestion(name, getattr(QTYPE, kind)))
+        packet = question.pack()
+    except (DNSError, UnicodeError) as error:
+        raise ValueError(f"bad name: {name}") from error
+    socket = p.keep(p.sandbox.udp_open())
+    try:
+        socket.connect(server)
+        socket.sendto(packet)
+        async with asyncio.timeout(timeout):
+            while True:
+                data, _ = await socket.recvfrom()
+                try:
+                    answer = DNSRecord.parse(data)
+                except (DNSError, ValueError, IndexError, KeyError):
+                    continue  # not an answer to anything that we asked
+                if answer.header.id == question.header.id and answer.header.qr:
+                    break
+    finally:
+        p.drop(socket)
+    if answer.header.tc:
+        return await _over_tcp(p, server, packet, timeout)
+    return answer
+
+
+async def _over_tcp(p: ProcessContext, server: tuple[str, int], packet: bytes, timeout: float) -> DNSRecord:
+    async with asyncio.timeout(timeout):
+        connection = p.keep(await p.sandbox.tcp_connect(server[0], server[1], timeout=timeout))
+        try:
+            await connection.write(len(packet).to_bytes(2, "big") + packet)
+            size = int.from_bytes(await connection.readexactly(2), "big")
+            return DNSRecord.parse(await connection.readexactly(size))
+        except (DNSError, asyncio.IncompleteReadError) as error:
+            raise OSError(5, "bad answer") from error
+        finally:
+            p.drop(connection)
+
+
+async def ask(p: ProcessContext, name: str, kind: str, settings: Configuration | None = None) -> DNSRecord:
+    """A question to the configured servers in turn. NoServer when none answered."""
+    settings = settings or configuration(p)
+    last: DNSRecord | None = None
+    for _ in range(settings.attempts):
+        for server in settings.servers:
+            try:
+                answer = await exchange(p, (server, PORT), name, kind, settings.timeout)
+            except (TimeoutError, OSError):
+                continue
+            if answer.header.rcode in (NOERROR, NXDOMAIN):
+                return answer
+            last = answer
+    if last is not None:
+        return last
+    raise NoServer(110, "Connection timed out")
+
+
+def candidates(name: str, settings: Configuration) -> list[str]:
+    """The names to try, by ndots and search (resolv.conf(5))."""
+    if name.endswith("."):
+        return [name]
+    searched = [f"{name}.{domain}" for domain in settings.search]
+    return [name, *searched] if name.count(".") >= settings.ndots else [*searched, name]
+
+
+async def lookup(p: ProcessContext, name: str, family: int = 0) -> list[str]:
+    """getaddrinfo: the addresses of a name (or address), IPv4 first; [] when it has none.
+
+    `family` 4 or 6 restricts it. Raises NoServer when no nameserver answered.
+    """
+    if is_address(name):
+        return [name] if family in (0, ipaddress.ip_address(name).version) else []
+    if not name or len(name) > 253 or any(not part or len(part) > 63 for part in name.rstrip(".").split(".")):
+        return []
+    found = from_hosts(p, name, family)
+    if found:
+        return found
+    settings = configuration(p)
+    for candidate in candidates(name, settings):
+        for kind in ("A", "AAAA") if family == 0 else ("A",) if family == 4 else ("AAAA",):
+            answer = await ask(p, candidate, kind, settings)
+            addresses = [str(record.rdata) for record in answer.rr if record.rtype == getattr(QTYPE, kind)]
+            if addresses:
+                return addresses
+            if answer.header.rcode != NOERROR:
+                break
+    return []
+
+
+async def first(p: ProcessContext, name: str, family: int = 0) -> str | None:
+    """The first address of a name, None when there is none or no server answers."""
+    try:
+        found = await lookup(p, name, family)
+    except NoServer:
+        return None
+    return found[0] if found else None
+
+
+def reverse_name(address: str) -> str:
+    """The in-addr.arpa or ip6.arpa name."""
+    return ipaddress.ip_address(address).reverse_pointer
+
+
+async def reverse(p: ProcessContext, address: str) -> str | None:
+    """The name of an address: /etc/hosts, then a PTR question."""
+    for entry, names in hosts(p):
+        if entry == address:
+            return names[0]
+    try:
+        answer = await ask(p, reverse_name(address), "PTR")
+    except OSError:
+        return None
+    return next((str(record.rdata).rstrip(".") for record in answer.rr if record.rtype == QTYPE.PTR), None)
+
+
+def rcode_name(answer: DNSRecord) -> str:
+    return str(RCODE.get(answer.header.rcode))
