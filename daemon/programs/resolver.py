@@ -83,10 +83,11 @@ def hosts(p: ProcessContext) -> list[tuple[str, list[str]]]:
 
 
 def from_hosts(p: ProcessContext, name: str, family: int) -> list[str]:
-    """Addresses of `name` in /etc/hosts; family 4, 6, or 0 for both."""
+    """Address of `name` in /etc/hosts; family 4, 6, or 0 for both. The first line alone counts, as for a libc without
+    `multi on` in host.conf(5)."""
     wanted = name.lower().rstrip(".")
     return [address for address, names in hosts(p) if wanted in (entry.lower() for entry in names)
-            and family in (0, ipaddress.ip_address(address).version)]
+            and family in (0, ipaddress.ip_address(address).version)][:1]
 
 
 async def exchange(p: ProcessContext, server: tuple[str, int], name: str, kind: str, timeout: float, *,
