@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable
 
@@ -51,6 +50,7 @@ _TABLES = (
 )
 _OF_MANAGERS = ("/services", "/tasks", "/secrets", "/configs")
 _JSON_ERRORS = (1, 24)  # older clients get plain text
+_CLIENT_GONE = 499
 _PREFIX = re.compile(r"/v([0-9]+(?:\.[0-9]+)*)(?=/)")
 
 
@@ -86,8 +86,8 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return error_answer("http: request body too large", 413)
     except web.HTTPException as error:
         return error_answer(error.reason, error.status)
-    except (asyncio.CancelledError, ConnectionError):
-        raise
+    except ConnectionError:
+        return web.Response(status=_CLIENT_GONE)  # in the middle of a stream; nobody will read it
     except Exception as error:
         log.exception("request failed", method=request.method, path=request.path)
         return error_answer(f"internal error: {type(error).__name__}: {error}", 500)
