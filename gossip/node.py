@@ -41,6 +41,10 @@ LONELY = 5.0
 SNAPSHOT_GRACE = 10.0
 """Seconds after a start when a boot's rows count as all published, if nobody said so before."""
 FLUSH_DELAY = 0.2
+DELETED_MAX = 256
+"""Deleted own rows, if they are more than the live ones, at which the live ones are said again…"""
+FLOOR_DELAY = 30.0
+"""… and the seconds after which what was before is forgotten everywhere."""
 CHORES_INTERVAL = 5.0
 FANOUT = 3
 """Peers to whom a backlog goes by stream (memberlist's GossipNodes)."""
@@ -126,6 +130,7 @@ class GossipNode:
         self._gate = asyncio.Event()
         self._giving = False
         self._complete = False
+        self._floor: tuple[int, float] | None = None
         self._started = 0.0
         self._running = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -385,6 +390,18 @@ class GossipNode:
         if self._complete:
             self._replica.complete_snapshot()
 
+    def _compact(self) -> None:
+        """Have deleted own rows forgotten: in two steps, so that nobody sees a live one missing in between."""
+        if self._floor is not None:
+            floor, due = self._floor
+            if self.now() >= due:
+                self._floor = None
+                self._replica.raise_floor(floor)
+            return
+        deleted, live = self._replica.deleted_own()
+        if deleted >= max(DELETED_MAX, live):
+            self._floor = self._replica.say_again(), self.now() + FLOOR_DELAY
+
     # Repair
 
     def _repair_soon(self, node: str) -> None:
@@ -496,6 +513,7 @@ class GossipNode:
             self._chores_due.clear()
             if not self._complete and self.now() - self._started >= SNAPSHOT_GRACE:
                 self.snapshot_complete()
+            self._compact()
             if self.may_give():
                 self.numbers.define_pending()
                 await self.numbers.ask_for_shares()

@@ -58,43 +58,53 @@ class Record(NamedTuple):
 class OwnedBody:
     """A row that its owner alone writes; (boot epoch, sequence) orders its versions. None: deleted.
 
-    The sequence is the owner's Lamport time, so that rows of two owners can be ordered as well.
+    The Lamport time of its writing orders rows of two owners. It stays when the owner says the same row again under a
+    later sequence.
     """
 
     epoch: int
     sequence: int
+    lamport: int
     value: bytes | None
 
-    def _order(self) -> tuple[int, int, bytes]:
-        return (self.epoch, self.sequence, b"\x00" if self.value is None else b"\x01" + self.value)
+    def _order(self) -> tuple[int, int, int, bytes]:
+        return (self.epoch, self.sequence, self.lamport, b"\x00" if self.value is None else b"\x01" + self.value)
 
     def join(self, other: OwnedBody) -> OwnedBody:
         return self if self._order() >= other._order() else other
 
     def encode(self) -> list[Plain]:
-        return [self.epoch, self.sequence, self.value]
+        return [self.epoch, self.sequence, self.lamport, self.value]
 
     @staticmethod
     def decode(fields: Sequence[object]) -> OwnedBody:
-        return OwnedBody(take_int(fields, 0), take_int(fields, 1), take_value(fields, 2))
+        return OwnedBody(take_int(fields, 0), take_int(fields, 1), take_int(fields, 2), take_value(fields, 3))
 
 
 @dataclass(frozen=True, slots=True)
 class EpochBody:
-    """The boot that an owner is in, and whether all rows of that boot have been published."""
+    """The boot that an owner is in, and the (epoch, sequence) below which its rows are to be forgotten.
+
+    When all rows of a boot have been published the floor is (epoch, 0): those of earlier boots go. Later it rises
+    within the boot to have deleted rows forgotten; what lives was said again above it.
+    """
 
     epoch: int
-    complete: bool
+    floor: tuple[int, int] = (0, 0)
 
     def join(self, other: EpochBody) -> EpochBody:
-        return self if (self.epoch, self.complete) >= (other.epoch, other.complete) else other
+        return EpochBody(max(self.epoch, other.epoch), max(self.floor, other.floor))
+
+    def outdates(self, row: OwnedBody) -> bool:
+        """Whether a row is to be forgotten."""
+        return (row.epoch, row.sequence) < self.floor
 
     def encode(self) -> list[Plain]:
-        return [self.epoch, self.complete]
+        return [self.epoch, *self.floor]
 
     @staticmethod
     def decode(fields: Sequence[object]) -> EpochBody:
-        return EpochBody(take_int(fields, 0), take_bool(fields, 1))
+        return EpochBody(take_int(fields, 0), (take_int(fields, 1), take_int(fields, 2)))
 
 
 class RosterMark(NamedTuple):
@@ -201,14 +211,6 @@ def take_int(fields: Sequence[object], index: int, limit: int = MAX_TIME) -> int
     value = fields[index] if index < len(fields) else None
     if type(value) is not int or not 0 <= value <= limit:
         raise RecordError("a number is missing or out of range")
-    return value
-
-
-def take_bool(fields: Sequence[object], index: int) -> bool:
-    """The truth value at an index; raises RecordError."""
-    value = fields[index] if index < len(fields) else None
-    if type(value) is not bool:
-        raise RecordError("a truth value is missing")
     return value
 
 

@@ -66,6 +66,7 @@ class Replica:
         self._owned: dict[str, dict[RecordId, None]] = {}
         self._by_table: dict[str, dict[RecordId, None]] = {}
         self._roster: dict[str, RosterBody] = {}
+        self._sequence = 0
         self._tombstones = Tombstones(node_id)
         self._live: dict[str, None] = {node_id: None}
         self._dirty: dict[RecordId, None] = {}
@@ -144,7 +145,7 @@ class Replica:
         current = self._records.get(id)
         if data is None and not (isinstance(current, OwnedBody) and current.value is not None):
             return
-        self._enter(id, OwnedBody(self.epoch, self.clock.tick(), data))
+        self._say(id, self.clock.tick(), data)
         self._settle()
 
     def write(self, table: str, key: str, value: Value) -> Row:
@@ -173,7 +174,28 @@ class Replica:
 
     def complete_snapshot(self) -> None:
         """Say that all own rows of this boot have been written: peers may forget those of earlier boots."""
-        self._enter(RecordId(EPOCH, "", "", self.node_id), EpochBody(self.epoch, True))
+        self._enter_epoch(EpochBody(self.epoch, (self.epoch, 0)))
+        self._settle()
+
+    def deleted_own(self) -> tuple[int, int]:
+        """How many own rows are deleted but still told, and how many live."""
+        bodies = [self._records[id] for id in self._owned.get(self.node_id, {})]
+        live = sum(1 for body in bodies if isinstance(body, OwnedBody) and body.value is not None)
+        return len(bodies) - live, live
+
+    def say_again(self) -> int:
+        """Publish every live own row under a new sequence; returns the first of those, a floor for later."""
+        floor = self._sequence + 1
+        for id in list(self._owned.get(self.node_id, {})):
+            body = self._records[id]
+            if isinstance(body, OwnedBody) and body.value is not None:
+                self._say(id, body.lamport, body.value)
+        self._settle()
+        return floor
+
+    def raise_floor(self, floor: int) -> None:
+        """Forget own rows below a sequence, here and everywhere: those deleted before `say_again`."""
+        self._enter_epoch(EpochBody(self.epoch, (self.epoch, floor)))
         self._settle()
 
     def begin_epoch(self, epoch: int) -> None:
@@ -182,8 +204,8 @@ class Replica:
         for id in list(self._owned.get(self.node_id, {})):
             body = self._records[id]
             if isinstance(body, OwnedBody) and body.epoch < epoch:
-                self._enter(id, OwnedBody(epoch, self.clock.tick(), body.value))
-        self._enter(RecordId(EPOCH, "", "", self.node_id), EpochBody(epoch, False))
+                self._say(id, body.lamport, body.value)
+        self._enter_epoch(EpochBody(epoch))
         self._settle()
 
     # Merging
@@ -211,7 +233,8 @@ class Replica:
                 header = RecordId(EPOCH, "", "", id.owner)
                 known = self._records.get(header)
                 if not isinstance(known, EpochBody) or body.epoch > known.epoch:
-                    self._enter(header, EpochBody(body.epoch, False))
+                    seen = EpochBody(body.epoch)
+                    self._enter(header, known.join(seen) if isinstance(known, EpochBody) else seen)
             current = self._records.get(id)
             joined = body if current is None else current.join(body)
             if joined == current:
@@ -234,10 +257,12 @@ class Replica:
                 self.newer_epoch = max(self.newer_epoch, body.epoch if body.epoch > self.epoch else 0)
                 return False
             header = self._records.get(RecordId(EPOCH, "", "", id.owner))
-            old = isinstance(header, EpochBody) and header.complete and body.epoch < header.epoch
-            if old or self.is_removed(id.owner):
+            if self.is_removed(id.owner):
                 return False
-            return not isinstance(body, OwnedBody) or self._plausible(body.sequence)
+            if not isinstance(body, OwnedBody):
+                return True
+            outdated = isinstance(header, EpochBody) and header.outdates(body)
+            return not outdated and self._plausible(body.lamport)
         if isinstance(body, SharedBody):
             return self._plausible(body.lamport) and not self._settled_before(id, body)
         if isinstance(body, RosterBody):
@@ -281,8 +306,7 @@ class Replica:
         self._dirty[id] = None
         if isinstance(body, EpochBody):
             self._touch_owner(id.owner)
-            if body.complete:
-                self._forget_owned(id.owner, body.epoch)
+            self._forget_owned(id.owner, body)
         elif isinstance(body, RosterBody):
             self._touch_owner(id.key)
             if body.removal is not None and id.key != self.node_id:
@@ -292,6 +316,17 @@ class Replica:
             if id.table == SPACES_TABLE:
                 self._drop(RecordId(RING, "", id.key, ""))
             self._acknowledge(id, body)
+
+    def _say(self, id: RecordId, lamport: int, value: bytes | None) -> None:
+        """Enter an own row under the next sequence of this boot."""
+        self._sequence += 1
+        self._enter(id, OwnedBody(self.epoch, self._sequence, lamport, value))
+
+    def _enter_epoch(self, body: EpochBody) -> None:
+        """Enter an own header, joined with the one before."""
+        id = RecordId(EPOCH, "", "", self.node_id)
+        known = self._records.get(id)
+        self._enter(id, known.join(body) if isinstance(known, EpochBody) else body)
 
     def _hold(self, id: RecordId, body: Body) -> None:
         packed = encode_record(Record(id, body))
@@ -324,13 +359,13 @@ class Replica:
         if id.kind == OWNED:
             self._owned.get(id.owner, {}).pop(id, None)
 
-    def _forget_owned(self, owner: str, before: int | None) -> None:
-        """Drop an owner's rows of boots before one, or all (None)."""
+    def _forget_owned(self, owner: str, header: EpochBody | None) -> None:
+        """Drop those of an owner's rows that his header outdates, or all and the header too (None: he was removed)."""
         for id in list(self._owned.get(owner, {})):
             body = self._records[id]
-            if before is None or (isinstance(body, OwnedBody) and body.epoch < before):
+            if header is None or (isinstance(body, OwnedBody) and header.outdates(body)):
                 self._drop(id)
-        if before is None:
+        if header is None:
             self._drop(RecordId(EPOCH, "", "", owner))
 
     def _acknowledge_all(self) -> None:
@@ -364,7 +399,7 @@ class Replica:
     def _row_of(self, id: RecordId, body: Body) -> Row | None:
         try:
             if isinstance(body, OwnedBody) and body.value is not None:
-                return Row(id.table, id.key, id.owner, decode_value(body.value), body.sequence)
+                return Row(id.table, id.key, id.owner, decode_value(body.value), body.lamport)
             if isinstance(body, SharedBody) and body.value is not None:
                 return Row(id.table, id.key, "", decode_value(body.value), body.lamport)
         except ValueRejected:

@@ -37,8 +37,8 @@ small = st.integers(0, 3)
 values = st.none() | st.sampled_from([b"\x80", b"\x81\xa1a\x01"])
 marks = st.builds(RosterMark, small, small)
 
-owned = st.builds(OwnedBody, small, small, values)
-epochs = st.builds(EpochBody, small, st.booleans())
+owned = st.builds(OwnedBody, small, small, small, values)
+epochs = st.builds(EpochBody, small, st.tuples(small, small))
 live = st.builds(SharedBody, small, nodes, st.sampled_from([b"\x80", b"\x81\xa1a\x01"]))
 dead = st.builds(
     SharedBody,

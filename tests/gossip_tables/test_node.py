@@ -90,6 +90,29 @@ def test_a_dead_owner_hides_its_rows_and_brings_them_back() -> None:
     run(main())
 
 
+def test_deleted_rows_are_forgotten_unseen() -> None:
+    async def main() -> None:
+        swarm = Swarm()
+        h1, h2, _h3 = await swarm.up(3)
+        h1.put("endpoints", "lives", {"v": 1})
+        for index in range(300):
+            h1.put("endpoints", f"e{index}", {"v": index})
+            h1.delete("endpoints", f"e{index}")
+        h1.put("endpoints", "last", {"v": 2})
+        await swarm.until(lambda: len(h2.rows("endpoints")) == 2, 3)
+        changes: list[Change] = []
+        h2.watch(changes.append)
+        held = [node._replica.records() for node in swarm.nodes.values()]
+        assert len(held[1]) > 300
+        await swarm.until(lambda: all(len(node._replica.records()) < 20 for node in swarm.nodes.values()), 60)
+        assert not changes and [row.key for row in h2.rows("endpoints")] == ["last", "lives"]
+        h1.put("endpoints", "e1", {"v": 3})
+        await swarm.until(lambda: len(h2.rows("endpoints")) == 3, 1)
+        await swarm.down()
+
+    run(main())
+
+
 def test_both_sides_of_a_cut_give_numbers_and_none_is_given_twice() -> None:
     async def main() -> None:
         swarm = Swarm()
