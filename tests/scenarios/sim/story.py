@@ -18,6 +18,7 @@ class Told:
     packets: int = 0
     addresses: dict[str, str] = field(default_factory=dict)
     pings: dict[str, tuple[int, str]] = field(default_factory=dict)
+    name_known: float = 0.0
     noticed_cut: float = 0.0
     noticed_heal: float = 0.0
     lasted: float = 0.0
@@ -29,6 +30,17 @@ async def _address(swarm: SimulatedSwarm, host: str, name: str) -> str:
     return str(found["NetworkSettings"]["Networks"]["ov"]["IPAddress"])
 
 
+async def _until_known(swarm: SimulatedSwarm, host: str, container: str, name: str) -> float:
+    """Seconds from now until a container can look a name up."""
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    while (await swarm.exec(host, container, ["nslookup", "-type=a", name]))[0] != 0:
+        if loop.time() - start > 5:
+            return float("inf")
+        await asyncio.sleep(0.001)
+    return loop.time() - start
+
+
 async def _story(seed: int, loss: float) -> Told:
     told = Told()
     async with SimulatedSwarm(seed, 3, quality=LinkQuality(loss=loss)) as swarm:
@@ -37,6 +49,7 @@ async def _story(seed: int, loss: float) -> Told:
         for host in swarm.addresses:
             await swarm.run(host, f"c{host[1:]}", ["sleep", "3600"], network="ov")
             told.addresses[f"c{host[1:]}"] = await _address(swarm, host, f"c{host[1:]}")
+        told.name_known = await _until_known(swarm, "h1", "c1", "c3")
         ping = ["ping", "-c", "2", "-W", "2"]
         told.pings["whole"] = await swarm.exec("h1", "c1", [*ping, "c3"])
         swarm.partition(["h1", "h2"], ["h3"])

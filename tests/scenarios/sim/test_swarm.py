@@ -1,4 +1,4 @@
-"""Whole daemons in simulated time: join, networks, containers, ping by name, partition, heal; and one seed is one run."""
+"""Whole daemons in simulated time: join, networks, containers, ping by name, partition, heal; a seed is a run."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def test_no_address_is_shared_though_both_sides_of_the_cut_gave_some(told: Told)
 
 
 def test_members_notice_in_time(told: Told) -> None:
+    assert told.name_known <= 0.06
     assert told.noticed_cut <= 7
     assert told.noticed_heal <= 3
 
@@ -41,7 +42,7 @@ def test_the_run_does_not_depend_on_the_hash_seed(told: Told, hash_seed: str) ->
     environment = dict(os.environ, PYTHONHASHSEED=hash_seed)
     story = [sys.executable, "-m", "tests.scenarios.sim.story", "7"]
     run = subprocess.run(story, env=environment, capture_output=True, text=True, timeout=120, check=True)
-    assert run.stdout.strip() == told.digest
+    assert run.stdout.split()[-1] == told.digest
 
 
 def test_the_story_holds_under_loss() -> None:
