@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from random import Random
 
 from gossip.connection import Connection
+from gossip.droplog import DropLog
 from gossip.exchanges import Handler, MemberUnreachable, RequestRefused, StreamService
 from gossip.swim.delegate import Delegate
 from gossip.swim.dials import DialPing
@@ -54,6 +55,7 @@ class Memberlist:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._pump_due = False
+        self._drop_log = DropLog(config.name)
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._stopped = False
 
@@ -210,6 +212,7 @@ class Memberlist:
                     self._datagrams.send(data, to)
         finally:
             self._arm(membership.get_timer())
+            self._drop_log.look(membership.counters, now)
 
     def _tell(self, membership: Membership) -> None:
         changed = False

@@ -6,7 +6,7 @@ and our user messages; everybody else never is.
 
 from __future__ import annotations
 
-from gossip.wire.dialect import pack, unpack_map
+from gossip.wire.dialect import Fields, pack, unpack_map
 from gossip.wire.errors import WireError
 from gossip.wire.messages import META_MAX
 
@@ -17,20 +17,33 @@ _TAG = "shoal"
 
 
 def wrap_meta(meta: bytes) -> bytes:
-    """Raises ValueError above ``META_LIMIT``."""
+    """Metadata that is serf's tags already, ``shoal`` and others, is sent as it is; any other becomes the value of the
+    tag. Raises ValueError above ``META_LIMIT``."""
     if len(meta) > META_LIMIT:
         raise ValueError(f"metadata of {len(meta)} bytes, at most {META_LIMIT} fit")
+    tags = _tags(meta)
+    if tags is not None and tags.has(_TAG.encode()) and len(tags) > 1:
+        return meta
     return _SERF_TAGS + pack({_TAG: meta})
 
 
 def unwrap_meta(wire: bytes) -> tuple[bytes, bool]:
-    """(metadata, native): a stranger's is given as it came."""
-    if not wire.startswith(_SERF_TAGS):
+    """(metadata as the other's delegate gave it, native): a stranger's is given as it came."""
+    tags = _tags(wire)
+    if tags is None or not tags.has(_TAG.encode()):
         return wire, False
+    if len(tags) > 1:
+        return wire, True
     try:
-        fields = unpack_map(memoryview(wire)[1:])
-        if fields.has(_TAG.encode()):
-            return fields.raw(_TAG.encode(), META_MAX), True
+        return tags.raw(_TAG.encode(), META_MAX), True
     except WireError:
         return wire, False
-    return wire, False
+
+
+def _tags(meta: bytes) -> Fields | None:
+    if not meta.startswith(_SERF_TAGS):
+        return None
+    try:
+        return unpack_map(memoryview(meta)[1:])
+    except WireError:
+        return None

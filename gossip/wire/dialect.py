@@ -86,6 +86,9 @@ class Fields:
     def __init__(self, decoded: dict[object, object]) -> None:
         self._map = decoded
 
+    def __len__(self) -> int:
+        return len(self._map)
+
     def has(self, key: bytes) -> bool:
         return key in self._map
 

@@ -86,6 +86,9 @@ def test_meta_tells_our_kind_from_others() -> None:
     assert unwrap_meta(wrap_meta(b"x" * META_LIMIT)) == (b"x" * META_LIMIT, True)
     assert len(wrap_meta(b"x" * META_LIMIT)) <= 512
     assert unwrap_meta(b"\xff\x81\xa4role\xa2db") == (b"\xff\x81\xa4role\xa2db", False)
+    tags = b"\xff\x82\xa5shoal\xa11\xa4role\xa7manager"
+    assert wrap_meta(tags) == tags
+    assert unwrap_meta(tags) == (tags, True)
     assert unwrap_meta(b"") == (b"", False)
     assert unwrap_meta(b"\xff\xc1") == (b"\xff\xc1", False)
     with pytest.raises(ValueError, match="fit"):
