@@ -86,6 +86,7 @@ class Directory:
         self._facts: dict[str, EndpointFact] = {}
         self._indexes: dict[str, _Index] = {}
         self._views: dict[str, NetworkView] = {}
+        self._opened: dict[str, None] = {}
 
     def put(self, fact: EndpointFact) -> None:
         """Add the fact of an endpoint, or replace the one that was there. ValueError: its MAC or an address is none."""
@@ -104,6 +105,7 @@ class Directory:
         fact = self._facts.pop(endpoint_id, None)
         if fact is not None:
             self._change(fact.network_id, fact, None)
+            self._prune(fact.network_id)
 
     def fact(self, endpoint_id: str) -> EndpointFact | None:
         """The present fact of an endpoint."""
@@ -114,9 +116,15 @@ class Directory:
         found = [f for f in self._facts.values() if network_id is None or f.network_id == network_id]
         return sorted(found, key=lambda f: f.endpoint_id)
 
-    def view(self, network_id: str) -> NetworkView:
-        """The live view of a network; an empty one for a network without endpoints."""
+    def open(self, network_id: str) -> NetworkView:
+        """The live view of a network, kept (and the same object) until `close`, be there facts or not."""
+        self._opened[network_id] = None
         return self._views.setdefault(network_id, NetworkView())
+
+    def close(self, network_id: str) -> None:
+        """Nobody reads the view any more; the facts stay, for whoever opens it again."""
+        self._opened.pop(network_id, None)
+        self._prune(network_id)
 
     @property
     def views(self) -> Mapping[str, NetworkView]:
@@ -133,16 +141,15 @@ class Directory:
         view = self._views.get(network_id)
         return view.reverse.get(pack_ip(address)) if view else None
 
-    def forget(self, network_id: str) -> None:
-        """A network is gone: drop what is left of it."""
-        for fact in self.facts(network_id):
-            self.remove(fact.endpoint_id)
-        self._views.pop(network_id, None)
-        self._indexes.pop(network_id, None)
+    def _prune(self, network_id: str) -> None:
+        index = self._indexes.get(network_id)
+        if network_id not in self._opened and (index is None or not index.macs):
+            self._views.pop(network_id, None)
+            self._indexes.pop(network_id, None)
 
     def _change(self, network_id: str, before: EndpointFact | None, after: EndpointFact | None) -> None:
         index = self._indexes.setdefault(network_id, _Index())
-        view = self.view(network_id)
+        view = self._views.setdefault(network_id, NetworkView())
         touched = [fact for fact in (before, after) if fact is not None]
         if before is not None:
             _withdraw(index, before)

@@ -113,7 +113,10 @@ class HostNetwork:
             random=self._child_random(),
             counters=self._counters,
         )
-        self._drivers: dict[str, Driver] = {"bridge": bridges, "overlay": OverlayDriver(self._tunnel, self.directory)}
+        overlays = OverlayDriver(
+            self._tunnel, self.directory, random=self._child_random(), close_later=self._close_later
+        )
+        self._drivers: dict[str, Driver] = {"bridge": bridges, "overlay": overlays}
         self._null = NullDriver()
 
     async def start(self) -> None:
@@ -149,12 +152,16 @@ class HostNetwork:
             await resolver.server.stop()
         self._resolvers.clear()
         for sandbox in list(self._sandboxes):
+            self._empty(sandbox)
+        for network_id in list(self._networks):
+            self.delete_network(network_id)
+        await self._closing.close()
+        for sandbox in list(self._sandboxes):
             await sandbox.close()
         self._sandboxes.clear()
         await self._router.stop()
         await self._tunnel.stop()
         self._lan.stop()
-        await self._closing.close()
 
     def create_network(self, spec: NetworkSpec, addresses: AddressPool | None = None) -> None:
         """Make a network of driver bridge or overlay (host, null and unknown ones need nothing and are only noted).
@@ -180,18 +187,17 @@ class HostNetwork:
         spec = self._networks.get(network_id)
         if spec is None:
             return
-        if spec.ingress:
-            self._drop_ingress()
         if any(
             joined.spec.network_id == network_id
             for namespace in self._namespaces.values()
             for joined in namespace.endpoints.values()
         ):
             raise NetworkError(f"network {spec.name} id {network_id} has active endpoints")
+        if spec.ingress:
+            self._drop_ingress()
         del self._networks[network_id]
         self._pools.pop(network_id, None)
         self._driver(spec.driver).delete_network(network_id)
-        self.directory.forget(network_id)
 
     def new_sandbox(self, container_id: str) -> Sandbox:
         """An empty network namespace (lo only)."""
@@ -392,8 +398,15 @@ class HostNetwork:
         sandbox, self._ingress = self._ingress, None
         if sandbox is not None:
             self._empty(sandbox)
-            self._sandboxes.pop(sandbox, None)
-            self._closing.spawn(sandbox.close())
+            self._close_later(sandbox)
+
+    def _close_later(self, sandbox: Sandbox) -> None:
+        self._sandboxes[sandbox] = None  # `stop` closes those that had no time to close themselves
+        self._closing.spawn(self._close(sandbox))
+
+    async def _close(self, sandbox: Sandbox) -> None:
+        await sandbox.close()
+        self._sandboxes.pop(sandbox, None)
 
     def _empty(self, sandbox: Sandbox) -> None:
         namespace = self._namespaces.pop(sandbox, None)

@@ -11,13 +11,14 @@ address is the underlay's own (the advertised one) and cannot be another.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from zlib import crc32
 
 from overlay.bridge import Bridge, BridgePort, pieces_of
 from overlay.directory import NetworkView, RemoteVtep
 from overlay.spec import Address, NetworkError
 from overlay.wire import arp, icmp, vxlan
+from overlay.wire.address import pack_ip, pack_mac
 from overlay.wire.ethernet import ETHERTYPE_ARP, ETHERTYPE_IPV4, HEADER_LENGTH, Frame
 from overlay.wire.ipv4 import PROTOCOL_ICMP, Malformed, Packet
 from overlay.wire.ipv4 import parse as parse_ipv4
@@ -87,6 +88,12 @@ class Segment(Bridge):
         self._longest = mtu + HEADER_LENGTH
         self._prefix = vxlan.emit(vxlan.Header(vni))
         self._super_prefix = vxlan.emit(vxlan.Header(vni, super_frame=True))
+        self._here: dict[bytes, bytes] = {}
+
+    def add_neighbour(self, mac: str, addresses: Iterable[str]) -> None:
+        """Addresses of this host's own on the segment, which no directory knows."""
+        for address in addresses:
+            self._here[pack_ip(address.partition("/")[0])] = pack_mac(mac)
 
     def unknown(self, frame: bytes, source: BridgePort | None) -> None:
         """Unicast to what is not on this host: to the one VTEP that the directory names, or nowhere."""
@@ -169,7 +176,7 @@ class Segment(Bridge):
         except Malformed as error:
             self.counters[error.reason] += 1
             return
-        mac = self._view.neighbours.get(asked.target_ip)
+        mac = self._here.get(asked.target_ip) or self._view.neighbours.get(asked.target_ip)
         # Announcements and probes of one's own address want no answer.
         if asked.operation != arp.REQUEST or source is None or mac is None or mac == asked.sender_mac:
             self.counters["arp_suppressed"] += 1

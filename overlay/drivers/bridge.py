@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 
-from overlay.bridge import Bridge, BridgePort
+from overlay.bridge import Bridge
 from overlay.drivers.driver import MAX_FRAME, Plug, gateway_for
+from overlay.drivers.endpoint import Endpoint, plug_in
 from overlay.nat.gateway import BridgeRules, Gateway
 from overlay.port import cable
 from overlay.sandbox import Sandbox
@@ -26,13 +27,12 @@ _FALSE = ("false", "0", "f")
 """What Go's ParseBool takes for no, in small letters."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Network:
     spec: NetworkSpec
     interface: str
     bridge: Bridge
     icc: bool
-    endpoints: dict[str, tuple[Sandbox, str, BridgePort]] = field(default_factory=dict)
 
 
 class BridgeDriver:
@@ -53,7 +53,7 @@ class BridgeDriver:
         self._random = random
         self._counters = counters
         self._networks: dict[str, _Network] = {}
-        self._where: dict[str, _Network] = {}
+        self._endpoints: dict[str, Endpoint] = {}
 
     def create_network(self, spec: NetworkSpec) -> None:
         """NetworkError: the bridge's name is another network's."""
@@ -91,34 +91,14 @@ class BridgeDriver:
     def join(self, spec: EndpointSpec, sandbox: Sandbox, plug: Plug) -> str | None:
         """Plug into the switch; the gateway is the host's address there."""
         network = self._networks[spec.network_id]
-        theirs, ours = cable(MAX_FRAME)
-        port = network.bridge.add_port(
-            spec.id,
-            ours,
-            mtu=network.spec.mtu,
-            mac=spec.mac,
-            addresses=spec.addresses,
-            guarded=True,
-            isolated=not network.icc,
-        )
-        network.endpoints[spec.id] = sandbox, plug.interface, port
-        self._where[spec.id] = network
-        sandbox.add_interface(
-            plug.interface,
-            mac=spec.mac,
-            mtu=network.spec.mtu,
-            addresses=spec.addresses,
-            port=theirs,
-            index=plug.index,
+        self._endpoints[spec.id] = plug_in(
+            network.bridge, spec, sandbox, plug, mtu=network.spec.mtu, isolated=not network.icc
         )
         return gateway_for(network.spec)
 
     def leave(self, endpoint_id: str) -> None:
         """Unplug."""
-        network = self._where.pop(endpoint_id)
-        sandbox, interface, port = network.endpoints.pop(endpoint_id)
-        sandbox.remove_interface(interface)
-        network.bridge.remove_port(port)
+        self._endpoints.pop(endpoint_id).unplug()
 
 
 def _enabled(spec: NetworkSpec, option: str) -> bool:

@@ -63,13 +63,25 @@ def test_names_are_many_valued_and_any_case() -> None:
     assert directory.reverse("n", "10.0.1.3") == "x"
 
 
+def test_facts_outlive_a_network_that_is_closed_here_and_empty_views_do_not() -> None:
+    directory = Directory()
+    view = directory.open("n")
+    directory.put(WEB)
+    directory.close("n")
+    assert directory.open("n") is view and directory.lookup("n", "web") == ["10.0.1.2"]
+    directory.remove("e1")
+    assert directory.open("n") is view
+    directory.close("n")
+    assert directory._views == directory._indexes == {}
+
+
 def test_a_moved_address_survives_the_late_delete_of_its_old_place() -> None:
     """moby 33789: the delete of the old endpoint comes after the new one was added."""
     directory = Directory()
     directory.put(WEB)
     directory.put(replace(WEB, endpoint_id="e2", node="h3", vtep="192.0.2.3", claim=1))
     directory.remove("e1")
-    view = directory.view("n")
+    view = directory.open("n")
     assert view.fdb[pack_mac(WEB.mac)] == RemoteVtep(("192.0.2.3", 4789))
     assert view.neighbours[pack_ip("10.0.1.2")] == pack_mac(WEB.mac)
     assert directory.lookup("n", "web") == ["10.0.1.2"]
@@ -84,4 +96,4 @@ def test_of_two_that_claim_an_address_the_younger_donation_wins_and_the_other_co
     assert directory.reverse("n", "10.0.1.2") == "thief"
     directory.remove("e2")
     assert directory.lookup("n", "web") == ["10.0.1.2"]
-    assert directory.view("n").neighbours[pack_ip("10.0.1.2")] == pack_mac(WEB.mac)
+    assert directory.open("n").neighbours[pack_ip("10.0.1.2")] == pack_mac(WEB.mac)

@@ -119,6 +119,7 @@ async def test_overlay_across_hosts_with_its_own_way_out() -> None:
             ("gateway_c1", "172.18.0.3/16"),
         ]
         assert await ping(c1, "10.0.2.4") == 64
+        assert await ping(c1, "10.0.2.1") == 64
         assert await ping(c1, "10.0.2.4", size=1400) == 64
         assert await ping(c1, "10.0.2.4", size=4000) == 64
         assert await ping(c1, "192.0.2.254") == 63

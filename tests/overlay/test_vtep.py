@@ -53,7 +53,7 @@ class Host:
         self.counters: Counter[str] = Counter()
         self.directory = Directory()
         self.vtep = Vtep(self._transmit, counters=self.counters)
-        self.segment = self.vtep.add_segment(VNI, self.directory.view("n"), name="n", mtu=MTU)
+        self.segment = self.vtep.add_segment(VNI, self.directory.open("n"), name="n", mtu=MTU)
         self.station = self.plug(self.mac, self.ip, self.got)
 
     def plug(self, mac: bytes, ip: bytes, got: list[bytes]) -> Port:
@@ -159,7 +159,7 @@ def test_a_hidden_owner_s_packets_are_dropped_and_it_gets_none() -> None:
 def test_a_vni_is_one_network_s() -> None:
     one, _ = two_hosts()
     with pytest.raises(NetworkError, match="VNI 4097 is in use by network n"):
-        one.vtep.add_segment(VNI, one.directory.view("other"), name="other", mtu=MTU)
+        one.vtep.add_segment(VNI, one.directory.open("other"), name="other", mtu=MTU)
 
 
 def test_a_flow_keeps_its_source_port_and_flows_spread() -> None:
