@@ -104,7 +104,10 @@ class EpochBody:
 
     @staticmethod
     def decode(fields: Sequence[object]) -> EpochBody:
-        return EpochBody(take_int(fields, 0), (take_int(fields, 1), take_int(fields, 2)))
+        body = EpochBody(take_int(fields, 0), (take_int(fields, 1), take_int(fields, 2)))
+        if body.floor[0] > body.epoch:
+            raise RecordError("a floor in a boot that is yet to come")
+        return body
 
 
 class RosterMark(NamedTuple):

@@ -38,7 +38,7 @@ values = st.none() | st.sampled_from([b"\x80", b"\x81\xa1a\x01"])
 marks = st.builds(RosterMark, small, small)
 
 owned = st.builds(OwnedBody, small, small, small, values)
-epochs = st.builds(EpochBody, small, st.tuples(small, small))
+epochs = st.tuples(small, small, small).map(lambda t: EpochBody(max(t[:2]), (t[0], t[2])))
 live = st.builds(SharedBody, small, nodes, st.sampled_from([b"\x80", b"\x81\xa1a\x01"]))
 dead = st.builds(
     SharedBody,
