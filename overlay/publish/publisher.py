@@ -73,14 +73,15 @@ class Publisher:
                     target=(target_ip, mapping.container_port),
                     counters=self._counters,
                 )
+                # Kept allocated until one was found, so that the next attempt is another port.
+                refused.append(port)
                 try:
                     await port.open()
-                    return port
                 except PublishFailed:
-                    # Kept allocated until one was found, so that the next attempt is another port.
-                    refused.append(port)
                     if chosen or len(refused) >= _ATTEMPTS:
                         raise
+                else:
+                    return refused.pop()
         finally:
             for port in refused:
                 await self._close(port)

@@ -54,10 +54,15 @@ class RealStream:
 
 
 async def relay(one: Stream, other: Stream) -> None:
-    """Carry both directions until both have ended; the end of one is passed on as such (half-close)."""
+    """Carry both directions until both have ended, or one broke; the end of one is passed on as such (half-close)."""
+    loop = asyncio.get_running_loop()
+    pumps = [loop.create_task(_pump(one, other)), loop.create_task(_pump(other, one))]
     try:
-        await asyncio.gather(_pump(one, other), _pump(other, one))
+        await asyncio.gather(*pumps)
     finally:
+        for pump in pumps:
+            pump.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
         one.close()
         other.close()
 

@@ -144,6 +144,27 @@ async def test_half_close_and_bulk_through_a_real_socket() -> None:
         writer.close()
 
 
+async def test_a_connection_that_breaks_inside_breaks_outside() -> None:
+    real = Loopback()
+    async with lab(real=real) as net:
+        (h1,) = net.hosts
+        box = web(net)
+        listener = box.tcp_listen("0.0.0.0", 80)
+        await h1.publish("web", [MAPPED], "172.17.0.2")
+        reader, writer = await asyncio.open_connection(*real.where["tcp", 8080])
+        writer.write(b"hello")
+        async with asyncio.timeout(2):
+            connection = await listener.accept()
+            assert await connection.read(5) == b"hello"
+            connection.abort()
+            assert await reader.read() == b""
+            writer.close()
+            listener.close()
+            reader, writer = await asyncio.open_connection(*real.where["tcp", 8080])
+            assert await reader.read() == b"", "nobody listens in the container"
+            writer.close()
+
+
 async def test_udp() -> None:
     real = Loopback()
     async with lab(2, real=real) as net:
