@@ -55,9 +55,7 @@ class Network:
         for stack, cidr in ((a, a_cidr), (b, b_cidr)):
             hardware = b"\x02\x42" + pack_ip(cidr.split("/")[0])
             name = f"eth{len(stack.interfaces) - 1}"
-            interface = stack.add_interface(
-                name, hardware=hardware, mtu=mtu, transmit=lambda frame: None, gso_size=gso
-            )
+            interface = stack.add_interface(name, hardware=hardware, mtu=mtu, transmit=lambda frame: None, gso_size=gso)
             stack.add_address(interface, *parse_cidr(cidr))
             ends.append((stack, interface))
         for (_, sender), (stack, receiver) in ((ends[0], ends[1]), (ends[1], ends[0])):

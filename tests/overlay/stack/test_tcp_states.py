@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 
 import pytest
 
@@ -201,7 +202,7 @@ def test_a_silent_peer_ends_the_connection_after_the_retries(network: Network) -
     assert network.run(lambda: near.state is State.CLOSED, 2000)
     assert near.error == errno.ETIMEDOUT
     gaps = [later[0] - earlier[0] for earlier, later in zip(out.frames[2:], out.frames[3:], strict=False)]
-    assert all(b == pytest.approx(2 * a) for a, b in zip(gaps, gaps[1:], strict=False) if b < 119)
+    assert all(b == pytest.approx(2 * a) for a, b in itertools.pairwise(gaps) if b < 119)
     assert max(gaps) == pytest.approx(120)
 
 

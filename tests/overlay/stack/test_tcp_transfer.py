@@ -22,9 +22,7 @@ FAULTS = {
 @pytest.mark.parametrize("gso", [0, 60000])
 @pytest.mark.parametrize("sack", [True, False], ids=["sack", "nosack"])
 @pytest.mark.parametrize("kind", FAULTS)
-def test_bytes_are_identical_over_many_seeds(
-    kind: str, sack: bool, gso: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bytes_are_identical_over_many_seeds(kind: str, sack: bool, gso: int, monkeypatch: pytest.MonkeyPatch) -> None:
     if not sack:
         original = tcp.Segment.options
 

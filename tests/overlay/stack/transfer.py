@@ -53,12 +53,19 @@ class Program:
         return self.ended and not self.left
 
 
-def exchange(network: Network, near: Connection, far: Connection, out: bytes, back: bytes, seconds: float = 600) -> float:
+def exchange(
+    network: Network, near: Connection, far: Connection, out: bytes, back: bytes, seconds: float = 600
+) -> float:
     """Both ways at once; checks the bytes; how long it took."""
     one, two = Program(near, out), Program(far, back)
     network.programs += [one, two]
     start = network.now
-    assert network.run(lambda: one.done and two.done, seconds), (near.state, far.state, len(one.left), len(two.received))
+    assert network.run(lambda: one.done and two.done, seconds), (
+        near.state,
+        far.state,
+        len(one.left),
+        len(two.received),
+    )
     assert bytes(two.received) == out
     assert bytes(one.received) == back
     return network.now - start

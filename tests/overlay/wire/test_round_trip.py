@@ -125,9 +125,7 @@ def test_rewriting_addresses_and_ports_keeps_the_transport_checksum_right(
         else udp.Datagram(1, 2, data).emit(*old)
     )
     packet = Packet(*old, protocol, body)
-    packet.rewrite(
-        source=source, destination=destination, source_port=source_port, destination_port=destination_port
-    )
+    packet.rewrite(source=source, destination=destination, source_port=source_port, destination_port=destination_port)
     parse = tcp.parse if protocol == PROTOCOL_TCP else udp.parse
     found = parse(packet.payload, source, destination)
     assert (found.source_port, found.destination_port, found.payload) == (source_port, destination_port, data)

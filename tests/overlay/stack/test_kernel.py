@@ -1,0 +1,206 @@
+"""Against the kernel's own TCP/IP, over a TAP in a network namespace that the test makes.
+
+What passes between them is damaged on purpose (loss, duplication, reordering, from a seed); the bytes must not be.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from overlay.stack.stack import Stack
+from overlay.stack.tcp.connection import Connection
+from overlay.stack.tcp.state import State
+from overlay.wire.address import ANY, pack_ip
+from tests.overlay.stack.transfer import Program
+
+KERNEL = pack_ip("10.9.0.1")
+PORT = 5000
+
+
+class Wire:
+    """The stack, the TAP, the faults, and the kernel's program."""
+
+    def __init__(self, control: socket.socket, tap: int, mtu: int) -> None:
+        self.control = control
+        self.tap = tap
+        self.random = Random(1)
+        self.loss = self.duplicate = self.reorder = 0.0
+        self.held: list[bytes] = []
+        self.answer = b""
+        self.stack = Stack(Random(2))
+        self.interface = self.stack.add_interface(
+            "eth0", hardware=b"\x02\x00\x00\x00\x00\x02", mtu=mtu, transmit=self.transmit
+        )
+        self.stack.add_address(self.interface, pack_ip("10.9.0.2"), 24)
+        self.programs: list[Callable[[float], None]] = []
+
+    def faulty(self, frame: bytes, deliver: Callable[[bytes], None]) -> None:
+        if self.random.random() < self.loss:
+            return
+        if self.random.random() < self.reorder:
+            self.held.append(frame)
+            return
+        for _ in range(2 if self.random.random() < self.duplicate else 1):
+            deliver(frame)
+        if self.held:
+            deliver(self.held.pop())
+
+    def transmit(self, frame: bytes) -> None:
+        self.faulty(frame, self.write)
+
+    def write(self, frame: bytes) -> None:
+        try:
+            os.write(self.tap, frame)
+        except BlockingIOError:
+            self.stack.count("test-tap-full")
+
+    def command(self, line: str) -> None:
+        self.control.sendall(line.encode())
+
+    def run(self, until: Callable[[], bool], seconds: float = 60) -> None:
+        """Until it holds; lines of the kernel's program go to `answer`."""
+        limit = time.monotonic() + seconds
+        while not until():
+            now = time.monotonic()
+            assert now < limit, (self.answer, self.stack.counters, list(self.stack.tcp.connections.values()))
+            timer = self.stack.next_timer()
+            wait = min(limit - now, 0.2 if timer is None else max(timer - now, 0))
+            ready, _, _ = select.select([self.tap, self.control], [], [], wait)
+            now = time.monotonic()
+            if self.control in ready:
+                self.answer += self.control.recv(1000)
+            for _ in range(64):
+                try:
+                    frame = os.read(self.tap, 70000)
+                except BlockingIOError:
+                    break
+                self.faulty(frame, lambda frame, now=now: self.stack.receive(self.interface, frame, now))  # type: ignore[misc]
+            self.stack.flush(now)
+            self.stack.handle_timer(now)
+            for program in self.programs:
+                program(now)
+
+    def line(self, seconds: float = 60) -> str:
+        """The next line of the kernel's program."""
+        self.run(lambda: b"\n" in self.answer, seconds)
+        line, _, self.answer = self.answer.partition(b"\n")
+        return line.decode()
+
+    def connect(self) -> Connection:
+        conn = self.stack.tcp.connect(KERNEL, PORT, time.monotonic())
+        self.run(lambda: conn.state is not State.SYN_SENT)
+        assert conn.error == 0
+        return conn
+
+    def accept(self) -> Connection:
+        listener = self.stack.tcp.listen(ANY, PORT, 5)
+        self.run(lambda: bool(listener.ready))
+        conn = listener.accept()
+        assert conn is not None
+        listener.close(time.monotonic())
+        return conn
+
+
+@pytest.fixture(params=[1500], ids=["mtu1500"])
+def wire(request: pytest.FixtureRequest) -> Iterator[Wire]:
+    if not os.path.exists("/dev/net/tun"):
+        pytest.skip("/dev/net/tun is not there")
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        peer = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("kernel_peer.py")), str(theirs.fileno()), str(request.param)],
+            pass_fds=[theirs.fileno()],
+        )
+        tap = -1
+        try:
+            theirs.close()
+            message, fds, _, _ = socket.recv_fds(ours, 200, 1)
+            if not fds:
+                pytest.skip(f"no TAP in a network namespace: {message.decode().strip()}")
+            tap = fds[0]
+            yield Wire(ours, tap, request.param)
+        finally:
+            if tap >= 0:
+                os.close(tap)
+            ours.close()
+            peer.kill()
+            peer.wait()
+
+
+@pytest.mark.parametrize(
+    ("loss", "duplicate", "reorder"), [(0, 0, 0), (0.05, 0, 0), (0.02, 0.05, 0.1)], ids=["clean", "loss", "all"]
+)
+@pytest.mark.parametrize("opens", ["stack", "kernel"])
+def test_transfer_both_ways(wire: Wire, opens: str, loss: float, duplicate: float, reorder: float) -> None:
+    wire.loss, wire.duplicate, wire.reorder = loss, duplicate, reorder
+    size = 2_000_000
+    if opens == "stack":
+        wire.command(f"serve 5 {size}")
+        assert wire.line() == "ready"
+        conn = wire.connect()
+    else:
+        wire.command(f"connect 5 {size}")
+        conn = wire.accept()
+    assert conn.timestamps_on and conn.sack_on and conn.send_scale
+    data = Random(6).randbytes(size)
+    program = Program(conn, data)
+    wire.programs.append(program)
+    wire.run(lambda: program.done)
+    assert wire.line() == sha256(data).hexdigest()
+    assert bytes(program.received) == Random(5).randbytes(size)
+    wire.run(lambda: conn.state in (State.TIME_WAIT, State.CLOSED))
+    assert conn.error == 0
+
+
+def test_zero_window_of_the_kernel(wire: Wire) -> None:
+    data = Random(7).randbytes(300_000)
+    wire.command(f"slow {len(data)}")
+    assert wire.line() == "ready"
+    conn = wire.connect()
+    program = Program(conn, data)
+    wire.programs.append(program)
+    wire.run(lambda: conn.snd_wnd < conn.mss and conn.persist_count > 1)
+    wire.command("read\n")
+    assert wire.line() == sha256(data).hexdigest()
+
+
+def test_reset_and_refusal(wire: Wire) -> None:
+    wire.command("reset")
+    conn = wire.accept()
+    wire.run(lambda: conn.state is State.CLOSED)
+    assert conn.error == errno.ECONNRESET
+    assert wire.line() == "gone"
+    wire.command("refused")
+    assert wire.line() == "refused"
+    refused = wire.stack.tcp.connect(KERNEL, 1, time.monotonic())
+    wire.run(lambda: refused.state is State.CLOSED)
+    assert refused.error == errno.ECONNREFUSED
+
+
+def test_ping_and_fragments(wire: Wire) -> None:
+    for size in (0, 56, 1472, 1473, 20_000):
+        wire.command(f"ping {size}")
+        assert wire.line() == "ok"
+    echo = wire.stack.udp.open(ANY, PORT)
+
+    def answer(now: float) -> None:
+        found = echo.receive()
+        if found is not None:
+            echo.send(found[0], found[1], now)
+
+    wire.programs.append(answer)
+    for size in (1, 1472, 1473, 65507):
+        wire.command(f"udp {size}")
+        assert wire.line() == sha256(Random(1).randbytes(size)).hexdigest()
