@@ -26,9 +26,9 @@ from daemon.api.answers import error_answer
 from daemon.api.body import MAX_BODY
 from daemon.api.keys import ENGINE
 from daemon.api.later import later
-from daemon.api.versions import API_VERSION, MIN_API_VERSION, VERSION, text
+from daemon.api.versions import API_VERSION, MIN_API_VERSION, VERSION, asked_for, text
 from daemon.engine.engine import Engine
-from daemon.errors import ApiError, NotModified
+from daemon.errors import ApiError, BadParameter, NotModified
 
 log = structlog.get_logger("api")
 
@@ -55,14 +55,13 @@ _PREFIX = re.compile(r"/v([0-9]+(?:\.[0-9]+)*)(?=/)")
 
 
 def make_app(engine: Engine) -> web.Application:
-    """The application for one engine. Handlers find it as request.app[ENGINE] and the version asked for as
-    request["version"]: tuple[int, int]."""
+    """The application for one engine. Handlers find it as request.app[ENGINE], the version by `asked_for`."""
     app = web.Application(client_max_size=MAX_BODY, middlewares=[_errors, _version])
     app[ENGINE] = engine
     for table in _TABLES:
         for route in table:
             assert isinstance(route, web.RouteDef)
-            for path in (route.path, "/v{_version:[0-9]+[0-9.]*}" + route.path):
+            for path in (route.path, "/v{_version:[0-9]+(?:[.][0-9]+)*}" + route.path):
                 web.RouteDef(route.method, path, route.handler, route.kwargs).register(app.router)
     app.on_response_prepare.append(_headers)
     return app
@@ -79,7 +78,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except NotModified:
         return web.Response(status=304)
     except ApiError as error:
-        if request.get("version", API_VERSION) < _JSON_ERRORS:
+        if asked_for(request) < _JSON_ERRORS:
             return web.Response(text=f"{error.message}\n", status=error.status)
         return error_answer(error.message, error.status)
     except web.HTTPRequestEntityTooLarge:
@@ -104,22 +103,16 @@ def _unknown(request: web.Request) -> web.Response:
 
 @web.middleware
 async def _version(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The version in the path, within what is served; without one, the newest."""
-    wanted = request.match_info.get("_version")
-    if wanted is None:
-        request["version"] = API_VERSION
-        return await handler(request)
-    numbers = tuple(int(n) for n in wanted.split(".") if n)
-    version = request["version"] = (numbers[0], numbers[1] if len(numbers) > 1 else 0)
+    """Only versions that are served."""
+    version = asked_for(request)
     if version < MIN_API_VERSION:
-        raise ApiError(
-            f"client version {wanted} is too old. Minimum supported API version is {text(MIN_API_VERSION)}, "
-            "please upgrade your client to a newer version",
-            400,
+        raise BadParameter(
+            f"client version {text(version)} is too old. Minimum supported API version is {text(MIN_API_VERSION)}, "
+            "please upgrade your client to a newer version"
         )
     if version > API_VERSION:
-        raise ApiError(
-            f"client version {wanted} is too new. Maximum supported API version is {text(API_VERSION)}", 400
+        raise BadParameter(
+            f"client version {text(version)} is too new. Maximum supported API version is {text(API_VERSION)}"
         )
     return await handler(request)
 

@@ -14,6 +14,7 @@ from daemon.api.body import read_json
 from daemon.api.hijack import content_type, frame, relay, take_over
 from daemon.api.keys import ENGINE
 from daemon.api.query import filters, flag, integer, timestamp
+from daemon.api.versions import asked_for
 from daemon.engine import listing, shown, stats, top
 from daemon.engine.container import Container
 from daemon.engine.documents import rfc3339_fixed
@@ -48,7 +49,7 @@ async def _change(request: web.Request, work: Awaitable[None], name: str) -> web
 async def create(request: web.Request) -> web.Response:
     body = await read_json(request, "ContainerConfigWrapper", schema.CREATE)
     engine = request.app[ENGINE]
-    container, warnings = engine.containers.create(request.query.get("name", ""), body, request["version"])
+    container, warnings = engine.containers.create(request.query.get("name", ""), body, asked_for(request))
     return json_answer({"Id": container.id, "Warnings": warnings}, 201)
 
 
@@ -65,7 +66,7 @@ async def list_(request: web.Request) -> web.Response:
 @routes.get("/containers/{name}/json")
 async def inspect(request: web.Request) -> web.Response:
     engine = request.app[ENGINE]
-    return json_answer(shown.inspect(engine, _container(request), request["version"], size=flag(request, "size")))
+    return json_answer(shown.inspect(engine, _container(request), asked_for(request), size=flag(request, "size")))
 
 
 @routes.post("/containers/{name}/start")
@@ -153,7 +154,7 @@ async def wait(request: web.Request) -> web.StreamResponse:
     """The headers at once, the body when it is so: the CLI starts the container only after the headers."""
     container, lifecycle = _container(request), _lifecycle(request)
     condition = request.query.get("condition") or "not-running"
-    if request["version"] < (1, 30):
+    if asked_for(request) < (1, 30):
         condition = "not-running"
     if condition == "removed":
         ended = lifecycle.removal_of(container)

@@ -16,6 +16,7 @@ from types import ModuleType
 
 from aiohttp import web
 
+from daemon.api.versions import asked_for
 from daemon.engine.streams import Attachment
 from daemon.runtime.pipe import Pipe
 
@@ -43,7 +44,7 @@ def frame(stream: int, data: bytes) -> bytes:
 
 def content_type(request: web.Request, tty: bool) -> str:
     """From API 1.42 on the framed form has a type of its own."""
-    return RAW if tty or request["version"] < (1, 42) else MULTIPLEXED
+    return RAW if tty or asked_for(request) < (1, 42) else MULTIPLEXED
 
 
 class _Raw(asyncio.StreamReaderProtocol):

@@ -10,6 +10,7 @@ from aiohttp import web
 from daemon.api.answers import json_answer
 from daemon.api.keys import ENGINE
 from daemon.api.query import filters
+from daemon.api.versions import asked_for
 from daemon.engine.create import familiar
 from daemon.engine.images import find_image, image_document, image_history, image_summary, select_images
 from daemon.errors import BadParameter, NotFound, NotImplementedYet, ServerError
@@ -21,14 +22,14 @@ routes = web.RouteTableDef()
 async def list_(request: web.Request) -> web.Response:
     engine = request.app[ENGINE]
     wanted = filters(request)
-    return json_answer([image_summary(engine, image, request["version"]) for image in select_images(engine, wanted)])
+    return json_answer([image_summary(engine, image, asked_for(request)) for image in select_images(engine, wanted)])
 
 
 @routes.get("/images/{name:.+}/json")
 async def inspect(request: web.Request) -> web.Response:
     image = find_image(request.app[ENGINE], request.match_info["name"])
     architecture = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    return json_answer(image_document(image, request["version"], architecture))
+    return json_answer(image_document(image, asked_for(request), architecture))
 
 
 @routes.get("/images/{name:.+}/history")

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from daemon.api.answers import json_answer
 from daemon.api.keys import ENGINE
-from daemon.api.versions import API_VERSION, MIN_API_VERSION, VERSION, text
+from daemon.api.versions import API_VERSION, MIN_API_VERSION, VERSION, asked_for, text
 from daemon.engine import shown
 from daemon.engine.documents import JsonObject, rfc3339
 from daemon.engine.images import image_summary
@@ -149,7 +149,7 @@ async def disk_usage(request: web.Request) -> web.Response:
     images = engine.images.all()
     document: JsonObject = {
         "LayersSize": sum(image.size for image in images),
-        "Images": [image_summary(engine, image, request["version"], used=True) for image in images],
+        "Images": [image_summary(engine, image, asked_for(request), used=True) for image in images],
         "Containers": [shown.summary(engine, container, size=True) for container in engine.containers.all()],
         "Volumes": [],
         "BuildCache": [],
