@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from gossip.anti_entropy import DELTA_STREAM, REPAIR, AntiEntropy
 from gossip.numbers.allocator import Allocator
 from gossip.numbers.inheritance import INHERIT, Inheritance
 from gossip.numbers.numbers import NUMBERS, Numbers
@@ -20,9 +21,7 @@ from gossip.storage import Storage
 from gossip.swim.member import Address, MemberEvent
 from gossip.swim.profile import Config
 from gossip.tables.claims import Claims
-from gossip.tables.delta import encode_delta
-from gossip.tables.record import RecordId
-from gossip.tables.repair import CHUNK, NotAdmitted, RepairError, answer, repair
+from gossip.tables.repair import answer
 from gossip.tables.replica import SPACES_TABLE, Replica
 from gossip.tables.roster import Roster
 from gossip.tables.row import Change, Row, Value
@@ -30,12 +29,6 @@ from gossip.tables.spreading import BACKLOG, Spreading
 from gossip.tables.view import ROSTER_TABLE
 from gossip.underlay import Underlay
 
-REPAIR, DELTA_STREAM = "repair", "delta"
-REPAIR_INTERVAL = 10.0
-"""Seconds between repairs with a random peer when nothing hints at a difference."""
-RETRY = 0.3
-"""Seconds before the next attempt of a first sync."""
-REQUEST_TIMEOUT = 5.0
 LONELY = 5.0
 """Seconds after a start, without any peer, after which a node gives numbers without a sync."""
 SNAPSHOT_GRACE = 10.0
@@ -46,8 +39,6 @@ DELETED_MAX = 256
 FLOOR_DELAY = 30.0
 """… and the seconds after which what was before is forgotten everywhere."""
 CHORES_INTERVAL = 5.0
-FANOUT = 3
-"""Peers to whom a backlog goes by stream (memberlist's GossipNodes)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +105,15 @@ class GossipNode:
                 label=identity.cluster_id.encode(),
             )
         )
-        self._stream_due = asyncio.Event()
+        self._anti_entropy = AntiEntropy(self, self._replica, random)
         self._spreading = Spreading(
             self._replica,
             role=role,
             members=lambda: 1 + len(self.live_peers()),
-            differs=self._repair_soon,
-            too_large=self._stream_due.set,
+            differs=self._anti_entropy.repair_soon,
+            too_large=self._anti_entropy.stream_soon,
         )
         self.members = Memberlist(settings, underlay=underlay, delegate=self._spreading, random=random, entropy=entropy)
-        self._due: dict[str, None] = {}
-        self._repair_due = asyncio.Event()
         self._chores_due = asyncio.Event()
         self._synced = asyncio.Event()
         self._gate = asyncio.Event()
@@ -152,7 +141,7 @@ class GossipNode:
         await self.members.start()
         self._running = True
         self.may_give()
-        loops = (self._repair_loop(), self._stream_loop(), self._chores_loop())
+        loops = (self._anti_entropy.repairs(), self._anti_entropy.streams(), self._chores_loop())
         self._tasks = [asyncio.create_task(loop, name=f"gossip {self.identity.name}") for loop in loops]
 
     async def join(self, seeds: Sequence[Address]) -> int:
@@ -163,7 +152,7 @@ class GossipNode:
         """Give free numbers to a peer, tell the others, and be `left` instead of dead. Stop afterwards."""
         for peer in self.live_peers():
             changed = self._allocator.donate_all(peer)
-            if await self._push(peer, changed):
+            if await self._anti_entropy.push(peer, changed):
                 break
         await self.members.leave()
 
@@ -257,16 +246,16 @@ class GossipNode:
     async def synced(self, deadline: float) -> bool:
         """Whether all was exchanged with a live peer since the start (or there is no peer), within seconds."""
         end = self.now() + deadline
-        while not (self._synced.is_set() or self.roster.only_member()):
+        while not (self.is_synced or self.roster.only_member()):
             if not await self._wait_gate(end):
                 return False
         return True
 
     async def pull(self, deadline: float, peer: str | None = None) -> None:
         """Repair now with one live peer (or just that one), within seconds; without one nothing happens."""
-        peers = [node for node in self._sources() if peer in (None, node)]
+        peers = [node for node in self.sources() if peer in (None, node)]
         if peers:
-            await self._repair_with(self._random.choice(peers), deadline)
+            await self._anti_entropy.repair_with(self._random.choice(peers), deadline)
 
     def live_peers(self) -> list[str]:
         """Other roster members believed alive, sorted by node id."""
@@ -283,7 +272,7 @@ class GossipNode:
             return False
         if not self._giving:
             lonely = self.now() - self._started >= LONELY and not self.live_peers()
-            self._giving = self._synced.is_set() or lonely or self.roster.only_member()
+            self._giving = self.is_synced or lonely or self.roster.only_member()
         return self._giving
 
     async def wait_may_give(self, deadline: float) -> bool:
@@ -303,6 +292,11 @@ class GossipNode:
             return await self.members.request(name, kind, payload, deadline=deadline)
         except MemberUnreachable as error:
             raise ConnectionError(str(error)) from error
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether all was exchanged with a live peer since the start."""
+        return self._synced.is_set()
 
     def now(self) -> float:
         """Seconds of the loop's clock."""
@@ -326,9 +320,9 @@ class GossipNode:
         self._gate.set()
         self._gate.clear()
 
-    def _sources(self) -> list[str]:
+    def sources(self) -> list[str]:
         """Who can be asked for rows: live roster members; before the first sync any live member."""
-        if self._synced.is_set() or self.roster.only_member():
+        if self.is_synced or self.roster.only_member():
             return self.live_peers()
         names = sorted(node_of(m.name) for m in self.members.members() if m.reachable and m.native)
         return [node for node in names if node != self.node_id]
@@ -340,7 +334,7 @@ class GossipNode:
         new = [node for node in reachable if not self._replica.is_live(node)]
         self._replica.set_live(reachable)
         for node in new:
-            self._repair_soon(node)
+            self._anti_entropy.repair_soon(node)
         self._chores_due.set()
         self._open_gate()
 
@@ -366,7 +360,7 @@ class GossipNode:
             for id in outbox.next():
                 outbox.to_stream(id)
         if outbox.streaming:
-            self._stream_due.set()
+            self._anti_entropy.stream_soon()
         if len(outbox):
             self.members.broadcast_soon()
         if self._flush is None:
@@ -402,54 +396,15 @@ class GossipNode:
         if deleted >= max(DELETED_MAX, live):
             self._floor = self._replica.say_again(), self.now() + FLOOR_DELAY
 
-    # Repair
+    # Answering
 
-    def _repair_soon(self, node: str) -> None:
-        self._due[node] = None
-        self._repair_due.set()
-
-    async def _repair_loop(self) -> None:
-        while True:
-            pause = REPAIR_INTERVAL * (0.75 + 0.5 * self._random.random()) if self._synced.is_set() else RETRY
-            try:
-                async with asyncio.timeout(pause):
-                    await self._repair_due.wait()
-            except TimeoutError:
-                pass
-            self._repair_due.clear()
-            due, self._due = [node for node in self._due if node in self._sources()], {}
-            if not due:
-                peers = self._sources()
-                due = [self._random.choice(peers)] if peers else []
-            for node in due[:FANOUT]:
-                await self._repair_with(node, REQUEST_TIMEOUT)
-
-    async def _repair_with(self, node: str, deadline: float) -> bool:
-        """One whole repair with a node; whether it came to its end."""
-        end = self.now() + deadline
-        dialogue = repair(self._replica)
-        try:
-            request = next(dialogue)
-            while True:
-                data = await self.ask(node, REPAIR, request, deadline=end - self.now())
-                request = dialogue.send(data)
-        except StopIteration:
-            self._in_step_with(node)
-            return True
-        except NotAdmitted:
-            self._replica.counters["repair_not_admitted"] += 1
-        except RepairError:
-            self._replica.counters["bad_repairs"] += 1
-        except OSError:
-            self._replica.counters["repair_unreachable"] += 1
-        return False
-
-    def _in_step_with(self, node: str) -> None:
+    def in_step_with(self, node: str) -> None:
+        """A repair with a node came to its end; the first one opens the gates."""
         if self._replica.newer_epoch > self._replica.epoch:
             # A peer has rows of a later boot than this one: our disk is older than what we published.
             self._replica.counters["restored_storage"] += 1
             self._commit_epoch(self._replica.newer_epoch + 1)
-        if not self.roster.contains(self.node_id) or not self.roster.contains(node) or self._synced.is_set():
+        if not self.roster.contains(self.node_id) or not self.roster.contains(node) or self.is_synced:
             return
         self._replica.bounded = True
         self._synced.set()
@@ -460,41 +415,9 @@ class GossipNode:
     async def _serve_repair(self, peer: str, payload: bytes) -> bytes:
         return answer(self._replica, node_of(peer), payload)
 
-    # Deltas by stream
-
-    async def _stream_loop(self) -> None:
-        while True:
-            await self._stream_due.wait()
-            self._stream_due.clear()
-            ids = self._replica.outbox.take_stream()
-            peers = self.live_peers()
-            if len(peers) > FANOUT:
-                peers = self._random.sample(peers, FANOUT)
-            await asyncio.gather(*(self._push(peer, ids) for peer in peers))
-
-    async def _push(self, peer: str, ids: Sequence[RecordId]) -> bool:
-        """Send the present version of records to one peer; whether all arrived."""
-        chunk: list[bytes] = []
-        size = 0
-        for index, id in enumerate(ids):
-            packed = self._replica.packed(id)
-            if packed is not None:
-                chunk.append(packed)
-                size += len(packed)
-            if chunk and (size > CHUNK or index == len(ids) - 1):
-                try:
-                    await self.ask(peer, DELTA_STREAM, encode_delta(chunk), deadline=REQUEST_TIMEOUT)
-                except OSError:
-                    self._replica.counters["push_unreachable"] += 1
-                    return False
-                chunk, size = [], 0
-        return True
-
     async def _serve_delta(self, peer: str, payload: bytes) -> bytes:
         self._spreading.receive(payload)
         return b""
-
-    # Numbers
 
     async def _serve_numbers(self, peer: str, payload: bytes) -> bytes:
         return self.numbers.answer(node_of(peer), payload)

@@ -1,0 +1,137 @@
+"""The ways of rows that are not packets: whole repairs with a peer, and deltas by stream when there is much to tell.
+
+A repair is begun when a peer appears, when a push/pull shows another digest, and now and then with anybody. Only the
+waiting is here; what is asked and answered is in `tables.repair`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from random import Random
+from typing import Protocol
+
+from gossip.tables.delta import encode_delta
+from gossip.tables.record import RecordId
+from gossip.tables.repair import CHUNK, NotAdmitted, RepairError, repair
+from gossip.tables.replica import Replica
+
+REPAIR, DELTA_STREAM = "repair", "delta"
+"""Kinds of the stream's requests."""
+REPAIR_INTERVAL = 10.0
+"""Seconds between repairs with a random peer when nothing hints at a difference."""
+RETRY = 0.3
+"""Seconds before the next attempt of a first sync."""
+REQUEST_TIMEOUT = 5.0
+FANOUT = 3
+"""Peers to whom a backlog goes by stream (memberlist's GossipNodes)."""
+
+
+class Node(Protocol):
+    """What this needs of the node around it."""
+
+    @property
+    def is_synced(self) -> bool: ...
+
+    def now(self) -> float: ...
+
+    def ask(self, node_id: str, kind: str, payload: bytes, *, deadline: float) -> Awaitable[bytes]:
+        """Raises OSError when there is no answer."""
+        ...
+
+    def sources(self) -> list[str]:
+        """Nodes that can be asked for rows."""
+        ...
+
+    def live_peers(self) -> list[str]: ...
+
+    def in_step_with(self, node_id: str) -> None:
+        """A repair with a node came to its end."""
+        ...
+
+
+class AntiEntropy:
+    """Repairs and streamed deltas of one node."""
+
+    def __init__(self, node: Node, replica: Replica, random: Random) -> None:
+        self._node = node
+        self._replica = replica
+        self._random = random
+        self._due: dict[str, None] = {}
+        self._repair_due = asyncio.Event()
+        self._stream_due = asyncio.Event()
+
+    def repair_soon(self, node: str) -> None:
+        """Repair with a node as soon as the repairs before it are done."""
+        self._due[node] = None
+        self._repair_due.set()
+
+    def stream_soon(self) -> None:
+        """The outbox has something for the stream."""
+        self._stream_due.set()
+
+    async def repairs(self) -> None:
+        """A task of the node: repair whenever it is due."""
+        while True:
+            synced = self._node.is_synced
+            try:
+                async with asyncio.timeout(REPAIR_INTERVAL * (0.75 + self._random.random() / 2) if synced else RETRY):
+                    await self._repair_due.wait()
+            except TimeoutError:
+                pass
+            self._repair_due.clear()
+            sources = self._node.sources()
+            due, self._due = [node for node in self._due if node in sources], {}
+            if not due and sources:
+                due = [self._random.choice(sources)]
+            for node in due[:FANOUT]:
+                await self.repair_with(node, REQUEST_TIMEOUT)
+
+    async def repair_with(self, node: str, deadline: float) -> bool:
+        """One whole repair with a node, within seconds; whether it came to its end."""
+        end = self._node.now() + deadline
+        dialogue = repair(self._replica)
+        try:
+            request = next(dialogue)
+            while True:
+                answer = await self._node.ask(node, REPAIR, request, deadline=end - self._node.now())
+                request = dialogue.send(answer)
+        except StopIteration:
+            self._node.in_step_with(node)
+            return True
+        except NotAdmitted:
+            self._replica.counters["repair_not_admitted"] += 1
+        except RepairError:
+            self._replica.counters["bad_repairs"] += 1
+        except OSError:
+            self._replica.counters["repair_unreachable"] += 1
+        return False
+
+    async def streams(self) -> None:
+        """A task of the node: send what is too much or too large for packets to some peers, who pass it on."""
+        while True:
+            await self._stream_due.wait()
+            self._stream_due.clear()
+            ids = self._replica.outbox.take_stream()
+            peers = self._node.live_peers()
+            if len(peers) > FANOUT:
+                peers = self._random.sample(peers, FANOUT)
+            await asyncio.gather(*(self.push(peer, ids) for peer in peers))
+
+    async def push(self, peer: str, ids: Sequence[RecordId]) -> bool:
+        """Send the present version of records to one peer; whether all arrived."""
+        chunk: list[bytes] = []
+        size = 0
+        for index, id in enumerate(ids):
+            packed = self._replica.packed(id)
+            if packed is not None:
+                chunk.append(packed)
+                size += len(packed)
+            if chunk and (size > CHUNK or index == len(ids) - 1):
+                try:
+                    await self._node.ask(peer, DELTA_STREAM, encode_delta(chunk), deadline=REQUEST_TIMEOUT)
+                except OSError:
+                    self._replica.counters["push_unreachable"] += 1
+                    return False
+                chunk, size = [], 0
+        return True
