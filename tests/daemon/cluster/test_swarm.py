@@ -1,0 +1,291 @@
+"""Whole daemons in simulated time: a swarm's life as its API shows it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from scenarios.sim.swarm import ApiRefused, SimulatedSwarm, simulate
+
+Story = Callable[[SimulatedSwarm], Awaitable[None]]
+OVERLAY = {"Driver": "overlay", "Attachable": True}
+
+
+def tell(story: Story, *, hosts: int = 3, formed: bool = True, seed: int = 1) -> None:
+    async def main() -> None:
+        async with SimulatedSwarm(seed, hosts) as swarm:
+            if formed:
+                await swarm.form()
+            await story(swarm)
+
+    simulate(main())
+
+
+async def get(swarm: SimulatedSwarm, host: str, path: str) -> dict[str, object]:
+    found = await swarm.api(host, "GET", path)
+    assert isinstance(found, dict)
+    return found
+
+
+async def names(swarm: SimulatedSwarm, host: str, path: str) -> list[str]:
+    found = await swarm.api(host, "GET", path)
+    assert isinstance(found, list)
+    return [each.get("Name") or each["Description"]["Hostname"] for each in found]
+
+
+async def address(swarm: SimulatedSwarm, host: str, container: str, network: str) -> str:
+    found = await get(swarm, host, f"/containers/{container}/json")
+    return str(found["NetworkSettings"]["Networks"][network]["IPAddress"])  # type: ignore[index]
+
+
+async def refused(work: Awaitable[object]) -> tuple[int, str]:
+    with pytest.raises(ApiRefused) as refusal:
+        await work
+    return refusal.value.status, refusal.value.message
+
+
+async def reaches(swarm: SimulatedSwarm, host: str, source: str, target: str) -> bool:
+    code, _ = await swarm.exec(host, source, ["ping", "-c", "1", "-W", "1", target])
+    return code == 0
+
+
+def test_containers_of_three_hosts_talk_by_name_and_see_only_their_own_host_in_inspect() -> None:
+    async def story(swarm: SimulatedSwarm) -> None:
+        await swarm.api("h1", "POST", "/networks/create", {"Name": "ov", **OVERLAY})
+        assert "ov" not in await names(swarm, "h2", "/networks")
+        for n in (1, 2, 3):
+            await swarm.run(f"h{n}", f"c{n}", ["sleep", "600"], network="ov")
+        await asyncio.sleep(0.06)
+        for n in (1, 2, 3):
+            assert [await reaches(swarm, f"h{n}", f"c{n}", f"c{m}") for m in (1, 2, 3)] == [True] * 3
+        assert "ov" in await names(swarm, "h2", "/networks")
+        found = await get(swarm, "h2", "/networks/ov")
+        assert sorted(e["Name"] for e in found["Containers"].values()) == ["c2", "ov-endpoint"]  # type: ignore[attr-defined]
+        assert sorted(p["IP"] for p in found["Peers"]) == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]  # type: ignore[attr-defined]
+        status, text = await refused(swarm.api("h1", "DELETE", "/networks/ov"))
+        assert status == 400
+        assert re.fullmatch(
+            r"rpc error: code = FailedPrecondition desc = network \w{25} is in use by task \w{25}", text
+        )
+        for n in (1, 2, 3):
+            await swarm.api(f"h{n}", "DELETE", f"/containers/c{n}?force=1")
+        await asyncio.sleep(0.5)
+        assert "ov" not in await names(swarm, "h2", "/networks")
+        await swarm.api("h1", "DELETE", "/networks/ov")
+        assert "ov" not in await names(swarm, "h1", "/networks")
+
+    tell(story)
+
+
+def test_vnis_and_subnets_follow_one_another_and_a_subnet_of_ones_own_takes_none() -> None:
+    async def story(swarm: SimulatedSwarm) -> None:
+        await swarm.api("h1", "POST", "/networks/create", {"Name": "a", **OVERLAY})
+        await swarm.api(
+            "h1", "POST", "/networks/create", {"Name": "b", **OVERLAY, "IPAM": {"Config": [{"Subnet": "10.77.0.0/24"}]}}
+        )
+        await swarm.api("h1", "POST", "/networks/create", {"Name": "c", **OVERLAY})
+        seen = []
+        for name in ("ingress", "a", "b", "c"):
+            found = await get(swarm, "h1", f"/networks/{name}")
+            options: dict[str, str] = found["Options"]  # type: ignore[assignment]
+            ipam: dict[str, list[dict[str, str]]] = found["IPAM"]  # type: ignore[assignment]
+            seen.append((options["com.docker.network.driver.overlay.vxlanid_list"], ipam["Config"][0]["Subnet"]))
+        assert seen == [
+            ("4096", "10.0.0.0/24"), ("4097", "10.0.1.0/24"), ("4098", "10.77.0.0/24"), ("4099", "10.0.2.0/24"),
+        ]  # fmt: skip
+
+    tell(story)
+
+
+def test_roles_what_workers_may_not_and_promotion() -> None:
+    async def story(swarm: SimulatedSwarm) -> None:
+        worker = (
+            "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run "
+            "this command on a manager node or promote the current node to a manager."
+        )
+        assert await refused(swarm.api("h2", "GET", "/nodes")) == (503, worker)
+        assert await refused(swarm.api("h2", "POST", "/networks/create", {"Name": "ov", **OVERLAY})) == (
+            403,
+            "Cannot create a multi-host network from a worker node. Please create the network from a manager node.",
+        )
+        node = await get(swarm, "h1", "/nodes/h2")
+        spec = {**node["Spec"], "Role": "manager"}  # type: ignore[dict-item]
+        await swarm.api("h1", "POST", f"/nodes/{node['ID']}/update?version={node['Version']['Index']}", spec)  # type: ignore[index]
+        await swarm.until(lambda: swarm.hosts["h2"].engine.cluster.is_manager, 5)
+        assert await names(swarm, "h2", "/nodes") == ["h1", "h2", "h3"]
+        tokens = [(await get(swarm, host, "/swarm"))["JoinTokens"] for host in ("h1", "h2")]
+        assert tokens[0] == tokens[1]
+        await swarm.api("h2", "POST", "/networks/create", {"Name": "ov", **OVERLAY})
+        stale = await refused(
+            swarm.api("h1", "POST", f"/nodes/{node['ID']}/update?version={node['Version']['Index']}", spec)  # type: ignore[index]
+        )
+        assert stale == (500, "rpc error: code = Unknown desc = update out of sequence")
+
+    tell(story)
+
+
+def test_leave_node_rm_and_join_as_somebody_new() -> None:
+    async def story(swarm: SimulatedSwarm) -> None:
+        before = (await get(swarm, "h1", "/nodes/h3"))["ID"]
+        assert await refused(swarm.api("h1", "DELETE", "/nodes/h3")) == (
+            400,
+            f"rpc error: code = FailedPrecondition desc = node {before} is not down and can't be removed",
+        )
+        await swarm.api("h3", "POST", "/swarm/leave")
+        assert (await get(swarm, "h1", "/nodes/h3"))["Status"]["State"] == "down"  # type: ignore[index]
+        assert "ingress" not in await names(swarm, "h3", "/networks")
+        await swarm.api("h1", "DELETE", "/nodes/h3")
+        assert await names(swarm, "h1", "/nodes") == ["h1", "h2"]
+        token = (await get(swarm, "h1", "/swarm"))["JoinTokens"]["Worker"]  # type: ignore[index]
+        await swarm.api("h3", "POST", "/swarm/join", {"RemoteAddrs": ["192.0.2.1:2377"], "JoinToken": token})
+        assert (await get(swarm, "h1", "/nodes/h3"))["ID"] != before
+        status, text = await refused(swarm.api("h1", "POST", "/swarm/leave"))
+        assert status == 503
+        assert text.endswith("Use `--force` to ignore this message. ")
+
+    tell(story)
+
+
+@pytest.mark.parametrize(
+    ("token", "remote", "status", "text"),
+    [
+        ("BAD", "192.0.2.1:2377", 500, "invalid join token"),
+        ("SWMTKN-1-" + "a" * 50 + "-" + "b" * 25, "192.0.2.1:2377", 500, "remote CA does not match fingerprint"),
+        ("SWMTKN-1-" + "a" * 50 + "-" + "b" * 25, "192.0.2.2:2377", 503, "connection refused"),
+        ("SWMTKN-1-" + "a" * 50 + "-" + "b" * 25, "nonsense", 400, "an IPv4 address with an optional port expected"),
+    ],
+)
+def test_a_join_that_cannot_be_leaves_the_host_as_it_was(token: str, remote: str, status: int, text: str) -> None:
+    async def story(swarm: SimulatedSwarm) -> None:
+        await swarm.api("h1", "POST", "/swarm/init", {"ListenAddr": "0.0.0.0:2377"})
+        code, message = await refused(
+            swarm.api("h2", "POST", "/swarm/join", {"RemoteAddrs": [remote], "JoinToken": token})
+        )
+        assert code == status
+        assert text in message
+        assert swarm.hosts["h2"].engine.cluster.info()["LocalNodeState"] == "inactive"
+
+    tell(story, hosts=2, formed=False)
+
+
+def test_a_killed_host_comes_back_as_the_same_node_and_its_addresses_are_given_again_only_by_it() -> None:
+    async def story(swarm: SimulatedSwarm) -> None:
+        await swarm.api("h1", "POST", "/networks/create", {"Name": "ov", **OVERLAY})
+        for n in (1, 2, 3):
+            await swarm.run(f"h{n}", f"c{n}", ["sleep", "600"], network="ov")
+        await asyncio.sleep(0.1)
+        node = swarm.hosts["h3"].engine.cluster.node_id
+        await swarm.crash("h3")
+        await swarm.until(lambda: "h3" not in swarm.alive("h1"), 10)
+        code, _ = await swarm.exec("h1", "c1", ["ping", "-c", "1", "-W", "1", "c3"])
+        assert code == 1
+        await swarm.boot("h3")
+        took = await swarm.until(lambda: all(len(swarm.alive(h)) == 3 for h in swarm.hosts), 10)
+        assert took < 3
+        assert swarm.hosts["h3"].engine.cluster.node_id == node
+        await swarm.api("h3", "POST", "/containers/c3/start")
+        await asyncio.sleep(0.1)
+        assert await reaches(swarm, "h1", "c1", "c3")
+        seen = [await address(swarm, f"h{n}", f"c{n}", "ov") for n in (1, 2, 3)]
+        assert len(seen) == len(dict.fromkeys(seen))
+
+    tell(story)
+
+
+def test_both_sides_of_a_cut_give_addresses_and_never_the_same() -> None:
+    async def story(swarm: SimulatedSwarm) -> None:
+        config = [{"Subnet": "10.9.0.0/26"}]
+        await swarm.api("h1", "POST", "/networks/create", {"Name": "ov", **OVERLAY, "IPAM": {"Config": config}})
+        for n in (1, 2, 3):
+            await swarm.run(f"h{n}", f"c{n}", ["sleep", "600"], network="ov")
+        swarm.partition(["h1", "h2"], ["h3"])
+        await swarm.until(lambda: len(swarm.alive("h3")) == 1 and len(swarm.alive("h1")) == 2, 30)
+        started: dict[str, list[str]] = {"h1": [], "h3": []}
+        failure = ""
+        for host in ("h1", "h3"):
+            for n in range(70):
+                try:
+                    await swarm.run(host, f"{host}x{n}", ["sleep", "600"], network="ov")
+                except ApiRefused as error:
+                    failure = error.message
+                    break
+                started[host].append(await address(swarm, host, f"{host}x{n}", "ov"))
+        given = started["h1"] + started["h3"]
+        assert len(started["h1"]) > 5
+        assert len(started["h3"]) > 5
+        assert len(given) == len(dict.fromkeys(given))
+        assert re.search(r"host h[12], which has the free ones, cannot be reached", failure)
+        swarm.heal()
+        await swarm.until(lambda: all(len(swarm.alive(h)) == 3 for h in swarm.hosts), 30)
+        await asyncio.sleep(1)
+        assert await reaches(swarm, "h1", "h1x0", "h3x0")
+        assert await reaches(swarm, "h3", "h3x1", "h1x1")
+
+    tell(story)
+
+
+def test_a_small_network_gives_every_address_once_and_again_when_it_comes_back() -> None:
+    async def story(swarm: SimulatedSwarm) -> None:
+        config = [{"Subnet": "10.9.0.0/28"}]
+        await swarm.api("h1", "POST", "/networks/create", {"Name": "ov", **OVERLAY, "IPAM": {"Config": config}})
+        given = []
+        for n in range(20):
+            host = f"h{n % 2 + 1}"
+            try:
+                await swarm.run(host, f"c{n}", ["sleep", "600"], network="ov")
+            except ApiRefused as error:
+                assert re.fullmatch(
+                    r"no available IPv4 addresses on this network's address pools: ov \(\w{25}\)", error.message
+                )
+                break
+            given.append(await address(swarm, host, f"c{n}", "ov"))
+        # 14 hosts' addresses, less the gateway's and a load balancer's on each of the two hosts
+        assert len(given) == len(dict.fromkeys(given)) == 11
+        await swarm.api("h2", "DELETE", "/containers/c1?force=1")
+        await swarm.run("h2", "again", ["sleep", "600"], network="ov")
+        assert await address(swarm, "h2", "again", "ov") == given[1]
+
+    tell(story, hosts=2)
+
+
+def test_a_network_removed_while_a_host_is_cut_off_is_in_quarantine_until_that_host_is_back() -> None:
+    async def story(swarm: SimulatedSwarm) -> None:
+        await swarm.api("h1", "POST", "/networks/create", {"Name": "ov", **OVERLAY})
+        await swarm.until(lambda: swarm.hosts["h3"].engine.cluster.overlays.lookup("ov") is not None, 5)
+        swarm.partition(["h1", "h2"], ["h3"])
+        await swarm.until(lambda: len(swarm.alive("h1")) == 2, 30)
+        await swarm.run("h3", "c3", ["sleep", "600"], network="ov")
+        await swarm.api("h1", "DELETE", "/networks/ov")
+        assert "ov" not in await names(swarm, "h1", "/networks")
+        first, third = (swarm.hosts[h].engine.cluster.gossip for h in ("h1", "h3"))
+        assert first is not None
+        assert third is not None
+        assert [row.value.get("removing") for row in first.rows("networks")].count(True) == 1
+        swarm.heal()
+        await swarm.until(lambda: len(first.rows("networks")) == len(third.rows("networks")) == 1, 30)
+        found = await get(swarm, "h3", "/containers/c3/json")
+        assert found["NetworkSettings"]["Networks"] == {}  # type: ignore[index]
+        assert found["State"]["Running"] is True  # type: ignore[index]
+
+    tell(story)
+
+
+def test_a_rotated_token_lets_nobody_in_with_the_old_one() -> None:
+    async def story(swarm: SimulatedSwarm) -> None:
+        await swarm.api("h1", "POST", "/swarm/init", {"ListenAddr": "0.0.0.0:2377"})
+        old = await get(swarm, "h1", "/swarm")
+        path = f"/swarm/update?version={old['Version']['Index']}&rotateWorkerToken=true"  # type: ignore[index]
+        await swarm.api("h1", "POST", path, old["Spec"])
+        new = await get(swarm, "h1", "/swarm")
+        assert old["JoinTokens"]["Worker"] != new["JoinTokens"]["Worker"]  # type: ignore[index]
+        assert old["JoinTokens"]["Manager"] == new["JoinTokens"]["Manager"]  # type: ignore[index]
+        body = {"RemoteAddrs": ["192.0.2.1"], "JoinToken": old["JoinTokens"]["Worker"]}  # type: ignore[index]
+        status, text = await refused(swarm.api("h2", "POST", "/swarm/join", body))
+        assert status == 500
+        assert text.endswith("A valid join token is necessary to join this cluster")
+        await swarm.api("h2", "POST", "/swarm/join", {**body, "JoinToken": new["JoinTokens"]["Worker"]})  # type: ignore[index]
+
+    tell(story, hosts=2, formed=False)
