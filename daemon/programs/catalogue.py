@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemon.programs import basic, conditions, formatting, identity, processes, text
+from daemon.programs import (
+    basic,
+    conditions,
+    digests,
+    files,
+    formatting,
+    identity,
+    listing,
+    processes,
+    running,
+    sorting,
+    text,
+)
+from daemon.programs.find import find
+from daemon.programs.grep import grep
 from daemon.programs.http_server import httpd, nginx_server, whoami_server
 from daemon.programs.iproute import ip
 from daemon.programs.nslookup import nslookup
 from daemon.programs.ping import ping
+from daemon.programs.sed import sed
 from daemon.programs.shell.main import sh
 from daemon.programs.wget import wget
 
@@ -19,17 +34,25 @@ __all__ = ["BUSYBOX", "EXTRA", "nginx_server", "whoami_server"]
 
 #: /bin of every image.
 BUSYBOX: dict[str, Program] = {
-    "sh": sh, "ash": sh, "[": conditions.test, "[[": conditions.test, "test": conditions.test,
-    "basename": basic.basename, "dirname": basic.dirname, "echo": basic.echo, "expr": conditions.expr,
-    "false": basic.false, "kill": processes.kill, "killall": processes.killall, "pidof": processes.pidof,
-    "printf": formatting.printf, "ps": processes.ps, "pwd": basic.pwd, "seq": basic.seq, "sleep": basic.sleep,
-    "cat": text.cat, "cut": text.cut, "date": identity.date, "env": identity.env, "head": text.head,
-    "hostname": identity.hostname, "httpd": httpd, "id": identity.id_, "ip": ip, "nl": text.nl,
-    "nproc": identity.nproc, "nslookup": nslookup, "ping": ping, "ping6": ping, "printenv": identity.printenv,
-    "rev": text.rev, "tac": text.tac, "tail": text.tail, "tee": text.tee, "tr": text.tr, "tty": identity.tty,
-    "uname": identity.uname, "uptime": identity.uptime, "wc": text.wc, "wget": wget, "which": identity.which,
-    "whoami": identity.whoami,
-    "top": processes.top, "true": basic.true, "usleep": basic.usleep, "yes": basic.yes,
+    "[": conditions.test, "[[": conditions.test, "ash": sh, "base64": digests.base64, "basename": basic.basename,
+    "cat": text.cat, "chgrp": files.chown, "chmod": files.chmod, "chown": files.chown, "clear": listing.clear,
+    "cmp": digests.cmp, "cp": files.cp, "cut": text.cut, "date": identity.date, "dd": files.dd, "df": listing.df,
+    "dirname": basic.dirname, "du": listing.du, "echo": basic.echo, "egrep": grep, "env": identity.env,
+    "expr": conditions.expr, "false": basic.false, "fgrep": grep, "find": find, "grep": grep, "hd": digests.hexdump,
+    "head": text.head, "hexdump": digests.hexdump, "hostname": identity.hostname, "httpd": httpd, "id": identity.id_,
+    "ip": ip, "kill": processes.kill, "killall": processes.killall, "ln": files.ln, "ls": listing.ls,
+    "md5sum": digests.digest, "mkdir": files.mkdir, "mktemp": listing.mktemp, "mv": files.mv, "nl": text.nl,
+    "nohup": running.nohup, "nproc": identity.nproc, "nslookup": nslookup, "od": digests.od,
+    "pidof": processes.pidof, "ping": ping, "ping6": ping, "printenv": identity.printenv, "printf": formatting.printf,
+    "ps": processes.ps, "pwd": basic.pwd, "readlink": listing.readlink, "realpath": listing.realpath,
+    "rev": text.rev, "rm": files.rm, "rmdir": files.rmdir, "sed": sed, "seq": basic.seq, "sh": sh,
+    "sha1sum": digests.digest, "sha256sum": digests.digest, "sha512sum": digests.digest, "sleep": basic.sleep,
+    "sort": sorting.sort, "stat": listing.stat, "tac": text.tac, "tail": text.tail, "tee": text.tee,
+    "test": conditions.test, "time": running.time, "timeout": running.timeout, "top": processes.top,
+    "touch": files.touch, "tr": text.tr, "true": basic.true, "truncate": files.truncate, "tty": identity.tty,
+    "uname": identity.uname, "uniq": sorting.uniq, "uptime": identity.uptime, "usleep": basic.usleep,
+    "watch": running.watch, "wc": text.wc, "wget": wget, "which": identity.which, "whoami": identity.whoami,
+    "xargs": running.xargs, "xxd": digests.xxd, "yes": basic.yes,
 }
 
 #: /usr/bin of every image: what busybox has not, and the anchors' image had.

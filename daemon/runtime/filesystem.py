@@ -116,7 +116,7 @@ class Filesystem:
 
     def __init__(self, base: Directory, *, wall: Callable[[], float], limit: int = LIMIT) -> None:
         self._wall = wall
-        self._limit = limit
+        self.limit = limit
         self._used = 0
         self._root = Directory(dict(base.entries), base.mode, base.mtime, self)
 
@@ -226,7 +226,7 @@ class Filesystem:
             file.data = bytearray(file.data)
             self._used += len(file.data)
         grow = max(0, position + len(data) - len(file.data))
-        if self._used + grow > self._limit:
+        if self._used + grow > self.limit:
             raise OSError(errno.ENOSPC, "No space left on device")
         if position > len(file.data):
             file.data.extend(bytes(position - len(file.data)))
