@@ -27,8 +27,8 @@ from daemon.engine.documents import JsonObject
 from daemon.errors import ApiError, BadParameter, NotImplementedYet, ServerError, Unavailable
 from gossip.node import GossipNode, Identity
 from gossip.swim.member import MemberEvent
-from gossip.tables.replica import ROSTER_TABLE
 from gossip.tables.row import Change
+from gossip.tables.view import ROSTER_TABLE
 
 if TYPE_CHECKING:
     from daemon.engine.engine import Engine

@@ -58,16 +58,12 @@ class Endpoints:
     # -- start and stop of a container --------------------------------------------------------------------------
 
     async def join_all(self, container: Container) -> None:
-        """Make the sandbox, join the networks, publish the ports; none of it when one step fails."""
-        engine = self._engine
+        """Bring the networks, names and ports to the container's sandbox (`lifecycle` makes and ends that); none of
+        them when one step fails."""
         if container.shares_sandbox_of is not None:
             self._share(container, container.shares_sandbox_of)
             return
-        if container.network_mode == "host":
-            container.sandbox = engine.host_network.host
-        else:
-            container.sandbox = engine.host_network.new_sandbox(container.id)
-        container.sandbox_id = engine.world.hex_id()
+        assert container.sandbox is not None, "a sandbox is made before networks are joined"
         self._plumbing[container.id] = _Plumbing()
         if container.config.get("NetworkDisabled"):
             return
@@ -107,7 +103,6 @@ class Endpoints:
     async def leave_all(self, container: Container) -> None:
         """The reverse of join_all; nothing for a container that has not joined."""
         engine = self._engine
-        sandbox, container.sandbox, container.sandbox_id = container.sandbox, None, ""
         if self._plumbing.pop(container.id, None) is None:
             return
         await engine.host_network.unpublish(container.id)
@@ -119,8 +114,6 @@ class Endpoints:
                 self._networks.event(network, "disconnect", container=container.id)
         for settings in container.endpoints.values():
             settings.clear_given()
-        if sandbox is not None and sandbox is not engine.host_network.host:
-            await engine.host_network.remove_sandbox(sandbox)
 
     # -- one container, one network -----------------------------------------------------------------------------
 
@@ -333,7 +326,12 @@ class Endpoints:
         own = [s.ip_address for s in container.endpoints.values() if s.ip_address]
         return {
             "/etc/hostname": f"{container.hostname}\n",
-            "/etc/hosts": hosts_file([*extra, *self._legacy_links(container)], own, container.hostname),
+            "/etc/hosts": hosts_file(
+                [*extra, *self._legacy_links(container)],
+                own,
+                container.config["Hostname"],
+                container.config.get("Domainname") or "",
+            ),
             "/etc/resolv.conf": resolver_file(
                 host_servers=[LAN_RESOLVER],
                 dns=host_config.get("Dns") or [],

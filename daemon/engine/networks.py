@@ -79,7 +79,7 @@ class Networks:
 
     def _make_predefined(self, name: str) -> None:
         world = self._engine.world
-        network = Network(world.hex_id(), name, world.wall(), "null" if name == "none" else name)
+        network = Network(world.hex_id(), name, self._now(), "null" if name == "none" else name)
         if name == "bridge":
             network.options = {
                 DEFAULT_BRIDGE: "true",
@@ -93,6 +93,11 @@ class Networks:
             network.ipam_config = [shown_pool(pool, gateway=False) for pool in network.pools]
             self._engine.host_network.create_network(network.spec(), self._pools[network.id])
         self._keep(network)
+
+    def _now(self) -> float:
+        """Wall time, a little later for each network: their order is that of creation, also after a restart."""
+        newest = max((network.created for network in self._local.values()), default=0.0)
+        return max(self._engine.world.wall(), newest + 1e-6)
 
     def _keep(self, network: Network) -> None:
         self._engine.store.commit([(_KIND, network.id, network.stored())])
@@ -193,7 +198,7 @@ class Networks:
             raise Forbidden(f"operation is not permitted on predefined {name} network")
         if any(n.name == name for n in self.all()) or engine.cluster.overlays.named(name):
             raise Conflict(f"network with name {name} already exists")
-        network = network_plan.record_of(body, engine.world.hex_id(), engine.world.wall())
+        network = network_plan.record_of(body, engine.world.hex_id(), self._now())
         if network.driver == "overlay" and not network.config_only:
             return await self._create_overlay(network)
         network_plan.check_driver(network)
@@ -290,7 +295,7 @@ class Networks:
         if any(n.name == GATEWAY_BRIDGE for n in self._local.values()):
             return
         world = self._engine.world
-        network = Network(world.hex_id(), GATEWAY_BRIDGE, world.wall(), "bridge")
+        network = Network(world.hex_id(), GATEWAY_BRIDGE, self._now(), "bridge")
         network.options = {BRIDGE_NAME: GATEWAY_BRIDGE, ENABLE_ICC: "false", ENABLE_MASQUERADE: "true"}
         self._allocate(network, [])
         network.ipam_config = [shown_pool(pool) for pool in network.pools]
@@ -352,7 +357,7 @@ class Networks:
         published.wishes(container)
 
     async def join_all(self, container: Container) -> None:
-        """At start: make the sandbox, join the networks, publish the ports. All or nothing."""
+        """At start: join the networks with the sandbox that is there, publish the ports. All or nothing."""
         await self.endpoints.join_all(container)
 
     async def leave_all(self, container: Container) -> None:
