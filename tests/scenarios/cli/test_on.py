@@ -92,12 +92,12 @@ def test_networks(swarm: Path) -> None:
 
 
 def test_published_ports(swarm: Path) -> None:
-    done("on", "h2", "run", "-d", "--name", "w", "-p", "127.0.0.1:0:80", "-p", "18080:80", "nginx", state=swarm)
-    assert "80/tcp -> 0.0.0.0:18080" in done("on", "h2", "port", "w", state=swarm)
-    assert "0.0.0.0:18080->80/tcp" in done("on", "h2", "ps", "-f", "name=^w$", state=swarm)
-    missing = shoal("on", "h2", "port", "w", "99", state=swarm)
-    assert missing.stderr == "Error: No public port '99/tcp' published for w\n"
-    done("on", "h2", "rm", "-f", "w", state=swarm)
+    done("on", "h2", "run", "-d", "--name", "www", "-p", "127.0.0.1:0:80", "-p", "18080:80", "nginx", state=swarm)
+    assert "80/tcp -> 0.0.0.0:18080" in done("on", "h2", "port", "www", state=swarm)
+    assert "0.0.0.0:18080->80/tcp" in done("on", "h2", "ps", "-f", "name=^www$", state=swarm)
+    missing = shoal("on", "h2", "port", "www", "99", state=swarm)
+    assert missing.stderr == "Error: No public port '99/tcp' published for www\n"
+    done("on", "h2", "rm", "-f", "www", state=swarm)
 
 
 def test_swarm_and_nodes(swarm: Path) -> None:
