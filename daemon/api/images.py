@@ -9,11 +9,20 @@ from aiohttp import web
 
 from daemon.api.answers import json_answer
 from daemon.api.keys import ENGINE
-from daemon.api.query import filters
+from daemon.api.query import filters, flag
 from daemon.api.versions import asked_for
-from daemon.engine.create import familiar
-from daemon.engine.images import find_image, image_document, image_history, image_summary, select_images
-from daemon.errors import BadParameter, NotFound, NotImplementedYet, ServerError
+from daemon.engine.images import (
+    find_image,
+    image_document,
+    image_history,
+    image_summary,
+    pull_image,
+    remove_image,
+    select_images,
+    tag_image,
+)
+from daemon.engine.reference import check_reference, familiar
+from daemon.errors import NotImplementedYet, ServerError
 
 routes = web.RouteTableDef()
 
@@ -39,35 +48,40 @@ async def history(request: web.Request) -> web.Response:
 
 @routes.post("/images/create")
 async def pull(request: web.Request) -> web.StreamResponse:
-    """`docker pull`: of an image that is there, Docker's words for "up to date"; else the registry's refusal."""
+    """`docker pull`: of what the runtime has; else the registry's refusal."""
     if request.query.get("fromSrc"):
         raise NotImplementedYet("importing images is not implemented in this version of shoal")
-    name, tag = request.query.get("fromImage", ""), request.query.get("tag", "")
-    if not name:
-        raise BadParameter("invalid reference format")
-    separator = "@" if tag.startswith("sha256:") else ":"
-    reference = familiar(f"{name}{separator}{tag}" if tag else name)
+    name, version = request.query.get("fromImage", ""), request.query.get("tag", "")
+    separator = "@" if version.startswith("sha256:") else ":"
+    reference = familiar(f"{name}{separator}{version}" if version else name)
+    check_reference(reference)
     engine = request.app[ENGINE]
-    image = engine.images.resolve(reference)
+    image, brought = pull_image(engine, reference)
     repository = reference.partition("@")[0].rpartition(":")[0]
-    if image is None:
-        if engine.images.resolve(repository) is not None:
-            raise NotFound(f"manifest for {reference} not found: manifest unknown: manifest unknown")
-        raise NotFound(
-            f"pull access denied for {repository}, repository does not exist or may require 'docker login': "
-            "denied: requested access to the resource is denied"
-        )
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     await response.prepare(request)
     path = repository if "/" in repository else f"library/{repository}"
     for line in (
         {"status": f"Pulling from {path}", "id": reference.rpartition(":")[2]},
         {"status": f"Digest: {image.id}"},
-        {"status": f"Status: Image is up to date for {reference}"},
+        {"status": f"Status: {'Downloaded newer image' if brought else 'Image is up to date'} for {reference}"},
     ):
         await response.write(json.dumps(line).encode() + b"\r\n")
     engine.events.publish("image", "pull", reference, {"name": repository})
     return response
+
+
+@routes.post("/images/{name:.+}/tag")
+async def tag(request: web.Request) -> web.Response:
+    repository, name = request.query.get("repo", ""), request.query.get("tag", "")
+    target = f"{repository}:{name}" if name else repository
+    tag_image(request.app[ENGINE], request.match_info["name"], target)
+    return web.Response(status=201)
+
+
+@routes.delete("/images/{name:.+}")
+async def remove(request: web.Request) -> web.Response:
+    return json_answer(remove_image(request.app[ENGINE], request.match_info["name"], force=flag(request, "force")))
 
 
 @routes.post("/images/prune")

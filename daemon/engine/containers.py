@@ -17,7 +17,7 @@ from daemon.engine.logs import ContainerLog
 from daemon.engine.names import random_name
 from daemon.engine.restart import wants_start_at_boot
 from daemon.engine.streams import Streams
-from daemon.errors import BadParameter, Conflict, NotFound
+from daemon.errors import ApiError, BadParameter, Conflict, NotFound
 
 if TYPE_CHECKING:
     from daemon.engine.engine import Engine
@@ -63,6 +63,12 @@ class Containers:
         if not begun:
             raise NotFound(f"No such container: {ref}")
         return begun[0]
+
+    def find_or_none(self, ref: str) -> Container | None:
+        try:
+            return self.find(ref)
+        except ApiError:
+            return None
 
     # -- make and forget -------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from daemon.engine import hostconfig, validate
 from daemon.engine.container import Container, EndpointSettings
 from daemon.engine.documents import JsonObject
+from daemon.engine.reference import check_reference, familiar
 from daemon.errors import BadParameter, NotFound
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def build(engine: Engine, name: str, body: JsonObject, version: tuple[int, int])
     reference = given.get("Image") or ""
     image = engine.images.resolve(reference) if reference else None
     if reference and image is None:
+        check_reference(reference)
         raise NotFound(f"No such image: {familiar(reference)}")
     config = merged_config(given, image)
     command = [*(config["Entrypoint"] or []), *(config["Cmd"] or [])]
@@ -73,8 +75,9 @@ def build(engine: Engine, name: str, body: JsonObject, version: tuple[int, int])
     identity = engine.world.hex_id()
     mode = host_config["NetworkMode"]
     if mode.startswith("container:"):
-        other = engine.containers.find(mode.removeprefix("container:"))
-        host_config["NetworkMode"] = mode = f"container:{other.id}"
+        other = engine.containers.find_or_none(mode.removeprefix("container:"))
+        if other is not None:  # else the start says so: a 404 now would send the CLI off to pull the image
+            host_config["NetworkMode"] = mode = f"container:{other.id}"
     elif not config["Hostname"]:
         config["Hostname"] = engine.config.hostname if mode == "host" else identity[:12]
     container = Container(
@@ -90,11 +93,9 @@ def build(engine: Engine, name: str, body: JsonObject, version: tuple[int, int])
         endpoints=_endpoints(mode, endpoints, config),
     )
     for link in host_config["Links"] or []:
-        linked = link.partition(":")[0]
-        try:
-            engine.containers.find(linked)
-        except NotFound as error:
-            raise NotFound(f"could not get container for {linked}: {error.message}") from None
+        linked = link.partition(":")[0].removeprefix("/")
+        if engine.containers.find_or_none(linked) is None:  # no 404 either, as Docker (moby 39823)
+            raise BadParameter(f"could not get container for {linked}: No such container: {linked}")
     engine.networks.check_create(container)
     return container, _warnings(host_config)
 
@@ -148,14 +149,6 @@ def _endpoints(mode: str, given: dict[str, JsonObject | None], config: JsonObjec
     if (mac := config.get("MacAddress")) and main in endpoints and not endpoints[main].desired_mac:
         endpoints[main].desired_mac = mac
     return endpoints
-
-
-def familiar(reference: str) -> str:
-    """A reference as Docker names it in errors: with a tag, without docker.io/library."""
-    name = reference.removeprefix("docker.io/").removeprefix("library/")
-    if "@" in name or ":" in name.rsplit("/", 1)[-1]:
-        return name
-    return f"{name}:latest"
 
 
 def _warnings(host_config: JsonObject) -> list[str]:

@@ -8,6 +8,7 @@ from daemon.cluster.cluster import Cluster
 from daemon.engine.containers import Containers
 from daemon.engine.events import Events
 from daemon.engine.exec import Execs
+from daemon.engine.images import restore_tags
 from daemon.engine.networks import Networks
 from daemon.engine.tasks import TaskOwner
 from daemon.world import World
@@ -57,6 +58,8 @@ class Engine:
         self.real_ports = real_ports
         self.host_network = host_network
         self.images = images
+        # What `docker pull` can bring back after `docker rmi`: reference -> image.
+        self.catalogue = {tag: image for image in images.all() for tag in image.tags}
         self.tasks = TaskOwner("engine")
         self.events = Events(world.wall)
         self.containers = Containers(self)
@@ -76,6 +79,7 @@ class Engine:
 
     async def start(self) -> None:
         """Networks first, then the cluster, then the containers that were running or must run again."""
+        restore_tags(self)
         await self.host_network.start()
         await self.networks.start()
         await self.cluster.resume()

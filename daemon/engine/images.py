@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
-from daemon.engine.create import familiar, merged_config
+from daemon.engine.create import merged_config
 from daemon.engine.documents import JsonObject, rfc3339
 from daemon.engine.filters import Filters
-from daemon.errors import NotFound
+from daemon.engine.reference import check_reference, familiar
+from daemon.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
     from daemon.engine.engine import Engine
     from daemon.runtime.images import Image
+
+KIND = "images"  # in the store: image id -> its references, where a user has changed them
 
 ACCEPTED = ("dangling", "label", "before", "since", "reference", "until")
 
@@ -22,6 +26,93 @@ def find_image(engine: Engine, reference: str) -> Image:
     if image is None:
         raise NotFound(f"no such image: {reference}: No such image: {familiar(reference)}")
     return image
+
+
+def restore_tags(engine: Engine) -> None:
+    """At start: the references that users gave and took."""
+    for identity, tags in engine.store.all(KIND):
+        image = engine.images.resolve(identity)
+        if image is not None:
+            engine.images.retag(image, json.loads(tags))
+
+
+def tag_image(engine: Engine, source: str, target: str) -> None:
+    """`docker tag`. NotFound, BadParameter."""
+    image = engine.images.resolve(source)
+    if image is None:
+        raise NotFound(f"No such image: {familiar(source)}")
+    check_reference(target)
+    name = familiar(target)
+    holder = engine.images.resolve(name)
+    if holder is None or holder.id != image.id:
+        engine.images.retag(image, [*image.tags, name])
+        _keep_tags(engine, image.id)
+        if holder is not None:
+            _keep_tags(engine, holder.id)
+    engine.events.publish("image", "tag", image.id, {"name": name})
+
+
+def remove_image(engine: Engine, reference: str, *, force: bool = False) -> list[JsonObject]:
+    """`docker rmi`: what was untagged and deleted. NotFound, Conflict."""
+    image = engine.images.resolve(reference)
+    if image is None:
+        raise NotFound(f"No such image: {familiar(reference)}")
+    name = familiar(reference)
+    going = [name] if name in image.tags else list(image.tags)
+    short = image.id.removeprefix("sha256:")[:12]
+    if name not in image.tags and len(image.tags) > 1 and not force:
+        raise Conflict(
+            f"conflict: unable to delete {short} (must be forced) - image is referenced in multiple repositories"
+        )
+    left = [tag for tag in image.tags if tag not in going]
+    users = [c for c in engine.containers.all() if c.image_id == image.id]
+    if not left and users:
+        state = "running container" if users[0].state.running else "container"
+        what = f'remove repository reference "{reference}"' if name in image.tags else f"delete {short}"
+        raise Conflict(
+            f"conflict: unable to {what} (cannot be forced) - image is being used by {state} {users[0].short_id}"
+        )
+    engine.images.retag(image, left)
+    engine.store.commit([(KIND, image.id, json.dumps(left).encode())])
+    answer: list[JsonObject] = []
+    for tag in going:
+        engine.events.publish("image", "untag", image.id, {"name": image.id})
+        answer.append({"Untagged": tag})
+    if not left:
+        engine.events.publish("image", "delete", image.id, {"name": image.id})
+        answer.append({"Deleted": image.id})
+    return answer
+
+
+def pull_image(engine: Engine, reference: str) -> tuple[Image, bool]:
+    """The image, and whether it had to be brought back from the runtime's catalogue, which stands for the registry.
+
+    NotFound with a registry's words.
+    """
+    repository = reference.partition("@")[0].rpartition(":")[0]
+    image = engine.images.resolve(reference)
+    if image is not None:
+        return image, False
+    offered = engine.catalogue.get(reference)
+    if offered is not None:
+        present = engine.images.resolve(offered.id)
+        tags = [*(present.tags if present is not None else ()), reference]
+        image = engine.images.retag(present or offered, tags)
+        assert image is not None
+        _keep_tags(engine, image.id)
+        return image, True
+    if any(tag.rpartition(":")[0] == repository for tag in engine.catalogue):
+        raise NotFound(f"manifest for {reference} not found: manifest unknown: manifest unknown")
+    raise NotFound(
+        f"pull access denied for {repository}, repository does not exist or may require 'docker login': "
+        "denied: requested access to the resource is denied"
+    )
+
+
+def _keep_tags(engine: Engine, identity: str) -> None:
+    image = engine.images.resolve(identity)
+    tags = list(image.tags) if image is not None else []
+    engine.store.commit([(KIND, identity, json.dumps(tags).encode())])
 
 
 def select_images(engine: Engine, filters: Filters) -> list[Image]:

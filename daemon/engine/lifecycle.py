@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from daemon.engine import health
 from daemon.engine.container import Container
-from daemon.engine.create import familiar
 from daemon.engine.logs import STDERR, STDOUT
+from daemon.engine.reference import familiar
 from daemon.engine.restart import RestartBackoff, wants_restart
 from daemon.engine.signals import parse_signal
 from daemon.errors import ApiError, BadParameter, Conflict, NotFound, NotModified, ServerError
@@ -97,7 +97,7 @@ class Lifecycle:
         """A network namespace: its own, the host's, or another container's (`join_all` refuses one that has none)."""
         engine = self._engine
         if (ref := container.shares_sandbox_of) is not None:
-            container.sandbox = engine.containers.find(ref).sandbox
+            container.sandbox = engine.containers.find(ref).sandbox  # NotFound is Docker's answer to start
             return
         container.sandbox_id = engine.world.hex_id()
         if container.network_mode == "host":
@@ -163,9 +163,8 @@ class Lifecycle:
 
     def hostname(self, container: Container) -> str:
         """What the container calls itself; that of another when it shares its sandbox."""
-        if (ref := container.shares_sandbox_of) is not None:
-            return self.hostname(self._engine.containers.find(ref))
-        return container.hostname
+        other = self._engine.containers.find_or_none(container.shares_sandbox_of or "")
+        return container.hostname if other is None or other is container else self.hostname(other)
 
     @staticmethod
     async def _pump(container: Container, pipe: Pipe, stream: int) -> None:

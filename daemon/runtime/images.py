@@ -17,7 +17,7 @@ The coroutine is the image's entrypoint; the rest of the image is busybox, so `d
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from daemon.programs.catalogue import BUSYBOX, EXTRA, nginx_server, whoami_server
@@ -164,6 +164,26 @@ class Images:
                 self._by_reference.pop(other, None)
         return self._add(name, tree, (tag,), cmd=tuple(cmd), entrypoint=(name,), env=(f"PATH={PATH}", *env),
                          exposed_ports=tuple(exposed_ports), labels=labels or {})
+
+    def retag(self, image: Image, tags: Sequence[str]) -> Image | None:
+        """Give `image` exactly these references, taking them from images that have them; without any it is gone."""
+        wanted = [_normal(tag) for tag in tags]
+        for tag in wanted:
+            other = self._by_reference.get(tag)
+            if other is not None and other.id != image.id:
+                self._put(other, tuple(t for t in other.tags if t != tag))
+        return self._put(image, tuple(wanted))
+
+    def _put(self, image: Image, tags: tuple[str, ...]) -> Image | None:
+        for tag in image.tags:
+            self._by_reference.pop(tag, None)
+        changed = replace(image, tags=tags)
+        self._images = [each for each in self._images if each.id != image.id]
+        if not tags:
+            return None
+        self._images.append(changed)
+        self._by_reference.update(dict.fromkeys(tags, changed))
+        return changed
 
     def _add(self, name: str, tree: Directory, tags: tuple[str, ...], *, cmd: tuple[str, ...] = (),
              entrypoint: tuple[str, ...] = (), env: tuple[str, ...] = (f"PATH={PATH}",),
