@@ -229,10 +229,12 @@ class Cluster:
         gossip = await self._begin(membership)
         self.ready = True
         await self.overlays.join_ingress()
-        seeds = [(seed, GOSSIP_PORT) for seed in membership.seeds]
-        self._engine.tasks.spawn(self._rejoin(gossip, seeds), "rejoin the swarm")
+        self._engine.tasks.spawn(self._rejoin(gossip, membership), "rejoin the swarm")
 
-    async def _rejoin(self, gossip: GossipNode, seeds: list[tuple[str, int]]) -> None:
+    async def _rejoin(self, gossip: GossipNode, membership: Membership) -> None:
+        """Whom the roster names now is better than whom it named when this node joined."""
+        known = [*self.nodes.seeds(), *membership.seeds]
+        seeds = [(seed, GOSSIP_PORT) for seed in dict.fromkeys(known) if seed != membership.address]
         if seeds:
             await gossip.join(seeds)
         if await gossip.synced(_JOINED):

@@ -21,6 +21,7 @@ from daemon.cluster import rpc, tls
 from daemon.cluster.authority import Authority, NodeName, NotOurs, StandIn, X509Authority, name_of, new_key, public_part
 from daemon.cluster.identity import Membership
 from daemon.cluster.tokens import JoinToken
+from daemon.errors import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -102,6 +103,10 @@ class Door:
                 except rpc.Refused as refusal:
                     self.counters[f"refused_{refusal.code}"] += 1
                     answer = {"code": refusal.code, "reason": refusal.reason}
+                except ApiError as error:
+                    # A manager that has only just come back may not have all of the swarm's rows yet.
+                    self.counters["refused_Unavailable"] += 1
+                    answer = {"code": "Unavailable", "reason": error.message}
                 await rpc.send(writer, answer)
         except (OSError, EOFError, TimeoutError, ssl.SSLError):
             self.counters["bad_requests"] += 1

@@ -6,12 +6,14 @@ opinion and is stored nowhere.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from daemon.cluster.network_rows import text_map
 from daemon.cluster.spec import tls_info
 from daemon.engine.documents import JsonObject, rfc3339
 from daemon.engine.filters import Filters
+from daemon.engine.stats import memory_total
 from daemon.errors import BadParameter, NotFound, ServerError
 from gossip.node import GossipNode, node_of
 from gossip.swim.member import Member
@@ -51,6 +53,8 @@ class Nodes:
             "super_frames": True,
             "role": gossip.role,
             "engine": _engine_version(),
+            "cpus": (os.cpu_count() or 1) * 1_000_000_000,
+            "memory": memory_total(),
             "os": "linux",
             "architecture": "x86_64",
         }

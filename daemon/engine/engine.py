@@ -84,6 +84,7 @@ class Engine:
         await self.networks.start()
         await self.cluster.resume()
         await self.containers.restore()
+        self.cluster.boot_complete()
 
     async def stop(self) -> None:
         """Containers, cluster, networks; then whatever is still under way."""

@@ -139,6 +139,11 @@ def shown_config(network: Network, given: Sequence[JsonObject]) -> list[JsonObje
     return [*given, *(shown_wish(entry) for entry in network.wished_config)]
 
 
+def ipv6_subnets(network: Network) -> list[ipaddress.IPv6Network]:
+    subnets = [ipaddress.ip_network(entry["Subnet"], strict=False) for entry in network.wished_config]
+    return [subnet for subnet in subnets if isinstance(subnet, ipaddress.IPv6Network)]
+
+
 def wishes_ipv4(network: Network) -> bool:
     return any(":" not in entry["Subnet"] for entry in network.wished_config)
 

@@ -211,6 +211,11 @@ class Networks:
             return network.id
         network_plan.check_single(network)
         self._allocate(network, network_plan.wished_pools(network))
+        try:
+            self._check_ipv6(network)
+        except ApiError:
+            self._give_back(network)
+            raise
         added = [] if network_plan.wishes_ipv4(network) else [shown_pool(pool) for pool in network.pools]
         network.ipam_config = network_plan.shown_config(network, added)
         try:
@@ -315,6 +320,18 @@ class Networks:
         pool = self._pools[network.id]
         first = wished[0] if wished else Pool("", None)
         network.pools = (Pool(str(pool.network), pool.gateway, first.ip_range, dict(first.auxiliary)),)
+
+    def _check_ipv6(self, network: Network) -> None:
+        """IPv6 subnets have no defaults, and do not overlap. Addresses from them are not given yet."""
+        wished = network_plan.ipv6_subnets(network)
+        if network.enable_ipv6 and not wished:
+            raise NotFound(
+                "could not find an available, non-overlapping IPv6 address pool among the defaults to assign to the "
+                "network"
+            )
+        others = [s for other in self._local.values() if other.enable_ipv6 for s in network_plan.ipv6_subnets(other)]
+        if network.enable_ipv6 and any(mine.overlaps(theirs) for mine in wished for theirs in others):
+            raise Forbidden(str(PoolOverlap()))
 
     def _take_pools(self, network: Network, wished: Sequence[Pool]) -> None:
         if len(wished) > 1:
