@@ -104,9 +104,9 @@ async def touch(p: ProcessContext) -> int:
     return status
 
 
-def _into(p: ProcessContext, source: str, target: str) -> str:
-    """Where `source` goes: into `target` when that is a directory."""
-    if p.files.is_dir(p.path(target)):
+def _into(p: ProcessContext, source: str, target: str, *, several: bool = False) -> str:
+    """Where `source` goes: into `target` when that is a directory, or has to be one for several sources."""
+    if several or p.files.is_dir(p.path(target)):
         return f"{target.rstrip('/')}/{source.rstrip('/').rsplit('/', 1)[-1]}"
     return target
 
@@ -118,13 +118,10 @@ async def cp(p: ProcessContext) -> int:
     if len(options.rest) < 2:
         raise UsageError("")
     *sources, target = options.rest
-    if len(sources) > 1 and not p.files.is_dir(p.path(target)):
-        raise Failure(f"{target}: Not a directory" if p.files.exists(p.path(target))
-                      else f"can't stat '{target}': No such file or directory")
     recursive = bool({"a", "r", "R"} & set(options.given))
     status = 0
     for source in sources:
-        to = target if "T" in options else _into(p, source, target)
+        to = target if "T" in options else _into(p, source, target, several=len(sources) > 1)
         status |= await _copy(p, source, to, recursive=recursive, links=recursive and "L" not in options)
     return status
 
@@ -180,11 +177,9 @@ async def mv(p: ProcessContext) -> int:
     if len(options.rest) < 2:
         raise UsageError("")
     *sources, target = options.rest
-    if len(sources) > 1 and not p.files.is_dir(p.path(target)):
-        raise Failure(f"'{target}' is not a directory")
     status = 0
     for source in sources:
-        to = target if "T" in options else _into(p, source, target)
+        to = target if "T" in options else _into(p, source, target, several=len(sources) > 1)
         if "n" in options and p.files.exists(p.path(to)):
             continue
         try:

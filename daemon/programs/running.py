@@ -78,7 +78,10 @@ async def timeout(p: ProcessContext) -> int:
         except TimeoutError:
             child.kill(int(signal.SIGKILL))
     await child.wait()
-    return 143
+    # The real one has become the program itself, so whoever waits sees a death by signal.
+    p.process.kill(number)
+    await asyncio.sleep(0)
+    return 128 + number
 
 
 @program("watch [-n SEC] [-t] PROG ARGS")

@@ -35,6 +35,8 @@ async def sort(p: ProcessContext) -> int:
     rows: list[str] = []
     async for _, stream in opened(p, options.rest, status=status):
         rows += [line.decode("utf-8", "surrogateescape").removesuffix("\n") async for line in lines(stream)]
+    if status[0]:
+        return 2
     flags = "".join(letter for letter in "nhMVbdfig" if letter in options)
     keys = [_key(text, flags) for text in options.values("k")]
     separator = options.value("t") or None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from daemon.runtime.descriptor import Description
     from daemon.runtime.process import ProcessContext
 
+WORDY = ("cat", "tail", "uniq", "md5sum", "sha1sum", "sha256sum", "sha512sum")  # say "can't open 'FILE'"
 FOLLOW_INTERVAL = 1.0  # seconds between looks of tail -f, as busybox's
 
 
@@ -27,7 +28,8 @@ async def opened(p: ProcessContext, names: list[str], *, status: list[int]) -> A
         try:
             stream = p.open(path, read=True)
         except OSError as error:
-            await p.error(f"{name}: can't open '{path}': {error.strerror}")
+            told = f"can't open '{path}'" if name in WORDY else path
+            await p.error(f"{name}: {told}: {error.strerror}")
             status[0] = 1
             continue
         try:
@@ -116,10 +118,16 @@ def _count(text: str) -> int:
     return int(match.group(1)) * {"": 1, "b": 512, "k": 1024, "m": 1 << 20}[match.group(2)]
 
 
+def _counts(words: list[str], pattern: str) -> list[str]:
+    """The old form of a count, `-5` or `+5`, as `-n`; one that is an option's value is left alone."""
+    return [f"-n{word.removeprefix('-')}" if re.fullmatch(pattern, word) and words[max(n - 1, 0)] not in ("-n", "-c")
+            else word for n, word in enumerate(words)]
+
+
 @program("head [OPTIONS] [FILE]...")
 async def head(p: ProcessContext) -> int:
     """head [-n N] [-c N] [FILE]..."""
-    words = [f"-n{word[1:]}" if re.fullmatch(r"-\d+[bkm]?", word) else word for word in p.argv[1:]]
+    words = _counts(p.argv[1:], r"-\d+[bkm]?")
     options = parse(words, "n:c:qv")
     count = _count(options.value("c") or options.value("n", "10"))
     titles = ("v" in options or len(options.rest) > 1) and "q" not in options
@@ -149,7 +157,7 @@ async def head(p: ProcessContext) -> int:
 @program("tail [OPTIONS] [FILE]...")
 async def tail(p: ProcessContext) -> int:
     """tail [-f] [-n [+]N] [-c [+]N] [FILE]..."""
-    words = [f"-n{word.removeprefix('-')}" if re.fullmatch(r"[-+]\d+[bkm]?", word) else word for word in p.argv[1:]]
+    words = _counts(p.argv[1:], r"[-+]\d+[bkm]?")
     options = parse(words, "fFn:c:qvs:")
     text = options.value("c") or options.value("n", "10")
     count, from_start = abs(_count(text)), text.startswith("+")

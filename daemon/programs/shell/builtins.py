@@ -553,7 +553,7 @@ async def kill_(shell: Shell, argv: list[str]) -> int:
     for word in argv:
         job = find_job(shell, word) if word.startswith("%") else None
         words.append(str(job.processes[0].pid) if job is not None else word)
-    return await kill(ProcessContext(shell.p.process, words, shell.p.env))
+    return await kill(ProcessContext(shell.p.process, words, {**shell.p.env, "\0sh": shell.name}))
 
 
 def _program(program: Program) -> Builtin:

@@ -272,15 +272,15 @@ class Shell(State):
             raise Interrupted(int(signal.SIGINT))
         try:
             await self.run(body, tested=tested)
+        except Continue as leave:
+            self.status = 0
+            if leave.levels > 1 and self.loops > 1:
+                raise Continue(leave.levels - 1) from None
         except Break as leave:
             self.status = 0
             if leave.levels > 1 and self.loops > 1:
                 raise Break(leave.levels - 1) from None
             return False
-        except Continue as leave:
-            self.status = 0
-            if leave.levels > 1 and self.loops > 1:
-                raise Continue(leave.levels - 1) from None
         return True
 
     async def _while(self, node: While, tested: bool) -> None:
@@ -418,6 +418,9 @@ class Shell(State):
             program, arguments = self.p.guest.find_program(argv, {**environment, "PATH": environment.get(
                 "PATH", self.get("PATH") or "")}, self.directory)
             if last and not self.traps and not self.interactive:
+                for stream in saved.values():  # its redirections become the new program's
+                    if stream is not None:
+                        stream.close()
                 saved = {}
                 raise Replace(program, arguments, environment)
             child = self.p.process.fork(program, arguments, env=environment, group=0 if self.interactive else None)
