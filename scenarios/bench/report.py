@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aiodocker.exceptions import DockerError
 
-from scenarios.bench.figures import Figure
+from scenarios.bench.figures import Figure, Goal, Judge
 from scenarios.bench.measure import MEASUREMENTS, Bench
 from scenarios.cli.table import render
 from scenarios.client import HostClient, RunSpec
@@ -53,10 +53,13 @@ async def _measure(directory: Path, chosen: list[str], runs: int, *, quiet: bool
                 print(f"measuring: {(MEASUREMENTS[name].__doc__ or name).strip()}", file=sys.stderr, flush=True)
             if name != "start" and stage.swarm is None:
                 await _prepare(stage)
-            async for figure in MEASUREMENTS[name](bench):
-                figures.append(figure)
-    except DockerError as error:
-        raise LaunchError(f"the bench stopped: {error.message}") from error
+            try:
+                async for figure in MEASUREMENTS[name](bench):
+                    figures.append(figure)
+            except DockerError as error:
+                # One thing that does not work must not hide the figures of the rest.
+                figures.append(Figure(Goal(f"{name}: could not be measured", 0, "", Judge.WORST), (math.inf,),
+                                      error.message))  # fmt: skip
     finally:
         for client in stage.clients.values():
             await client.close()
