@@ -15,7 +15,7 @@ from daemon.api.hijack import content_type, frame, relay, take_over
 from daemon.api.keys import ENGINE
 from daemon.api.query import filters, flag, integer, timestamp
 from daemon.api.versions import asked_for
-from daemon.engine import listing, shown, stats, top
+from daemon.engine import archive, hostconfig, listing, shown, stats, top, validate
 from daemon.engine.container import Container
 from daemon.engine.documents import rfc3339_fixed
 from daemon.engine.exec import check_active
@@ -118,6 +118,19 @@ async def remove(request: web.Request) -> web.Response:
     if flag(request, "link"):
         raise Conflict(f"Cannot remove link {request.match_info['name']}: links of containers are not kept by shoal")
     return await _change(request, _lifecycle(request).remove(container, force=flag(request, "force")), "remove")
+
+
+@routes.post("/containers/{name}/update")
+async def update(request: web.Request) -> web.Response:
+    """`docker update`: restart policy and resource limits. The latter are shown, not enforced."""
+    engine, container = request.app[ENGINE], _container(request)
+    body = await read_json(request, "UpdateConfig", schema.UPDATE)
+    changed = hostconfig.updated(container.host_config, body)
+    validate.check_host_config(changed, container.config)
+    container.host_config = changed
+    engine.containers.save_config(container)
+    engine.containers.publish(container, "update")
+    return json_answer({"Warnings": None})
 
 
 @routes.post("/containers/prune")
@@ -274,6 +287,14 @@ async def stats_(request: web.Request) -> web.StreamResponse:
         await response.write(json.dumps(reading).encode() + b"\n")
         await asyncio.sleep(_STATS_INTERVAL)
     return response
+
+
+@routes.get("/containers/{name}/export")
+async def export(request: web.Request) -> web.Response:
+    engine, container = request.app[ENGINE], _container(request)
+    files = engine.containers.lifecycle.guest(container).files
+    engine.containers.publish(container, "export")
+    return web.Response(body=archive.pack(files, "/"), content_type="application/x-tar")
 
 
 @routes.get("/containers/{name}/changes")

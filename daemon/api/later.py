@@ -7,9 +7,7 @@ import re
 _LATER = (
     ("POST", r"/build|/build/prune|/session", "building images is"),
     ("POST", r"/commit", "committing a container is"),
-    ("GET", r"/containers/[^/]+/export", "exporting a container's files is"),
     ("GET", r"/containers/[^/]+/attach/ws", "attaching over a websocket is"),
-    ("POST", r"/containers/[^/]+/update", "changing a container's resources is"),
     ("GET", r"/images/search", "searching a registry is"),
     ("GET|POST", r"/images/get|/images/.+/get|/images/load", "saving and loading images is"),
     ("POST", r"/images/.+/push", "pushing images is"),

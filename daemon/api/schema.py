@@ -99,6 +99,13 @@ ENDPOINT: Schema = {
     "GwPriority": "int",
 }
 
+UPDATE: Schema = {
+    key: _HOST_CONFIG[key]
+    for key in (
+        "RestartPolicy", "CpuShares", "Memory", "NanoCpus", "MemoryReservation", "MemorySwap", "PidsLimit",
+    )
+}  # fmt: skip
+
 CREATE: Schema = {
     **_CONFIG,
     "HostConfig": ("container.HostConfig", _HOST_CONFIG),

@@ -22,8 +22,9 @@ from daemon.errors import ApiError, BadParameter, Conflict, NotFound
 if TYPE_CHECKING:
     from daemon.engine.engine import Engine
 
-KIND = "containers"  # in the store
-SHUTDOWN_GRACE = 0.5  # seconds between the stop signal and SIGKILL when the daemon itself stops
+KIND = "containers"  # in the store: what a container is; written once
+STATE = "container-state"  # what changes in its life; small, for it is written at every change
+SHUTDOWN_GRACE = 0.3  # seconds between the stop signal and SIGKILL when the daemon itself stops
 LOST = 255  # exit code of a container that ended while nobody looked, as Docker's
 
 log = structlog.get_logger("containers")
@@ -83,7 +84,9 @@ class Containers:
         elif name in self._by_name:
             raise self._taken(name)
         self._add(container)
-        self.save(container)
+        self._engine.store.commit(
+            [(KIND, container.id, _packed(stored(container))), (STATE, container.id, _packed(stored_state(container)))]
+        )
         self.publish(container, "create")
         return container, warnings
 
@@ -118,19 +121,27 @@ class Containers:
         self._by_id.pop(container.id, None)
         if self._by_name.get(container.name) is container:
             del self._by_name[container.name]
-        self._engine.store.commit([(KIND, container.id, None)])
+        self._engine.store.commit([(KIND, container.id, None), (STATE, container.id, None)])
 
     # -- the store -------------------------------------------------------------------------------------------------
 
     def save(self, container: Container) -> None:
-        """Commit a container's configuration and state; Networks calls it after connect and disconnect."""
+        """Commit a container's state; Networks calls it after connect and disconnect."""
         if container.id in self._by_id:
-            document = json.dumps(stored(container), separators=(",", ":")).encode()
-            self._engine.store.commit([(KIND, container.id, document)])
+            self._engine.store.commit([(STATE, container.id, _packed(stored_state(container)))])
+
+    def save_config(self, container: Container) -> None:
+        """Commit what of it is not written by `save`, after `docker update`."""
+        self._engine.store.commit([(KIND, container.id, _packed(stored(container)))])
 
     async def restore(self) -> None:
         """Load what the store has; what ran is exited now; start again what its restart policy says."""
-        loaded = [from_stored(json.loads(value)) for _, value in self._engine.store.all(KIND)]
+        states = dict(self._engine.store.all(STATE))
+        loaded = [
+            from_stored(json.loads(value), json.loads(states[identity]))
+            for identity, value in self._engine.store.all(KIND)
+            if identity in states
+        ]
         again: list[Container] = []
         for container in sorted(loaded, key=lambda c: c.created):
             was_running = container.state.running or container.stopped_by_daemon
@@ -139,7 +150,7 @@ class Containers:
                 container.state.exit_code, container.state.finished_at = LOST, self._engine.world.wall()
             container.stopped_by_daemon = False
             if container.state.status == "removing" or (was_running and container.host_config["AutoRemove"]):
-                self._engine.store.commit([(KIND, container.id, None)])
+                self.forget(container)
                 continue
             self._add(container)
             self.save(container)
@@ -183,12 +194,14 @@ class Containers:
             container.guest.files.write(path, text)
 
 
+def _packed(document: JsonObject) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
 def stored(container: Container) -> JsonObject:
-    """A container for the store."""
-    state = container.state
+    """What a container is, for the store."""
     return {
         "id": container.id,
-        "name": container.name,
         "created": container.created,
         "image": container.image,
         "image_id": container.image_id,
@@ -196,6 +209,14 @@ def stored(container: Container) -> JsonObject:
         "args": container.args,
         "config": container.config,
         "host_config": container.host_config,
+    }
+
+
+def stored_state(container: Container) -> JsonObject:
+    """How it is doing and where it is attached, for the store."""
+    state = container.state
+    return {
+        "name": container.name,
         "endpoints": {name: settings.stored() for name, settings in container.endpoints.items()},
         "restart_count": container.restart_count,
         "manually_stopped": container.manually_stopped,
@@ -212,9 +233,9 @@ def stored(container: Container) -> JsonObject:
     }
 
 
-def from_stored(document: JsonObject) -> Container:
-    """The reverse of `stored`."""
-    given = dict(document)
+def from_stored(what: JsonObject, how: JsonObject) -> Container:
+    """The reverse of `stored` and `stored_state`."""
+    given = what | how
     given["state"] = State(**given["state"])
     given["endpoints"] = {name: EndpointSettings.from_api(body) for name, body in given["endpoints"].items()}
     return Container(**given)

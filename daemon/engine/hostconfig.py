@@ -118,3 +118,16 @@ def completed(given: JsonObject) -> JsonObject:
         if result["ReadonlyPaths"] is None:
             result["ReadonlyPaths"] = list(READONLY_PATHS)
     return result
+
+
+def updated(current: JsonObject, changes: JsonObject) -> JsonObject:
+    """`current` with what `docker update` sent; zero and empty mean "as it was", as in Docker."""
+    known = {key: value for key, value in changes.items() if key in current and key != "RestartPolicy" and value}
+    result = current | known
+    policy = changes.get("RestartPolicy") or {}
+    if policy.get("Name"):
+        result["RestartPolicy"] = {
+            "Name": policy["Name"],
+            "MaximumRetryCount": policy.get("MaximumRetryCount") or 0,
+        }
+    return result

@@ -39,7 +39,7 @@ async def test_after_a_crash(directory: Path) -> None:  # noqa: F811
     crashed = machine.store
     # What a crash leaves is the disk as it was: the later writes of the dying daemon must not reach it.
     machine.store = type(crashed)()
-    for kind in ("containers", "network", "engine"):
+    for kind in ("containers", "container-state", "network", "engine"):
         machine.store.commit([(kind, key, value) for key, value in crashed.all(kind)])
     survivor = machine.store
     await machine.stop()
