@@ -221,6 +221,7 @@ class Prober:
         self._finish(probe)
         mute = [name for name in probe.relays if name not in probe.nacked]
         if not probe.refused:
+            local.counters["nacks_missing"] += len(mute)
             # memberlist: missing nacks, or with nobody to ask the failure itself, speak against our own health.
             local.awareness.apply(len(mute) if probe.relays else 1)
         if probe.contacted:

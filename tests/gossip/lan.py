@@ -79,6 +79,9 @@ class Lan:
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
         self._groups: list[set[str]] = []
+        self._links: list[set[str]] = []
+        self.deaf_to_udp: list[str] = []
+        """Hosts that no datagram reaches, though streams do."""
 
     # -- building and breaking
 
@@ -133,6 +136,10 @@ class Lan:
         """Packets and streams between groups vanish silently."""
         self._groups = [{host.name for host in group} for group in groups]
 
+    def cut_link(self, one: Host, other: Host) -> None:
+        """These two alone do not reach each other."""
+        self._links.append({one.name, other.name})
+
     def heal(self) -> None:
         self._groups = []
 
@@ -149,6 +156,8 @@ class Lan:
         self._drain(host)
 
     def _open(self, one: Host, other: Host) -> bool:
+        if {one.name, other.name} in self._links:
+            return False
         return not any((one.name in group) != (other.name in group) for group in self._groups)
 
     # -- time
@@ -212,7 +221,7 @@ class Lan:
 
     def _deliver(self, source: Host, data: bytes, to: Address) -> None:
         host = self.at(to)
-        if host is None or host.killed or not self._open(source, host):
+        if host is None or host.killed or host.name in self.deaf_to_udp or not self._open(source, host):
             return
         if host.paused:
             host.waiting.append((data, source.address))

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 
+from gossip.swim.dials import DialPushPull
 from gossip.swim.member import EventKind, MemberState
+from gossip.swim.meta import wrap_meta
 from gossip.swim.profile import LAN, SHOAL
-from tests.gossip.lan import Lan, all_see, views
+from gossip.wire.messages import Alive, Message, Suspect, decode_message
+from gossip.wire.packet import PacketCodec
+from gossip.wire.seal import Keyring
+from tests.gossip.lan import Host, Lan, all_see, views
 
 ALIVE, SUSPECT, DEAD, LEFT = MemberState.ALIVE, MemberState.SUSPECT, MemberState.DEAD, MemberState.LEFT
 SEEDS = range(8)
+
+
+def said_to(host: Host, other: Host, now: float) -> list[Message]:
+    """What a host of a plain cluster would send to another now."""
+    codec = PacketCodec(b"", Keyring([], Random(1).randbytes))
+    packets = [data for data, to in host.membership.datagrams_to_send(now) if to == other.address]
+    return [decode_message(body) for data in packets for body in codec.decode(data)]
 
 
 @pytest.mark.parametrize("size", [2, 5, 10, 25])
@@ -51,6 +64,7 @@ def test_silent_member_is_dead_for_all_within_7_s(size: int, seed: int) -> None:
     lan.cut([victim])
     took = lan.run_until(all_see(others, victim.name, DEAD), 20)
     assert took < (6.0 if size == 3 else 7.0)
+    assert not sum(host.membership.counters["nacks_missing"] for host in others), "relays say what they cannot reach"
     failed = others[0].saw(EventKind.FAILED, victim.name)
     assert failed is not None
     assert failed.accused_by
@@ -186,6 +200,57 @@ def test_changed_meta_is_an_update() -> None:
     took = lan.run_until(lambda: all(host.saw(EventKind.UPDATED, "n1") for host in hosts[1:]), 2)
     assert took < 0.25
     assert {host.membership.member("n1").meta for host in hosts} == {b"new"}  # type: ignore[union-attr]
+
+
+def test_answer_under_way_does_not_hide_the_end_of_a_stream() -> None:
+    """The victim acks a ping and dies: the ack arrives after the stream's end, and says nothing about now."""
+    lan = Lan()
+    watcher, victim = lan.grow(2)
+    probes = watcher.membership.counters["probes"]
+    lan.run_until(lambda: watcher.membership.counters["probes"] > probes, 5)
+    received = victim.membership.counters["packets_received"]
+    lan.run_until(lambda: victim.membership.counters["packets_received"] > received, 5)
+    lan.kill(victim)
+    assert lan.run_until(all_see([watcher], victim.name, DEAD), 10) < 1.5
+
+
+def test_one_bad_link_is_bridged_by_indirect_probes() -> None:
+    lan = Lan()
+    hosts = lan.grow(4)
+    lan.cut_link(hosts[0], hosts[1])
+    lan.run(60)
+    assert not [event for host in hosts for event in host.events]
+    assert hosts[2].membership.counters["probes_relayed"] > 5
+
+
+def test_member_deaf_to_udp_is_found_alive_by_tcp() -> None:
+    lan = Lan()
+    hosts = lan.grow(3)
+    lan.deaf_to_udp.append("n3")
+    lan.run(20)
+    assert not [event for host in hosts[:2] for event in host.events]
+    assert hosts[0].membership.counters["probes_answered_by_tcp_only"] > 3
+
+
+def test_stale_accuser_is_told_the_refutation() -> None:
+    lan = Lan()
+    hosts = lan.grow(3)
+    hosts[0].membership.update_meta(lan.now)
+    lan.poke(hosts[0])
+    lan.run(3)
+    stale = Suspect(1, "n1", "n2").encode()
+    hosts[0].membership.receive_datagram(stale, hosts[1].address, lan.now)
+    assert said_to(hosts[0], hosts[1], lan.now) == [Alive(2, "n1", *hosts[0].address, wrap_meta(b"n1"))]
+
+
+def test_peer_that_thinks_us_dead_hears_at_once() -> None:
+    lan = Lan()
+    hosts = lan.grow(12)
+    state = hosts[1].membership.local_state(join=False, native=True)
+    dead = tuple(replace(node, state=2) if node.name == "n1" else node for node in state.nodes)
+    dial = DialPushPull(hosts[1].address, False, True, 1.0)
+    hosts[0].membership.push_pull_answered(dial, replace(state, nodes=dead), lan.now)
+    assert said_to(hosts[0], hosts[1], lan.now)[0] == Alive(2, "n1", *hosts[0].address, wrap_meta(b"n1"))
 
 
 @pytest.mark.parametrize("seed", range(3))

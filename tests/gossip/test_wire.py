@@ -106,6 +106,18 @@ def test_lzw_of_go() -> None:
     assert decompress(vector, 100) == b"TOBEORNOTTOBEORTOBEORNOT"
 
 
+def test_lzw_of_an_encoder_that_never_clears() -> None:
+    """A full table stays as it is: codes of 12 bits go on."""
+    literals = [number % 251 for number in range(6000)]
+    bits = held = 0
+    for place, code in enumerate([*literals, 257]):
+        bits |= code << held
+        # The first code adds no entry; the next free code is 257 + place when code number place is read.
+        held += min(12, max(9, (257 + place).bit_length()))
+    vector = bits.to_bytes((held + 7) // 8, "little")
+    assert decompress(vector, 6000) == bytes(literals)
+
+
 def test_known_bytes() -> None:
     """Encodings written out by hand from the format's description."""
     assert Ping(1, "a").encode() == b"\x00\x82\xa5SeqNo\x01\xa4Node\xa1a"
