@@ -27,6 +27,7 @@ from overlay.publish.publisher import Publisher
 from overlay.router import Router
 from overlay.sandbox import Sandbox
 from overlay.spec import (
+    HOST_BINDING,
     Attached,
     EndpointFact,
     EndpointSpec,
@@ -293,7 +294,9 @@ class HostNetwork:
     async def publish(self, container_id: str, mappings: Sequence[PortMapping], target_ip: str) -> list[Published]:
         """Publish ports of a container; all or none. A mapping for all addresses comes back twice, as 0.0.0.0 and ::
         (Docker shows both). PortTaken / PublishFailed carry Docker's text."""
-        return await self._publisher.publish(container_id, mappings, target_ip)
+        return await self._publisher.publish(
+            container_id, mappings, target_ip, default_address=self._binding(container_id)
+        )
 
     async def unpublish(self, container_id: str) -> None:
         """Close everything that was published for the container, and its connections."""
@@ -322,6 +325,12 @@ class HostNetwork:
     def _name_of(self, network_id: str) -> str:
         spec = self._networks.get(network_id)
         return spec.name if spec is not None else ""
+
+    def _binding(self, container_id: str) -> str:
+        """Where ports without an address are published: an option of the network that is the way out."""
+        sandbox = next((each for each in self._sandboxes if each.name == container_id), None)
+        best = self._default(sandbox) if sandbox is not None else None
+        return (best.network.options.get(HOST_BINDING) if best is not None else None) or "0.0.0.0"
 
     def _default(self, sandbox: Sandbox) -> Joined | None:
         namespace = self._namespaces.get(sandbox)

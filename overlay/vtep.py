@@ -17,10 +17,11 @@ from zlib import crc32
 from overlay.bridge import Bridge, BridgePort, pieces_of
 from overlay.directory import NetworkView, RemoteVtep
 from overlay.spec import Address, NetworkError
+from overlay.stack.reassembly import fragment
 from overlay.wire import arp, icmp, vxlan
 from overlay.wire.address import pack_ip, pack_mac
 from overlay.wire.ethernet import ETHERTYPE_ARP, ETHERTYPE_IPV4, HEADER_LENGTH, Frame
-from overlay.wire.ipv4 import PROTOCOL_ICMP, Malformed, Packet
+from overlay.wire.ipv4 import PROTOCOL_ICMP, PROTOCOL_TCP, Malformed, Packet
 from overlay.wire.ipv4 import parse as parse_ipv4
 
 SOURCE_PORTS = 8
@@ -143,27 +144,38 @@ class Segment(Bridge):
             self.counters["vxlan_dropped_unknown_mac"] += 1
 
     def _encapsulate_large(self, frame: bytes, source: BridgePort | None, remote: RemoteVtep) -> None:
-        """More than the MTU: a TCP super-segment travels whole if the other VTEP takes it, else in pieces; any other
-        packet is told the MTU (RFC 1191), for a silent drop is a black hole (moby 24906)."""
-        flow = flow_of(frame)
-        if source is not None and len(frame) <= source.cable.gso_size:
-            pieces = [frame] if remote.super_frames else pieces_of(frame, self.mtu)
-            prefix = self._super_prefix if remote.super_frames else self._prefix
-            for piece in pieces:
-                self.counters["vxlan_sent"] += 1
-                self._vtep.transmit(prefix + piece, remote.destination, flow)
-            if pieces:
-                return
-        self.counters["vxlan_dropped_too_big"] += 1
-        if source is not None and frame[12:14] == _IPV4:
-            self._tell_mtu(frame, source)
+        """More than the MTU: a TCP super-segment travels whole if the other VTEP takes it, else in pieces; another
+        packet is fragmented, or its sender told the MTU (RFC 1191), for a silent drop is a black hole (moby 24906)."""
+        prefix = self._prefix
+        pieces: list[bytes] = []
+        if source is not None and len(frame) <= source.cable.gso_size and frame[23] == PROTOCOL_TCP:
+            if remote.super_frames:
+                prefix, pieces = self._super_prefix, [frame]
+            else:
+                pieces = pieces_of(frame, self.mtu)
+        elif frame[12:14] == _IPV4:
+            pieces = self._fragments(frame, source)
+        if not pieces:
+            self.counters["vxlan_dropped_too_big"] += 1
+        flow = flow_of(pieces[-1]) if pieces else 0
+        for piece in pieces:
+            self.counters["vxlan_sent"] += 1
+            self._vtep.transmit(prefix + piece, remote.destination, flow)
 
-    def _tell_mtu(self, frame: bytes, source: BridgePort) -> None:
+    def _fragments(self, frame: bytes, source: BridgePort | None) -> list[bytes]:
         try:
             packet = parse_ipv4(frame, HEADER_LENGTH)
         except Malformed:
-            return
-        if not packet.dont_fragment or packet.fragment_offset or packet.protocol == PROTOCOL_ICMP:
+            return []
+        if packet.dont_fragment:
+            if source is not None:
+                self._tell_mtu(frame, packet, source)
+            return []
+        return [frame[:HEADER_LENGTH] + piece.emit() for piece in fragment(packet, self.mtu)]
+
+    def _tell_mtu(self, frame: bytes, packet: Packet, source: BridgePort) -> None:
+        # No error about a later fragment, nor about what may itself be an error (RFC 1122, 3.2.2).
+        if packet.fragment_offset or (packet.protocol == PROTOCOL_ICMP and packet.payload[:1] != b"\x08"):
             return
         quoted = frame[HEADER_LENGTH : HEADER_LENGTH + len(packet.options) + _QUOTED]
         error = icmp.Icmp(icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, 0, self.mtu, quoted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from overlay.bridge import Bridge, BridgePort
@@ -22,7 +23,8 @@ class Endpoint:
 
     def unplug(self) -> None:
         """Pull the cable and take the interface out."""
-        self.sandbox.remove_interface(self.interface)
+        with suppress(KeyError):  # a sandbox that was closed has none
+            self.sandbox.remove_interface(self.interface)
         self.bridge.remove_port(self.port)
 
 

@@ -27,13 +27,16 @@ class Publisher:
         self._allocator = PortAllocator()
         self._open: dict[str, list[OpenPort]] = {}
 
-    async def publish(self, container_id: str, mappings: Sequence[PortMapping], target_ip: str) -> list[Published]:
-        """Open them all towards `target_ip`; PortTaken / PublishFailed and none is open."""
+    async def publish(
+        self, container_id: str, mappings: Sequence[PortMapping], target_ip: str, *, default_address: str = _ANY
+    ) -> list[Published]:
+        """Open them all towards `target_ip`; PortTaken / PublishFailed and none is open. `default_address` is for the
+        mappings that name none."""
         published: list[Published] = []
         opened: list[OpenPort] = []
         try:
             for mapping in mappings:
-                port = await self._open_one(mapping, target_ip)
+                port = await self._open_one(mapping, target_ip, default_address)
                 opened.append(port)
                 published.extend(_describe(mapping, port))
         except BaseException:  # a cancelled request must not leave ports behind either
@@ -54,8 +57,8 @@ class Publisher:
         for container_id in list(self._open):
             await self.unpublish(container_id)
 
-    async def _open_one(self, mapping: PortMapping, target_ip: str) -> OpenPort:
-        address = mapping.host_ip if mapping.host_ip not in ("", "::") else _ANY
+    async def _open_one(self, mapping: PortMapping, target_ip: str, default_address: str) -> OpenPort:
+        address = _ANY if mapping.host_ip == "::" else mapping.host_ip or default_address
         chosen = mapping.host_port and mapping.host_port_end <= mapping.host_port
         refused: list[OpenPort] = []
         try:

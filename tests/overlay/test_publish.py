@@ -213,6 +213,17 @@ async def test_one_address_only() -> None:
                 await h1.unpublish("web")
 
 
+async def test_a_network_may_say_which_address() -> None:
+    async with lab() as net:
+        (h1,) = net.hosts
+        option = {"com__docker__network__bridge__host_binding_ipv4": LOCAL}
+        box, _ = net.run(h1, "box", net.create(bridge("n1", "172.18.0.0/16", **option)), "172.18.0.2")
+        shown = await h1.publish("box", [MAPPED, PortMapping(81, "tcp", "192.0.2.1", 8080)], "172.18.0.2")
+        assert [(p.host_ip, p.mapping.host_ip) for p in shown] == [(LOCAL, ""), ("192.0.2.1", "192.0.2.1")]
+        await box.close()
+        await h1.remove_sandbox(box)
+
+
 async def test_what_cannot_be_bound_outside_is_published_inside() -> None:
     async with lab(2, real=Loopback(80)) as net:
         h1, h2 = net.hosts

@@ -184,6 +184,16 @@ def test_too_large_with_df_is_told_the_mtu() -> None:
     assert one.counters["vxlan_dropped_too_big"] == 1
 
 
+def test_too_large_without_df_is_fragmented() -> None:
+    one, two = two_hosts()
+    large = Packet(IP1, IP2, PROTOCOL_UDP, bytes(range(256)) * 12, identification=7)
+    one.station.transmit(packet_frame(MAC2, large))
+    pieces = [parse_ipv4(parse(frame).payload) for frame in two.got]
+    assert [(p.fragment_offset, p.more_fragments) for p in pieces] == [(0, True), (1424, True), (2848, False)]
+    assert b"".join(p.payload for p in pieces) == large.payload
+    assert len({flow for _, _, flow in one.sent}) == 1 and one.got == []
+
+
 def tcp_super(length: int) -> bytes:
     segment = bytearray(20 + length)
     segment[0:4], segment[12], segment[13] = b"\x10\x00\x00\x50", 0x50, 0x18
