@@ -9,18 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
+from overlay.attachments import Attachments
 from overlay.directory import Directory
 from overlay.dns.names import Names
 from overlay.dns.resolver import Resolver
 from overlay.drivers.bridge import BridgeDriver
-from overlay.drivers.driver import Driver, Plug
+from overlay.drivers.driver import Driver
 from overlay.drivers.null import NullDriver
 from overlay.drivers.overlay import OverlayDriver
-from overlay.ipam.errors import IpamError
 from overlay.ipam.mac import mac_from_ip
 from overlay.ipam.pool import AddressPool
 from overlay.lan import Lan
-from overlay.namespace import Joined, Namespace
 from overlay.nat.gateway import Gateway
 from overlay.nursery import Nursery
 from overlay.publish.publisher import Publisher
@@ -74,7 +73,6 @@ class HostNetwork:
         self.directory = Directory()
         self._counters: Counter[str] = Counter()
         self._random = Random(random.getrandbits(64))
-        self._entropy = entropy
         self._extra = tuple(each if "/" in each else f"{each}/{_LAN_PREFIX}" for each in extra_addresses)
         lan = ipaddress.IPv4Interface(f"{address}/{_LAN_PREFIX}").network
         self._router_ip = str(lan.network_address + _ROUTER)
@@ -95,9 +93,7 @@ class HostNetwork:
         self._tunnel = Tunnel(underlay, counters=self._counters)
         self._index = 1
         self._networks: dict[str, NetworkSpec] = {}
-        self._pools: dict[str, AddressPool] = {}
-        self._namespaces: dict[Sandbox, Namespace] = {}
-        self._where: dict[str, Namespace] = {}
+        self._attachments = Attachments(next_index=self._next_index, entropy=entropy, counters=self._counters)
         self._resolvers: dict[Sandbox, Resolver] = {}
         self._sandboxes: dict[Sandbox, None] = {}
         self._ingress: Sandbox | None = None
@@ -174,30 +170,27 @@ class HostNetwork:
         """
         if spec.id in self._networks:
             return
-        self._driver(spec.driver).create_network(spec)
+        driver = self._driver(spec.driver)
+        driver.create_network(spec)
         self._networks[spec.id] = spec
+        if spec.ingress:
+            self._ingress = self._sandbox(_INGRESS)
+            self._attachments.open_ingress(self._ingress)
         if spec.name == GATEWAY_BRIDGE:
-            self._pools[spec.id] = addresses or _pool_of(spec)
-        self._settle_ingress()
-        if spec.name == GATEWAY_BRIDGE:
-            for namespace in list(self._namespaces.values()):
-                self._settle(namespace)
+            self._attachments.open_bridge(spec, driver, addresses or _pool_of(spec), self._ingress)
 
     def delete_network(self, network_id: str) -> None:
         """Take it down; NetworkError while endpoints of this host are on it; nothing for an unknown id."""
         spec = self._networks.get(network_id)
         if spec is None:
             return
-        if any(
-            joined.spec.network_id == network_id
-            for namespace in self._namespaces.values()
-            for joined in namespace.endpoints.values()
-        ):
+        if self._attachments.active(network_id):
             raise NetworkError(f"network {spec.name} id {network_id} has active endpoints")
         if spec.ingress:
             self._drop_ingress()
+        if spec.name == GATEWAY_BRIDGE:
+            self._attachments.close_bridge()
         del self._networks[network_id]
-        self._pools.pop(network_id, None)
         self._driver(spec.driver).delete_network(network_id)
 
     def new_sandbox(self, container_id: str) -> Sandbox:
@@ -220,25 +213,19 @@ class HostNetwork:
         network = self._networks.get(spec.network_id)
         if network is None:
             raise NetworkError(f"network {spec.network_id} not found")
-        if spec.id in self._where:
+        if spec.id in self._attachments:
             raise NetworkError(f"endpoint with name {spec.name} already exists in network {network.name}")
-        namespace = self._namespaces.setdefault(sandbox, Namespace(sandbox))
-        joined = self._join(spec, network, namespace)
+        joined = self._attachments.attach(spec, network, self._driver(network.driver), sandbox)
         fact = EndpointFact(
             spec.network_id, spec.id, self.hostname, None, spec.mac, spec.addresses, spec.names, super_frames=True
         )
         self.directory.put(fact)
-        self._settle(namespace)
         return Attached(joined.interface, joined.gateway)
 
     def detach(self, endpoint_id: str) -> None:
         """Undo attach; nothing for an unknown id."""
-        namespace = self._where.get(endpoint_id)
-        if namespace is None:
-            return
-        self._leave(endpoint_id, namespace)
-        self.directory.remove(endpoint_id)
-        self._settle(namespace)
+        if self._attachments.detach(endpoint_id):
+            self.directory.remove(endpoint_id)
 
     def rename(self, endpoint_id: str, names: Sequence[str]) -> None:
         """Other DNS names for an endpoint of this host (docker rename)."""
@@ -248,29 +235,17 @@ class HostNetwork:
 
     def gateway_network(self, sandbox: Sandbox) -> str | None:
         """Id of the network whose gateway is the sandbox's default route (the one that publishes its ports)."""
-        best = self._default(sandbox)
+        best = self._attachments.default(sandbox)
         return best.network.id if best is not None else None
 
     def gateway_address(self, sandbox: Sandbox) -> str | None:
         """The sandbox's own address on the network of its default route: the target for `publish`."""
-        best = self._default(sandbox)
+        best = self._attachments.default(sandbox)
         return best.spec.addresses[0].partition("/")[0] if best is not None else None
 
     def gateway_endpoints(self) -> list[GatewayEndpoint]:
         """What docker_gwbridge holds, for `network inspect` (names gateway_<sandbox id>)."""
-        found = [namespace.way_out() for namespace in self._namespaces.values()]
-        return [
-            GatewayEndpoint(
-                joined.spec.id,
-                joined.spec.name,
-                joined.spec.container_id,
-                joined.interface,
-                joined.spec.mac,
-                joined.spec.addresses[0],
-            )
-            for joined in found
-            if joined is not None
-        ]
+        return self._attachments.gateway_endpoints()
 
     def start_resolver(
         self,
@@ -329,79 +304,8 @@ class HostNetwork:
     def _binding(self, container_id: str) -> str:
         """Where ports without an address are published: an option of the network that is the way out."""
         sandbox = next((each for each in self._sandboxes if each.name == container_id), None)
-        best = self._default(sandbox) if sandbox is not None else None
+        best = self._attachments.default(sandbox) if sandbox is not None else None
         return (best.network.options.get(HOST_BINDING) if best is not None else None) or "0.0.0.0"
-
-    def _default(self, sandbox: Sandbox) -> Joined | None:
-        namespace = self._namespaces.get(sandbox)
-        return namespace.default() if namespace is not None else None
-
-    def _join(
-        self, spec: EndpointSpec, network: NetworkSpec, namespace: Namespace, *, way_out: bool = False
-    ) -> Joined:
-        driver = self._driver(network.driver)
-        interface, gateway = "", None
-        if driver is not self._null:
-            # The other end of the cable has an index as well, as a veth pair's.
-            interface, index = namespace.next_interface(), self._next_index()
-            self._next_index()
-            gateway = driver.join(spec, namespace.sandbox, Plug(interface, index))
-        joined = Joined(spec, network, driver, interface, gateway, way_out)
-        namespace.endpoints[spec.id] = joined
-        self._where[spec.id] = namespace
-        return joined
-
-    def _leave(self, endpoint_id: str, namespace: Namespace) -> None:
-        joined = namespace.endpoints.pop(endpoint_id)
-        del self._where[endpoint_id]
-        joined.driver.leave(endpoint_id)
-        pool = self._pools.get(joined.network.id) if joined.way_out else None
-        if pool is not None:
-            pool.release(joined.spec.addresses[0].partition("/")[0])
-
-    def _settle(self, namespace: Namespace) -> None:
-        """The way out through docker_gwbridge, then the default route."""
-        present = namespace.way_out()
-        needed = namespace.needs_way_out()
-        if needed and present is None:
-            self._give_way_out(namespace)
-        elif not needed and present is not None:
-            self._leave(present.spec.id, namespace)
-        namespace.settle_route()
-
-    def _give_way_out(self, namespace: Namespace) -> None:
-        network = next((spec for spec in self._networks.values() if spec.name == GATEWAY_BRIDGE), None)
-        if network is None:
-            return
-        pool = self._pools[network.id]
-        try:
-            address = pool.request()
-        except IpamError:
-            self._counters["gateway_addresses_exhausted"] += 1
-            return
-        name = namespace.sandbox.name
-        spec = EndpointSpec(
-            id=self._entropy(32).hex(),
-            network_id=network.id,
-            container_id=name,
-            name=f"gateway_{name[:12]}",
-            names=(),
-            mac=mac_from_ip(address),
-            addresses=(f"{address}/{pool.prefix_length}",),
-        )
-        self._join(spec, network, namespace, way_out=True)
-
-    def _settle_ingress(self) -> None:
-        """The ingress network's own sandbox is the first on docker_gwbridge."""
-        ingress = any(spec.ingress for spec in self._networks.values())
-        bridge = any(spec.name == GATEWAY_BRIDGE for spec in self._networks.values())
-        if not (ingress and bridge) or self._ingress is not None:
-            return
-        self._ingress = self._sandbox(_INGRESS)
-        namespace = self._namespaces[self._ingress] = Namespace(self._ingress)
-        namespace.next_interface()  # eth0 is its place on the ingress network
-        self._give_way_out(namespace)
-        namespace.settle_route()
 
     def _drop_ingress(self) -> None:
         sandbox, self._ingress = self._ingress, None
@@ -418,11 +322,8 @@ class HostNetwork:
         self._sandboxes.pop(sandbox, None)
 
     def _empty(self, sandbox: Sandbox) -> None:
-        namespace = self._namespaces.pop(sandbox, None)
-        if namespace is not None:
-            for endpoint_id in list(namespace.endpoints):
-                self._leave(endpoint_id, namespace)
-                self.directory.remove(endpoint_id)
+        for endpoint_id in self._attachments.empty(sandbox):
+            self.directory.remove(endpoint_id)
 
 
 def _loop_time() -> float:

@@ -36,10 +36,11 @@ class Joined:
 
 
 class Namespace:
-    """Endpoints of one sandbox, in the order in which they joined."""
+    """Endpoints of one sandbox, in the order in which they joined. `always_out`: on docker_gwbridge in any case."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, *, always_out: bool = False) -> None:
         self.sandbox = sandbox
+        self._always_out = always_out
         self.endpoints: dict[str, Joined] = {}
         self._count = 0
         self._default: tuple[str, str] | None = None
@@ -53,7 +54,7 @@ class Namespace:
         """Whether docker_gwbridge must give it one."""
         ours = [joined for joined in self.endpoints.values() if joined.interface and not joined.way_out]
         open_ones = [joined for joined in ours if not joined.network.internal]
-        return bool(open_ones) and all(joined.gateway is None for joined in open_ones)
+        return self._always_out or (bool(open_ones) and all(joined.gateway is None for joined in open_ones))
 
     def way_out(self) -> Joined | None:
         """Its endpoint on docker_gwbridge."""
