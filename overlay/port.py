@@ -14,7 +14,8 @@ Receiver = Callable[[bytes], None]
 
 
 class Port:
-    """One end of a cable. `gso_size` > 0 says: frames larger than the MTU are taken here, up to that many bytes.
+    """One end of a cable. `gso_size` > 0 says: frames larger than the MTU are taken here, up to that many bytes
+    (of the whole frame).
 
     Such a frame is one TCP super-segment with a right IP total length and right checksums; who takes it must
     either carry it whole or cut it with `overlay.stack.gso.segment` before it reaches a place that needs real MTU.

@@ -29,6 +29,7 @@ from overlay.stack.stack import Stack
 from overlay.stack.udp import failure
 from overlay.views import Neighbour, Route, neighbours_of, routes_of, sockets_of
 from overlay.wire.address import ANY, pack_ip, pack_mac, parse_cidr
+from overlay.wire.ethernet import HEADER_LENGTH
 
 __all__ = [
     "Address",
@@ -47,10 +48,12 @@ __all__ = [
     "UdpSocket",
 ]
 
-# Frames that wait for the pump; Linux's net.core.netdev_max_backlog is 1000, for frames of one MTU.
+# What may wait for the pump; Linux's net.core.netdev_max_backlog is 1000 frames. Super-frames make bytes count too.
 QUEUED_FRAMES = 4096
-# Frames handled before others on the event loop have their turn.
-BATCH = 256
+QUEUED_BYTES = 16 << 20
+# What is handled before others on the event loop have their turn: a few milliseconds' work.
+BATCH_FRAMES = 128
+BATCH_BYTES = 1 << 20
 
 
 class Sandbox:
@@ -61,6 +64,7 @@ class Sandbox:
         self.stack = Stack(random)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._queue: deque[tuple[Interface, bytes]] = deque()
+        self._queued_bytes = 0
         self._pump_scheduled = False
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
@@ -102,9 +106,11 @@ class Sandbox:
 
     def _enqueue(self, interface: Interface, frame: bytes) -> None:
         queue = self._queue
-        if len(queue) >= QUEUED_FRAMES:
+        size = self._queued_bytes + len(frame)
+        if len(queue) >= QUEUED_FRAMES or size > QUEUED_BYTES:
             interface.counters.rx_dropped += 1
             return
+        self._queued_bytes = size
         queue.append((interface, frame))
         if not self._pump_scheduled:
             self._pump_scheduled = True
@@ -121,11 +127,16 @@ class Sandbox:
             return
         queue, receive = self._queue, self.stack.receive
         now = self.time()
-        for _ in range(min(len(queue), BATCH)):
+        size = 0
+        for _ in range(min(len(queue), BATCH_FRAMES)):
             interface, frame = queue.popleft()
+            size += len(frame)
             if self._captures:
                 self._tap(interface, frame, outgoing=False)
             receive(interface, frame, now)
+            if size >= BATCH_BYTES:
+                break
+        self._queued_bytes -= size
         self.stack.flush(now)
         if queue and not self._pump_scheduled:
             self._pump_scheduled = True
@@ -162,7 +173,12 @@ class Sandbox:
         """Plug a cable in. Each address brings its link route, and is announced by gratuitous ARP (which takes a
         running event loop). OSError(EEXIST): name or index are taken. `port.gso_size` becomes the interface's."""
         interface = self.stack.add_interface(
-            name, hardware=pack_mac(mac), mtu=mtu, transmit=port.transmit, index=index, gso_size=port.gso_size
+            name,
+            hardware=pack_mac(mac),
+            mtu=mtu,
+            transmit=port.transmit,
+            index=index,
+            gso_size=max(port.gso_size - HEADER_LENGTH, 0),
         )
         self._ports[name] = port
 

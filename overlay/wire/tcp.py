@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from struct import Struct
 
+from overlay.wire.checksum import partial
 from overlay.wire.ipv4 import PROTOCOL_TCP, Malformed
 
 FIN = 0x01
@@ -116,13 +117,12 @@ class Segment:
             0,
             self.urgent,
         )
-        body = int.from_bytes(payload, "big")
         total = (
             int.from_bytes(source + destination + head + options, "big") % 65535
             + PROTOCOL_TCP
             + length
             + len(payload)
-            + (body << 8 if len(payload) & 1 else body) % 65535
+            + partial(payload)
         )
         return b"".join((head[:16], (-total % 65535).to_bytes(2, "big"), head[18:], options, payload))
 
@@ -157,13 +157,12 @@ def emit_data(
     head = _HEADER_AND_TIMESTAMPS.pack(
         *ports, seq, ack, 0x80, flags, window, 0, 0, _NOP_NOP_TIMESTAMPS, timestamps[0], timestamps[1]
     )
-    body = int.from_bytes(payload, "big")
     total = (
         int.from_bytes(source + destination + head, "big") % 65535
         + PROTOCOL_TCP
         + 32
         + len(payload)
-        + (body << 8 if len(payload) & 1 else body) % 65535
+        + partial(payload)
     )
     return b"".join((head[:16], (-total % 65535).to_bytes(2, "big"), head[18:], payload))
 
@@ -174,9 +173,7 @@ def parse(data: bytes, source: bytes, destination: bytes) -> Segment:
     if size < HEADER_LENGTH:
         raise Malformed("tcp-short")
     source_port, destination_port, seq, ack, offset, flags, window, _, urgent = _HEADER.unpack_from(data)
-    value = int.from_bytes(data, "big")
-    pseudo = int.from_bytes(source + destination, "big") % 65535 + PROTOCOL_TCP + size
-    if ((value << 8 if size & 1 else value) + pseudo) % 65535:
+    if (int.from_bytes(source + destination, "big") + PROTOCOL_TCP + size + partial(data)) % 65535:
         raise Malformed("tcp-checksum")
     start = offset >> 4 << 2
     if start < HEADER_LENGTH or start > size:

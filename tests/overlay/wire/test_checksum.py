@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +20,12 @@ def by_definition(data: bytes) -> int:
 
 @given(st.binary(min_size=1, max_size=300).filter(any))
 def test_equals_the_definition(data: bytes) -> None:
+    assert finish(partial(data)) == by_definition(data)
+
+
+@given(st.integers(4090, 70_000), st.integers(1, 2**32))
+def test_large_buffers_are_summed_in_pieces(size: int, seed: int) -> None:
+    data = Random(seed).randbytes(size)
     assert finish(partial(data)) == by_definition(data)
 
 
