@@ -157,7 +157,7 @@ class Cluster:
                 gossip.write(spec.SWARM_TABLE, spec.SWARM_KEY, row)
                 self.nodes.admit(node_id, "manager", availability=body.get("Availability") or "active")
                 await self.overlays.create_ingress()
-                await self.overlays.join_ingress()
+                self.overlays.join_ingress()
             except BaseException:
                 await self._end(say_goodbye=False)
                 raise
@@ -196,7 +196,7 @@ class Cluster:
                 gossip = await self._begin(membership)
                 await gossip.join([(seed, GOSSIP_PORT) for seed in membership.seeds])
                 await gossip.synced(_JOINED)
-                await self.overlays.join_ingress()
+                self.overlays.join_ingress()
             except BaseException:
                 await self._end(say_goodbye=True)
                 raise
@@ -228,7 +228,7 @@ class Cluster:
             return
         gossip = await self._begin(membership)
         self.ready = True
-        await self.overlays.join_ingress()
+        self.overlays.join_ingress()
         self._engine.tasks.spawn(self._rejoin(gossip, membership), "rejoin the swarm")
 
     async def _rejoin(self, gossip: GossipNode, membership: Membership) -> None:
@@ -237,8 +237,9 @@ class Cluster:
         seeds = [(seed, GOSSIP_PORT) for seed in dict.fromkeys(known) if seed != membership.address]
         if seeds:
             await gossip.join(seeds)
-        if await gossip.synced(_JOINED):
-            await self.overlays.join_ingress()
+        await gossip.synced(_JOINED)
+        if self.gossip is gossip:
+            self.overlays.join_ingress()
 
     def boot_complete(self) -> None:
         """The containers that start by themselves have started: rows of earlier boots are forgotten by all."""

@@ -311,8 +311,7 @@ class Overlays:
     async def joined(self, network: Network, endpoint: Endpoint, container: Container) -> None:
         """Tell the swarm of an endpoint; the first one on this host brings the load balancer's with it."""
         self._put(network, endpoint, container)
-        if not any(e.shown_as for e in network.endpoints.values()):
-            await self._balancer(network)
+        self._balance(network)
 
     def renamed(self, network: Network, endpoint: Endpoint, container: Container) -> None:
         self._put(network, endpoint, container)
@@ -330,26 +329,50 @@ class Overlays:
         }
         self._running().put(ENDPOINTS, endpoint.id, value)
 
-    async def _balancer(self, network: Network) -> None:
-        """The address that a node's load balancer has on each network, in inspect `NAME-endpoint`. A host that cannot
-        get one now goes on without: only services need it."""
-        gossip = self._running()
+    def _balance(self, network: Network) -> None:
+        """The address that a node's load balancer has on each network, in inspect `NAME-endpoint`. Only services need
+        it, so nobody waits: what is not in this host's own ranges is asked for in the background."""
+        if any(e.shown_as for e in network.endpoints.values()):
+            return
         endpoint = Endpoint(
             self._engine.world.hex_id(), network.id, "", f"{network.name}-endpoint", (), "", "",
             shown_as="ingress-sbox" if network.ingress else f"lb-{network.name}",
         )  # fmt: skip
         network.endpoints[endpoint.id] = endpoint
+        address = self._own_address(network, endpoint.id)
+        if address is not None:
+            self._balanced(network, endpoint, address)
+        else:
+            self._engine.tasks.spawn(self._balance_later(network, endpoint), f"balancer of {network.name}")
+
+    def _own_address(self, network: Network, holder: str) -> str | None:
+        numbers = self._running().numbers
+        for index, pool in enumerate(network.pools):
+            try:
+                number = numbers.allocate_now(address_space(network.id, index), holder=holder)
+            except NumbersError:
+                continue
+            if number is not None:
+                subnet = ipaddress.IPv4Network(pool.subnet)
+                return f"{subnet[number]}/{subnet.prefixlen}"
+        return None
+
+    async def _balance_later(self, network: Network, endpoint: Endpoint) -> None:
+        gossip = self._running()
         try:
-            endpoint.address = await self.request(network, endpoint.id)
+            address = await self.request(network, endpoint.id)
         except ApiError as error:
             network.endpoints.pop(endpoint.id, None)
             log.warning("no address for the load balancer", network=network.name, error=error.message)
             return
-        if self._gossip is not gossip or network.id not in self._attached:
-            self._release(network, endpoint.address)
-            return
-        endpoint.mac = mac_from_ip(endpoint.address)
-        gossip.put(ATTACHMENTS, network.id, {"balancer": endpoint.address, "mac": endpoint.mac})
+        if self._gossip is gossip and endpoint.id in network.endpoints and network.id in self._attached:
+            self._balanced(network, endpoint, address)
+        else:
+            self._release(network, address)
+
+    def _balanced(self, network: Network, endpoint: Endpoint, address: str) -> None:
+        endpoint.address, endpoint.mac = address, mac_from_ip(address)
+        self._running().put(ATTACHMENTS, network.id, {"balancer": address, "mac": endpoint.mac})
 
     async def left(self, network: Network, endpoint: Endpoint) -> None:
         """The reverse of `request` and `joined`; with the last container the host leaves the network."""
@@ -371,12 +394,12 @@ class Overlays:
         if self._gossip is not None:
             self._gossip.delete(ATTACHMENTS, network.id)
 
-    async def join_ingress(self) -> None:
-        """Every node is on the ingress network."""
+    def join_ingress(self) -> None:
+        """Every node is on the ingress network; nothing while its row has not arrived."""
         ingress = next((n for n in self._networks.values() if n.ingress), None)
-        if ingress is not None and ingress.id not in self._attached:
+        if ingress is not None:
             self._bring_up(ingress)
-            await self._balancer(ingress)
+            self._balance(ingress)
 
     # -- from the tables ----------------------------------------------------------------------------------------
 
@@ -410,19 +433,22 @@ class Overlays:
         if now is None or node is None or not isinstance(vtep, str):
             directory.remove(row.key)
             return
-        directory.put(
-            EndpointFact(
-                network_id=str(now.value.get("network")),
-                endpoint_id=row.key,
-                node=row.owner,
-                vtep=vtep,
-                mac=str(now.value.get("mac")),
-                addresses=text_list(now.value.get("addresses")),
-                names=text_list(now.value.get("names")),
-                claim=now.lamport,
-                super_frames=bool(node.value.get("super_frames")),
-            )
+        fact = EndpointFact(
+            network_id=str(now.value.get("network")),
+            endpoint_id=row.key,
+            node=row.owner,
+            vtep=vtep,
+            mac=str(now.value.get("mac")),
+            addresses=text_list(now.value.get("addresses")),
+            names=text_list(now.value.get("names")),
+            claim=now.lamport,
+            super_frames=bool(node.value.get("super_frames")),
         )
+        try:
+            directory.put(fact)
+        except ValueError as error:
+            directory.remove(row.key)
+            log.warning("an endpoint's row that cannot be used", owner=row.owner, endpoint=row.key, error=str(error))
 
     def _network_changed(self, row: Row) -> None:
         if row.value.get("removing"):
@@ -441,7 +467,7 @@ class Overlays:
             return
         self._networks[row.key] = network
         if network.ingress and self._cluster.ready:
-            self._engine.tasks.spawn(self.join_ingress(), "join ingress")
+            self.join_ingress()
 
     async def _leave_removed(self, network: Network) -> None:
         """The network is being removed: its containers here lose it, and the swarm hears that this host is off it."""

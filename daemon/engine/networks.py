@@ -170,7 +170,8 @@ class Networks:
     def inspect(self, network: Network, *, verbose: bool = False) -> JsonObject:
         """With what is on it here; of an overlay also the hosts that are on it."""
         document = network.to_api()
-        containers = {e.shown_as or e.container_id: e.to_api() for e in network.endpoints.values()}
+        present = [e for e in network.endpoints.values() if e.address or e.container_id]
+        containers = {e.shown_as or e.container_id: e.to_api() for e in present}
         if network.name == GATEWAY_BRIDGE:
             for gateway in self._engine.host_network.gateway_endpoints():
                 document_of = {
@@ -382,10 +383,12 @@ class Networks:
         await self.endpoints.leave_all(container)
 
     async def connect(self, network: str, container: Container, settings: EndpointSettings | None = None) -> None:
-        await self.endpoints.connect(network, container, settings or EndpointSettings())
+        async with container.lock:  # not while it starts or stops
+            await self.endpoints.connect(network, container, settings or EndpointSettings())
 
     async def disconnect(self, network: str, container: Container, force: bool = False) -> None:
-        await self.endpoints.disconnect(network, container, force)
+        async with container.lock:
+            await self.endpoints.disconnect(network, container, force)
 
     async def renamed(self, container: Container) -> None:
         """`docker rename`: its name changes in every network that has names."""
