@@ -32,9 +32,17 @@ STOP_GRACE = 4.0
 _SOCKET_PATH_MAX = 104
 """sun_path holds 108 bytes on Linux, 104 on macOS, the final zero included."""
 
-_LEAN = {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": os.devnull, "MALLOC_ARENA_MAX": "1"}
-"""A daemon trusts its swarm's CA alone: without this, importing aiohttp reads all of the machine's certificates, which
-costs a tenth of a second and some MB in each."""
+_LEAN = {
+    "SSL_CERT_FILE": os.devnull,
+    "SSL_CERT_DIR": os.devnull,
+    "PYTHONNODEBUGRANGES": "1",
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 17),
+    "MALLOC_TOP_PAD_": str(1 << 14),
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 17),
+}
+"""Memory and start-up time of the daemons. A daemon trusts its swarm's CA alone, yet importing aiohttp would read all
+of the machine's certificates; columns in tracebacks and malloc's generosity cost a MB each time as well."""
 
 _NOBODY = ProcessId(0, "")
 
