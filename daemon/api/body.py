@@ -15,7 +15,8 @@ from daemon.api import gojson
 from daemon.engine.documents import JsonObject
 from daemon.errors import ApiError, BadParameter
 
-# A schema: field -> Go type, as Go's error prints it ("[]string"), or a nested (type name, schema).
+# A schema: field -> Go type, as Go's error prints it ("[]string"); of structs (type, schema), the type perhaps with
+# "[]" or "map[string]" before it.
 Schema = Mapping[str, "str | tuple[str, Schema]"]
 
 MAX_BODY = 4 << 20  # bytes; Docker's own limit for most endpoints
@@ -67,16 +68,29 @@ def checked(value: JsonObject, struct: str, schema: Schema, path: str = "") -> J
             continue
         wanted = schema[name]
         where = f"{path}.{name}" if path else name
-        if item is None:
-            result[name] = None
-        elif isinstance(wanted, tuple):
-            if not isinstance(item, dict):
-                raise _mismatch(item, struct, where, wanted[0])
-            result[name] = checked(item, struct, wanted[1], where)
+        if isinstance(wanted, tuple):
+            result[name] = _nested(item, struct, where, *wanted)
         else:
-            _check(item, struct, where, wanted)
+            if item is not None:
+                _check(item, struct, where, wanted)
             result[name] = item
     return result
+
+
+def _nested(item: Any, struct: str, where: str, wanted: str, schema: Schema) -> Any:
+    """A struct, or a list or map of them."""
+    if item is None:
+        return None
+    if wanted.startswith("[]"):
+        if not isinstance(item, list):
+            raise _mismatch(item, struct, where, wanted)
+        return [_nested(element, struct, where, wanted[2:], schema) for element in item]
+    if not isinstance(item, dict):
+        raise _mismatch(item, struct, where, wanted)
+    if wanted.startswith("map[string]"):
+        inner = wanted.removeprefix("map[string]")
+        return {key: _nested(element, struct, where, inner, schema) for key, element in item.items()}
+    return checked(item, struct, schema, where)
 
 
 def _check(item: Any, struct: str, where: str, wanted: str) -> None:

@@ -48,7 +48,7 @@ _HOST_CONFIG: Schema = {
     "ContainerIDFile": "string",
     "LogConfig": ("container.LogConfig", {"Type": "string", "Config": "map[string]string"}),
     "NetworkMode": "string",
-    "PortBindings": "map[string][]nat.PortBinding",
+    "PortBindings": ("map[string][]nat.PortBinding", _PORT_BINDING),
     "RestartPolicy": ("container.RestartPolicy", {"Name": "string", "MaximumRetryCount": "int"}),
     "AutoRemove": "bool",
     "VolumeDriver": "string",
@@ -85,6 +85,8 @@ _HOST_CONFIG: Schema = {
     "MemorySwappiness": "int64",
     "OomKillDisable": "bool",
     "PidsLimit": "int64",
+    "Mounts": ("[]mount.Mount", {"Type": "string", "Source": "string", "Target": "string", "ReadOnly": "bool"}),
+    "Tmpfs": "map[string]string",
 }
 
 ENDPOINT: Schema = {
@@ -109,7 +111,10 @@ UPDATE: Schema = {
 CREATE: Schema = {
     **_CONFIG,
     "HostConfig": ("container.HostConfig", _HOST_CONFIG),
-    "NetworkingConfig": ("network.NetworkingConfig", {"EndpointsConfig": "map[string]network.EndpointSettings"}),
+    "NetworkingConfig": (
+        "network.NetworkingConfig",
+        {"EndpointsConfig": ("map[string]network.EndpointSettings", ENDPOINT)},
+    ),
 }
 
 EXEC_CREATE: Schema = {

@@ -123,7 +123,7 @@ class Execs:
             detach_keys=body.get("DetachKeys") or "",
             streams=Streams(open_stdin=bool(body.get("AttachStdin")), tty=tty),
         )
-        if size := body.get("ConsoleSize"):
+        if len(size := body.get("ConsoleSize") or []) == 2:
             made.size = (int(size[0]), int(size[1]))
         self._collect()
         self._by_id[made.id] = made

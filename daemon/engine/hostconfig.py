@@ -92,13 +92,13 @@ _DEFAULTS: JsonObject = {
 
 def completed(given: JsonObject) -> JsonObject:
     """`given` with the defaults that Docker's daemon fills in at create."""
-    result = _DEFAULTS | given
+    result = _DEFAULTS | {key: value for key, value in given.items() if value is not None}
     result["NetworkMode"] = result["NetworkMode"] or "default"
     result["IpcMode"] = result["IpcMode"] or "private"
     result["CgroupnsMode"] = result["CgroupnsMode"] or "host"
     result["Runtime"] = result["Runtime"] or "runc"
     result["ShmSize"] = result["ShmSize"] or SHM_SIZE
-    result["ConsoleSize"] = result["ConsoleSize"] or [0, 0]
+    result["ConsoleSize"] = [*(result["ConsoleSize"] or []), 0, 0][:2]
     log_config = result["LogConfig"] or {}
     result["LogConfig"] = {"Type": log_config.get("Type") or "json-file", "Config": log_config.get("Config") or {}}
     policy = result["RestartPolicy"] or {}

@@ -75,7 +75,7 @@ class Lifecycle:
             self._open_sandbox(container)
             await engine.networks.join_all(container)
             process, pumps = self._spawn(container)
-        except (ApiError, NetworkError, asyncio.CancelledError) as error:
+        except BaseException as error:
             await self._release(container)
             state.status = "created" if state.started_at is None else "exited"
             message = "the daemon is stopping" if isinstance(error, asyncio.CancelledError) else str(error)

@@ -16,6 +16,7 @@ from daemon.errors import BadParameter
 _MINIMUM_MEMORY = 6 << 20  # bytes
 _HEALTH_MINIMUM = 1_000_000  # nanoseconds
 _PORT = re.compile(r"(\d+)(?:-(\d+))?(?:/([A-Za-z]+))?")
+_MAC = re.compile(r"[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4}")
 _LOG_DRIVERS = [
     "awslogs",
     "fluentd",
@@ -48,6 +49,13 @@ def check_config(config: JsonObject) -> None:
         raise BadParameter("Retries in Healthcheck cannot be negative")
     for port in config.get("ExposedPorts") or {}:
         check_port(port)
+    check_mac(config.get("MacAddress"))
+
+
+def check_mac(mac: str | None) -> None:
+    """BadParameter."""
+    if mac and not _MAC.fullmatch(mac):
+        raise BadParameter(f"invalid MAC address: {mac}")
 
 
 def check_host_config(host_config: JsonObject, config: JsonObject) -> None:
@@ -98,6 +106,7 @@ def check_endpoints(endpoints: Mapping[str, JsonObject | None], version: tuple[i
         ipam = endpoint.get("IPAMConfig") or {}
         if (address := ipam.get("IPv4Address")) and not _is_address(address, 4):
             raise BadParameter(f"invalid IPv4 address: {address}")
+        check_mac(endpoint.get("MacAddress"))
         if (address := ipam.get("IPv6Address")) and not _is_address(address, 6):
             raise BadParameter(f"invalid IPv6 address: {address}")
 
