@@ -196,3 +196,7 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        print(f"shoal: {error.filename or error}: {error.strerror}" if error.strerror else f"shoal: {error}",
+              file=sys.stderr)  # fmt: skip
+        sys.exit(1)

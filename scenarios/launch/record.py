@@ -87,8 +87,9 @@ def default_directory() -> Path:
     if xdg := os.environ.get("XDG_STATE_HOME"):
         return Path(xdg, "shoal").absolute()
     home = Path(os.path.expanduser("~"), ".local", "state", "shoal")
-    there = next((p for p in (home, *home.parents) if p.exists()), Path("/"))
-    if there.is_dir() and os.access(there, os.W_OK | os.X_OK) and there != Path("/"):
+    # As setpriv and sudo leave it, HOME may be another user's, not even to be looked into.
+    there = next((p for p in (home, *home.parents) if os.path.lexists(p)), Path("/"))
+    if os.access(there, os.R_OK | os.W_OK | os.X_OK):
         return home
     return Path(tempfile.gettempdir(), f"shoal-{os.getuid()}")
 
