@@ -216,7 +216,8 @@ class Gateway:
     def _unique(self, key: Tuple, address: bytes) -> Tuple | None:
         """The tuple with the host's address, its port kept if nobody else has it towards that destination."""
         wanted = int.from_bytes(key[3][:2], "big")
-        for port in (wanted, *((wanted + step - _FIRST_PORT) % _PORTS + _FIRST_PORT for step in range(1, _PORTS))):
+        for step in range(_PORTS):
+            port = (wanted + step - _FIRST_PORT) % _PORTS + _FIRST_PORT if step else wanted
             candidate = with_source(key, address, port.to_bytes(2, "big"))
             if self.flows.free(inverse(candidate)):
                 return candidate
