@@ -96,9 +96,10 @@ class LiveView:
             self._console.print(f"    {line}", style="dim", markup=False)
 
     def result(self, held: bool, text: str) -> None:
-        mark = "[green]ok  [/]" if held else "[bold red]FAIL[/]"
-        self._console.print(f"  {mark}  ", end="")
-        self._console.print(text, markup=False)
+        from rich.text import Text
+
+        mark = ("ok  ", "green") if held else ("FAIL", "bold red")
+        self._console.print(Text.assemble("  ", mark, "  ", text))
 
     async def watch(self, hosts: Sequence[Host]) -> None:
         self._watcher = asyncio.create_task(self._follow(list(hosts)))
@@ -125,7 +126,7 @@ class LiveView:
 
 
 _COLOURS = {"alive": "green", "suspect": "yellow", "dead": "red", "left": "dim"}
-_KINDS = ("gossip", "vxlan", "lan", "cluster")
+_KINDS = ("gossip", "vxlan", "lan")
 
 
 def panel(hosts: Sequence[Host], found: Sequence[dict[str, JSON]]) -> Table:
@@ -141,6 +142,7 @@ def panel(hosts: Sequence[Host], found: Sequence[dict[str, JSON]]) -> Table:
         table.add_column(f"sees {host.name}")
     for kind in _KINDS:
         table.add_column(f"{kind} out/in", justify="right")
+    table.add_column("2377 streams", justify="right")
     table.add_column("faults")
     for host, state in zip(hosts, found, strict=True):
         seen = {str(m.get("hostname")): str(m.get("state")) for m in members(state)}
@@ -153,6 +155,8 @@ def panel(hosts: Sequence[Host], found: Sequence[dict[str, JSON]]) -> Table:
             counts = traffic.get(kind) if isinstance(traffic, dict) else None
             both = (counts.get("sent", 0), counts.get("received", 0)) if isinstance(counts, dict) else ("-", "-")
             cells.append(f"{both[0]}/{both[1]}")
+        cluster = traffic.get("cluster") if isinstance(traffic, dict) else None
+        cells.append(str(cluster.get("streams", 0)) if isinstance(cluster, dict) else "-")
         faults = state.get("faults")
         cuts = faults.get("partitions") if isinstance(faults, dict) else None
         cells.append(Text("cut" if cuts else "-", style="bold red" if cuts else "dim"))

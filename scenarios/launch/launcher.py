@@ -70,6 +70,8 @@ def up(
         raise LaunchError(
             f"cannot make the state directory {directory}: {error.strerror}; choose another with --state or SHOAL_STATE"
         ) from error
+    if directory.stat().st_uid != os.geteuid():
+        raise LaunchError(f"the state directory {directory} belongs to another user; choose another with --state")
     with record.locked(directory):
         _clear_leftovers(directory, names)
         with block.claim(hosts) if addresses == "loopback" else block.claim_ports(hosts) as claim:
