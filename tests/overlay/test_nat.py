@@ -218,3 +218,21 @@ def test_a_full_table_drops_new_flows_and_keeps_old_ones() -> None:
     assert host.route(segment(ROUTER, 80, HOST, 1, _ACK), "eth0") is not None
     host.now += 200
     assert host.route(segment(WEB, 3, ROUTER, 80), "docker0") is not None
+
+
+def test_a_new_flow_costs_the_same_whether_the_table_is_empty_or_not() -> None:
+    host = Host()
+    asked = 0
+
+    def clock() -> float:
+        nonlocal asked
+        asked += 1
+        return host.now
+
+    host.gateway.flows._clock = clock
+    costs = []
+    for port in range(40000, 41000):
+        before = asked
+        host.route(segment(WEB, port, ROUTER, 53, protocol=PROTOCOL_UDP), "docker0")
+        costs.append(asked - before)
+    assert set(costs) == {2}, "every port was free at the first look"
