@@ -119,7 +119,7 @@ class Numbers:
             return number
         lock = self._locks.setdefault(space, asyncio.Lock())
         try:
-            async with asyncio.timeout(deadline):
+            async with asyncio.timeout(max(0.0, end - self._peers.now())):
                 async with lock:
                     if wanted is not None:
                         return await self._fetch_wanted(space, wanted, holder, end)

@@ -15,8 +15,8 @@ from gossip.tables.delta import DELTA, DeltaError, decode_delta, fill_packet
 from gossip.tables.record import ROSTER, RecordError, RecordId, decode_record
 from gossip.tables.replica import Replica
 
-FULL_PACKET = 1200
-"""Bytes that a packet has for a delta when nothing else is in it (memberlist's 1400 less sealing and framing)."""
+FULL_PACKET = 1000
+"""Bytes that a packet surely has for a delta when nothing else is in it (memberlist's 1400 less label and sealing)."""
 BACKLOG = 64
 """Ids waiting for packets beyond which all of them go by stream."""
 

@@ -1,0 +1,148 @@
+"""How a node begins and ends: what it may give before it knows the present, old disks, and leaving."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import nullcontext
+
+import pytest
+
+from gossip.node import NotManager
+from gossip.numbers.errors import OwnerUnreachable
+from tests.gossip_tables.disk import Disk
+from tests.gossip_tables.lan import Swarm, run
+
+
+def test_a_restart_inside_a_cut_gives_only_after_a_lonely_while() -> None:
+    async def main() -> None:
+        swarm = Swarm()
+        h1, _h2, _h3 = await swarm.up(3)
+        h1.numbers.define("net", 0, 90)
+        assert await h1.numbers.allocate("net", holder="a") == 0
+        swarm.lan.partition(["192.0.2.1"], ["192.0.2.2", "192.0.2.3"])
+        await swarm.kill(1)
+        h1 = await swarm.boot(1)
+        with pytest.raises(OwnerUnreachable):
+            await h1.numbers.allocate("net", holder="b", deadline=2)
+        began = asyncio.get_running_loop().time()
+        assert await h1.numbers.allocate("net", holder="b", deadline=10) == 1
+        assert 2 < asyncio.get_running_loop().time() - began < 4
+        assert not await h1.synced(1)
+        swarm.lan.heal()
+        await h1.join([("192.0.2.2", 7946)])
+        assert await h1.synced(5)
+        await swarm.down()
+
+    run(main())
+
+
+def test_a_space_defined_before_the_sync_is_not_made_twice() -> None:
+    async def main() -> None:
+        swarm = Swarm()
+        h1, h2 = await swarm.up(2)
+        h1.numbers.define("subnets", 0, 256)
+        await swarm.until(lambda: h2.numbers.spaces() == ["subnets"], 1)
+        ranges = h1.numbers.ranges("subnets")
+        await swarm.kill(2)
+        swarm.disks[2] = Disk()  # and forgets all: whoever defines then must not begin a second ring
+        h1.roster.remove(h2.node_id)
+        h3 = await swarm.boot(3)
+        h1.roster.admit(h3.node_id, "h3", "manager", "192.0.2.3")
+        h3.numbers.define("subnets", 0, 256)
+        h3.numbers.define("vnis", 4096, 4096)
+        assert h3.numbers.spaces() == []
+        await h3.join([("192.0.2.1", 7946)])
+        await swarm.until(lambda: h3.numbers.spaces() == ["subnets", "vnis"], 5)
+        assert not h3.numbers.disputed() and h3.numbers.ranges("subnets").keys() != ranges.keys()
+        await swarm.until(lambda: h1.numbers.ranges("vnis") == h3.numbers.ranges("vnis"), 2)
+        await swarm.until(lambda: set(h3.numbers.ranges("subnets")) == {h1.node_id, h3.node_id}, 10)
+        await swarm.down()
+
+    run(main())
+
+
+def test_a_restored_disk_gives_nothing_twice_and_its_rows_are_seen() -> None:
+    async def main() -> None:
+        swarm = Swarm()
+        h1, h2 = await swarm.up(2)
+        h1.numbers.define("net", 0, 32)
+        old = dict(swarm.disks[1].kept)
+        given = [await h1.numbers.allocate("net", holder="a") for _ in range(16)]
+        given.append(await h2.numbers.allocate("net", holder="a"))
+        for _ in range(2):
+            h1.put("endpoints", "e", {"boot": "new"})
+            await swarm.kill(1)
+            h1 = await swarm.boot(1)
+            await h1.join([("192.0.2.2", 7946)])
+            assert await h1.synced(5)
+        for node in swarm.nodes.values():
+            node.numbers.taken_by_rows(lambda space: given)
+        await swarm.kill(1)
+        swarm.disks[1].kept = old
+        h1 = await swarm.boot(1)
+        h1.put("endpoints", "e", {"boot": "restored"})
+        h1.numbers.taken_by_rows(lambda space: given)
+        await h1.join([("192.0.2.2", 7946)])
+        assert await h1.synced(5)
+        await swarm.until(lambda: [row.value for row in h2.rows("endpoints")] == [{"boot": "restored"}], 2)
+        assert h1.counters["restored_storage"] == 1
+        assert await h1.numbers.allocate("net", holder="b") not in given
+        await swarm.down()
+
+    run(main())
+
+
+def test_who_leaves_hands_over_what_is_free() -> None:
+    async def main() -> None:
+        swarm = Swarm()
+        h1, h2, h3 = await swarm.up(3)
+        h1.numbers.define("net", 0, 90)
+        await swarm.until(lambda: h3.numbers.spaces() == ["net"], 1)
+        kept = await h3.numbers.allocate("net", holder="kept")
+        await h3.leave()
+        await h3.stop()
+        del swarm.nodes[3]
+        given = []
+        with pytest.raises(OwnerUnreachable):  # the one number that h3 kept is all that is left
+            while True:
+                given.append(await h2.numbers.allocate("net", holder="x"))
+        assert sorted([*given, kept]) == list(range(90))
+        await swarm.down()
+
+    run(main())
+
+
+def test_a_worker_changes_nothing_that_is_shared() -> None:
+    async def main() -> None:
+        swarm = Swarm()
+        (h1,) = await swarm.up(1)
+        h1.role = "worker"
+        with pytest.raises(NotManager):
+            h1.write("networks", "n", {})
+        with pytest.raises(NotManager):
+            h1.remove("networks", "n")
+        with pytest.raises(NotManager):
+            h1.claim("network", "n", "id")
+        h1.put("endpoints", "e", {})
+        assert len(h1.rows("endpoints")) == 1
+        await swarm.down()
+
+    run(main())
+
+
+def test_garbage_in_every_handler_is_counted_and_changes_nothing() -> None:
+    async def main() -> None:
+        swarm = Swarm()
+        h1, h2 = await swarm.up(2)
+        h1.numbers.define("net", 0, 32)
+        await swarm.until(lambda: h2.numbers.spaces() == ["net"], 1)
+        before = swarm.tables("roster", "spaces")
+        for kind in ("repair", "delta", "numbers", "inherit"):
+            for payload in (b"", b"\xa5", b"\xa5\x91\xc4\x02zz", b"\xc1", b"\x93\x01\x02\x03", b"\x81\xa2op\xa3foo"):
+                with pytest.raises(OSError) if kind != "delta" else nullcontext():
+                    await h2.ask(h1.node_id, kind, payload, deadline=1)
+        assert h1.counters["bad_deltas"] + h1.counters["bad_records"] >= 5
+        assert swarm.tables("roster", "spaces") == before
+        await swarm.down()
+
+    run(main())
