@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from daemon.api import (
     archive,
@@ -64,7 +66,18 @@ def make_app(engine: Engine) -> web.Application:
             for path in (route.path, "/v{_version:[0-9]+(?:[.][0-9]+)*}" + route.path):
                 web.RouteDef(route.method, path, route.handler, route.kwargs).register(app.router)
     app.on_response_prepare.append(_headers)
+    logging.getLogger("aiohttp.server").addFilter(_garbage_is_no_error)
     return app
+
+
+def _garbage_is_no_error(record: logging.LogRecord) -> bool:
+    """What is not HTTP at all never reaches a handler; aiohttp answers it, and logs a traceback that tells nothing."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.msg, record.args = "not HTTP: %s", (str(error.message).partition("\n")[0],)
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.exc_info = None
+    return True
 
 
 @web.middleware

@@ -25,7 +25,9 @@ def loads(text: str) -> Any:
     try:
         value, _ = json.JSONDecoder(parse_constant=_no_constant, strict=True).raw_decode(stripped)
         return value
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise GoJsonError("exceeded max depth") from None
+    except ValueError as error:
         raise GoJsonError(_Scanner(stripped).complaint() or "unexpected EOF") from error
 
 
@@ -46,9 +48,11 @@ class _Scanner:
 
     def complaint(self) -> str | None:
         try:
-            self._value(0)
+            self._value()
         except GoJsonError as error:
             return str(error)
+        except RecursionError:
+            return "exceeded max depth"
         except _End:
             return "unexpected EOF"
         return None
@@ -68,14 +72,12 @@ class _Scanner:
     def _invalid(self, character: str, context: str) -> GoJsonError:
         return GoJsonError(f"invalid character {_quoted(character)} {context}")
 
-    def _value(self, depth: int, first: str | None = None) -> None:
-        if depth > 10000:
-            raise GoJsonError("exceeded max depth")
+    def _value(self, first: str | None = None) -> None:
         character = first or self._next_solid()
         if character == "{":
-            self._object(depth)
+            self._object()
         elif character == "[":
-            self._array(depth)
+            self._array()
         elif character == '"':
             self._string()
         elif character in "-0123456789":
@@ -89,7 +91,7 @@ class _Scanner:
         else:
             raise self._invalid(character, "looking for beginning of value")
 
-    def _object(self, depth: int) -> None:
+    def _object(self) -> None:
         character = self._next_solid()
         if character == "}":
             return
@@ -100,7 +102,7 @@ class _Scanner:
             character = self._next_solid()
             if character != ":":
                 raise self._invalid(character, "after object key")
-            self._value(depth + 1)
+            self._value()
             character = self._next_solid()
             if character == "}":
                 return
@@ -108,12 +110,12 @@ class _Scanner:
                 raise self._invalid(character, "after object key:value pair")
             character = self._next_solid()
 
-    def _array(self, depth: int) -> None:
+    def _array(self) -> None:
         character = self._next_solid()
         if character == "]":
             return
         while True:
-            self._value(depth + 1, character)
+            self._value(character)
             character = self._next_solid()
             if character == "]":
                 return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from aiohttp import web
 
 from daemon.api import gojson
@@ -33,7 +35,10 @@ def timestamp(request: web.Request, name: str) -> float | None:
     if not text:
         return None
     try:
-        return float(text)
+        seconds = float(text)
+        if math.isfinite(seconds):
+            return seconds
+        raise ValueError(text)
     except ValueError:
         raise BadParameter(f'strconv.ParseInt: parsing "{text.partition(".")[0]}": invalid syntax') from None
 

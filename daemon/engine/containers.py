@@ -161,11 +161,13 @@ class Containers:
         self._engine.tasks.spawn(self._start_again(again), "start what ran")
 
     async def _start_again(self, containers: list[Container]) -> None:
-        """All at once; then the cluster may be told that this boot is complete."""
-        results = await asyncio.gather(*(self.lifecycle.start(c) for c in containers), return_exceptions=True)
-        for container, result in zip(containers, results, strict=True):
-            if isinstance(result, Exception):
-                log.warning("a container was not started again", container=container.name, error=str(result))
+        """All at once, those that share another's network last; then the cluster may know that this boot is complete."""
+        for sharing in (False, True):
+            batch = [c for c in containers if (c.shares_sandbox_of is not None) is sharing]
+            results = await asyncio.gather(*(self.lifecycle.start(c) for c in batch), return_exceptions=True)
+            for container, result in zip(batch, results, strict=True):
+                if isinstance(result, Exception):
+                    log.warning("a container was not started again", container=container.name, error=str(result))
         self._engine.cluster.boot_complete()
 
     async def stop(self) -> None:

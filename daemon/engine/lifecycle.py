@@ -347,32 +347,22 @@ class Lifecycle:
 
     async def remove(self, container: Container, *, force: bool = False) -> None:
         """Forget it. Conflict while it runs, unless `force` kills it first."""
-        if container.state.status == "removing":
-            raise Conflict(f"removal of container {container.name} is already in progress")
-        if container.state.running:
-            if not force:
-                if container.state.paused:
-                    raise Conflict(
-                        f"You cannot remove a paused container {container.id}. "
-                        "Unpause and then stop the container before attempting removal or force remove"
-                    )
-                raise Conflict(
-                    f"You cannot remove a running container {container.id}. "
-                    "Stop the container before attempting removal or force remove"
-                )
-            removed = self.removal_of(container)
-            await self.kill(container, container.name)
-            if container.host_config["AutoRemove"]:
-                await removed  # the run's end removes it
-                return
-            removed.cancel()
-        async with container.lock:
+        while True:
+            if container.state.status == "removing":
+                raise Conflict(f"removal of container {container.name} is already in progress")
             if container.state.running:
-                raise Conflict(
-                    f"You cannot remove a running container {container.id}. "
-                    "Stop the container before attempting removal or force remove"
-                )
-            await self._remove(container)
+                if not force:
+                    raise _still_running(container)
+                removed = self.removal_of(container)
+                await self.kill(container, container.name)
+                if container.host_config["AutoRemove"]:
+                    await removed  # the run's end removes it
+                    return
+                removed.cancel()
+            async with container.lock:
+                if not container.state.running:  # a start may have been under way
+                    await self._remove(container)
+                    return
 
     async def _remove(self, container: Container) -> None:
         """With the lock held, of a container that does not run."""
@@ -437,6 +427,19 @@ class Lifecycle:
             self._signal(container, SIGKILL)
             await ended
         container.manually_stopped = manually
+        self._engine.containers.save(container)
+
+
+def _still_running(container: Container) -> Conflict:
+    if container.state.paused:
+        return Conflict(
+            f"You cannot remove a paused container {container.id}. "
+            "Unpause and then stop the container before attempting removal or force remove"
+        )
+    return Conflict(
+        f"You cannot remove a running container {container.id}. "
+        "Stop the container before attempting removal or force remove"
+    )
 
 
 _RUNC = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: "

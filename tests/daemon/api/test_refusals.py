@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 
 import aiohttp
 import pytest
+
+from tests.daemon.api.conftest import Machine
 
 _JSON = {"Content-Type": "application/json"}
 _UP = '{"Image":"alpine","Cmd":["sleep","9"]}'
@@ -117,6 +121,31 @@ async def test_wrong_content_type_and_too_large(api: aiohttp.ClientSession) -> N
     async with api.get("/_ping") as answer:
         assert await answer.text() == "OK"
         assert answer.headers["Api-Version"] == "1.47" and answer.headers["Ostype"] == "linux"
+
+
+async def test_garbage_and_clients_that_vanish(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
+    head = b"POST /v1.41/containers/create HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\n"
+    nested = b"[" * 100_000
+    chance = random.Random(3)
+    pieces = [
+        b"\x00" * 100,
+        b"GET / HTTP/9.9\r\n\r\n",
+        chance.randbytes(3000),
+        head + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        head + b'Content-Length: 100\r\n\r\n{"Image":',
+        head + b"Content-Length: %d\r\n\r\n%b" % (len(nested), nested),
+        b"GET /v1.41/events?since=nan HTTP/1.1\r\nHost: d\r\n\r\n",
+        b"GET /v1.41/events HTTP/1.1\r\nHost: d\r\n\r\n",
+    ]
+    for piece in pieces:
+        for part in (piece, piece[: chance.randrange(1, len(piece))]):
+            _, writer = await asyncio.open_unix_connection(str(machine.config.socket))
+            writer.write(part)
+            await asyncio.sleep(0.01)
+            writer.transport.abort()
+    async with machine.session() as session, session.get("/_ping") as answer:
+        assert answer.status == 200
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
 
 
 async def test_old_and_new_clients_see_their_version(api: aiohttp.ClientSession) -> None:
