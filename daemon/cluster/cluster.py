@@ -18,7 +18,7 @@ import structlog
 from daemon.cluster import addresses, identity, spec
 from daemon.cluster.authority import Authority, NodeName, NotOurs, StandIn, X509Authority, new_key, public_part
 from daemon.cluster.identity import Membership, NodeStorage, UnreadableMembership
-from daemon.cluster.joining import CLUSTER_PORT, Door, Secrets, Visitor, authority_of
+from daemon.cluster.joining import CLUSTER_PORT, REMOVED, Door, Secrets, Visitor, authority_of
 from daemon.cluster.nodes import NODE_SPECS, Nodes
 from daemon.cluster.overlays import Overlays
 from daemon.cluster.rpc import Refused
@@ -26,7 +26,7 @@ from daemon.cluster.tokens import BadToken, parse_token
 from daemon.engine.documents import JsonObject
 from daemon.errors import ApiError, BadParameter, NotImplementedYet, ServerError, Unavailable
 from gossip.node import GossipNode, Identity
-from gossip.swim.member import MemberEvent
+from gossip.swim.member import EventKind, MemberEvent
 from gossip.tables.row import Change
 from gossip.tables.view import ROSTER_TABLE
 
@@ -39,6 +39,7 @@ GOSSIP_PORT = 7946
 _GOSSIP_KEY = 32  # bytes: AES-256
 _JOINED = 5.0  # seconds for the first exchange with a member
 _LEAVE = 1.0  # seconds for saying good-bye
+_ALONE = 3.0  # seconds between questions to managers while no member answers
 _RETRY = 1.0  # seconds between attempts to follow a change of role
 _IN_A_SWARM = (
     'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.'
@@ -69,6 +70,7 @@ class Cluster:
         self._busy = asyncio.Lock()
         self._member_callbacks: list[Callable[[MemberEvent], None]] = []
         self._following_role = False
+        self._asking_why_alone = False
         self.gossip: GossipNode | None = None
         self.overlays = Overlays(engine, self)
         self.nodes = Nodes(engine, self)
@@ -162,7 +164,7 @@ class Cluster:
                 await self._end(say_goodbye=False)
                 raise
             identity.save(self._engine.store, membership)
-            self.ready = True
+            self.ready, self.error = True, ""
             return node_id
 
     async def join(self, body: JsonObject) -> None:
@@ -201,7 +203,7 @@ class Cluster:
                 await self._end(say_goodbye=True)
                 raise
             identity.save(self._engine.store, membership)
-            self.ready = True
+            self.ready, self.error = True, ""
             log.info("joined a swarm", cluster=membership.cluster_id, node=membership.node_id, role=membership.role)
 
     async def leave(self, force: bool) -> None:
@@ -237,7 +239,10 @@ class Cluster:
         seeds = [(seed, GOSSIP_PORT) for seed in dict.fromkeys(known) if seed != membership.address]
         if seeds:
             await gossip.join(seeds)
-        await gossip.synced(_JOINED)
+        in_step = await gossip.synced(_JOINED)
+        if self.gossip is gossip and not in_step and not self._asking_why_alone:
+            self._asking_why_alone = True
+            self._engine.tasks.spawn(self._alone(gossip), "alone in the swarm")
         if self.gossip is gossip:
             self.overlays.join_ingress()
 
@@ -319,6 +324,7 @@ class Cluster:
             seeds=self.nodes.seeds,
             admit=self._admit,
             role_of=self.nodes.role_of,
+            removed=self._is_removed,
             use_tls=use_tls,
         )
         await self._door.open()
@@ -337,6 +343,9 @@ class Cluster:
             hostname=engine.config.hostname,
             use_tls=engine.config.cluster_tls,
         )
+
+    def _is_removed(self, node_id: str) -> bool:
+        return self.gossip is not None and self.gossip.roster.removed(node_id)
 
     def _admit(self, node_id: str, hostname: str, role: str, address: str) -> None:
         gossip, _ = self.manage()
@@ -394,9 +403,26 @@ class Cluster:
                 continue
             try:
                 return await self._visitor().renew((address, CLUSTER_PORT), membership)
-            except (Refused, NotOurs, OSError, TimeoutError, ssl.SSLError) as error:
+            except Refused as error:
+                if error.code == REMOVED:
+                    self._engine.tasks.spawn(self._removed(membership.node_id), "removed from the swarm")
+                    return None
                 log.warning("no new certificate", manager=address, error=str(error))
+            except (NotOurs, OSError, TimeoutError, ssl.SSLError) as error:
+                log.info("a manager does not answer", manager=address, error=str(error))
         return None
+
+    async def _alone(self, gossip: GossipNode) -> None:
+        """Members do not speak to an id that was removed, so silence may mean that. Managers tell those who ask."""
+        try:
+            while self.gossip is gossip and not gossip.live_peers() and len(gossip.roster.members()) > 1:
+                membership = self._membership
+                if membership is None:
+                    return
+                await self._renewed(membership)
+                await asyncio.sleep(_ALONE)
+        finally:
+            self._asking_why_alone = False
 
     async def _removed(self, node_id: str) -> None:
         """Somebody ran `docker node rm` on this node: it is out, and must join under a new id."""
@@ -478,6 +504,10 @@ class Cluster:
         self._member_callbacks.append(callback)
 
     def _member_event(self, event: MemberEvent) -> None:
+        gossip = self.gossip
+        if gossip is not None and self.ready and event.kind is EventKind.FAILED and not self._asking_why_alone:
+            self._asking_why_alone = True
+            self._engine.tasks.spawn(self._alone(gossip), "alone in the swarm")
         for callback in self._member_callbacks:
             callback(event)
 

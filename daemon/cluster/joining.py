@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from daemon.underlay.contract import Address, Listener, Underlay
 
 CLUSTER_PORT = 2377
+REMOVED = "NotFound"  # the code by which a node learns that its id is spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ class Secrets:
 
 class Door:
     """A manager's side. `secrets` and `seeds` are asked for at each join; `admit(id, hostname, role, address)` notes
-    the newcomer in the swarm's tables; `role_of(id)` is what these say of a member, None for a stranger."""
+    the newcomer in the swarm's tables; `role_of(id)` is what these say of a member, None for a stranger; `removed(id)`:
+    was it a member, and removed for good?"""
 
     def __init__(
         self,
@@ -65,6 +67,7 @@ class Door:
         seeds: Callable[[], list[str]],
         admit: Callable[[str, str, str, str], None],
         role_of: Callable[[str], str | None],
+        removed: Callable[[str], bool],
         use_tls: bool,
     ) -> None:
         self._underlay = underlay
@@ -77,6 +80,7 @@ class Door:
         self._seeds = seeds
         self._admit = admit
         self._role_of = role_of
+        self._removed = removed
         self._use_tls = use_tls
         self._listener: Listener | None = None
         self.counters: Counter[str] = Counter()
@@ -148,6 +152,8 @@ class Door:
     def _new_role(self, request: rpc.Message, writer: asyncio.StreamWriter) -> rpc.Message:
         """A member asks for a certificate of the role that it has by now."""
         node_id = self._who(request, writer)
+        if self._removed(node_id):
+            raise rpc.Refused(REMOVED, f"node {node_id} was removed from this swarm")
         role = self._role_of(node_id)
         if role is None:
             raise rpc.Refused("PermissionDenied", f"node {node_id} is not a member of this swarm")

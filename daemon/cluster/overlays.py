@@ -50,7 +50,7 @@ ACKNOWLEDGED = "acknowledged"  # owned; key: a network that is being removed, wh
 
 _FIRST_VNI, _VNIS = 4096, (1 << 24) - 4096
 _PULL = 2.0  # seconds for one manager to tell what it knows
-_ALLOCATE = 5.0  # seconds to ask other hosts for a number
+_ALLOCATE = 8.0  # seconds for a number: longer than a host just started waits for its peers before it gives any
 
 
 class Overlays:

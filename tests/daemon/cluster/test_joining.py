@@ -14,7 +14,7 @@ import pytest
 from daemon.cluster import tls
 from daemon.cluster.authority import NodeName, NotOurs, X509Authority, name_of, new_key, public_part
 from daemon.cluster.identity import Membership
-from daemon.cluster.joining import CLUSTER_PORT, Door, Secrets, Visitor
+from daemon.cluster.joining import CLUSTER_PORT, REMOVED, Door, Secrets, Visitor
 from daemon.cluster.rpc import Refused
 from daemon.cluster.tokens import JoinToken, digest_of
 from daemon.underlay.addresses import Loopback
@@ -47,7 +47,8 @@ class Manager:
         self.door = Door(
             underlay=loopback(1), folder=folder / "manager", authority=self.authority, membership=self.membership,
             wall=self.wall, new_id=self.new_id, secrets=lambda: Secrets("w" * 25, "x" * 25),
-            seeds=lambda: ["192.0.2.1"], admit=self.admit, role_of=self.roles.get, use_tls=True,
+            seeds=lambda: ["192.0.2.1"], admit=self.admit, role_of=self.roles.get,
+            removed=lambda node_id: self.roles.get(node_id) == "removed", use_tls=True,
         )  # fmt: skip
 
     def new_id(self) -> str:
@@ -123,6 +124,15 @@ async def test_a_new_role_needs_a_members_certificate(manager: Manager, tmp_path
     )
     with pytest.raises(OSError):
         await guest.renew(MANAGER, replace(joined, certificate=forged))
+
+
+async def test_a_removed_node_is_told_so(manager: Manager, tmp_path: Path) -> None:
+    guest = visitor(tmp_path)
+    joined = await guest.join(MANAGER, manager.token("w" * 25), "192.0.2.2")
+    manager.roles[joined.node_id] = "removed"
+    with pytest.raises(Refused) as refusal:
+        await guest.renew(MANAGER, joined)
+    assert refusal.value.code == REMOVED
 
 
 async def test_garbage_is_counted_and_the_door_stays_open(manager: Manager, tmp_path: Path) -> None:

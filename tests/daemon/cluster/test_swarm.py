@@ -273,6 +273,28 @@ def test_a_network_removed_while_a_host_is_cut_off_is_in_quarantine_until_that_h
     tell(story)
 
 
+def test_a_node_that_was_removed_while_it_ran_learns_of_it_and_loses_its_overlays() -> None:
+    async def story(swarm: SimulatedSwarm) -> None:
+        await swarm.api("h1", "POST", "/networks/create", {"Name": "ov", **OVERLAY})
+        await swarm.run("h1", "c1", ["sleep", "600"], network="ov")
+        await swarm.run("h3", "c3", ["sleep", "600"], network="ov")
+        await asyncio.sleep(0.2)
+        await swarm.api("h1", "DELETE", "/nodes/h3?force=1")
+        await asyncio.sleep(0.1)
+        assert not await reaches(swarm, "h1", "c1", "c3")
+        third = swarm.hosts["h3"].engine.cluster
+        await swarm.until(lambda: not third.active, 20)
+        assert third.info()["LocalNodeState"] == "error"
+        assert "removed" in str(third.info()["Error"])
+        found = await get(swarm, "h3", "/containers/c3/json")
+        assert found["NetworkSettings"]["Networks"] == {}  # type: ignore[index]
+        token = (await get(swarm, "h1", "/swarm"))["JoinTokens"]["Worker"]  # type: ignore[index]
+        await swarm.api("h3", "POST", "/swarm/join", {"RemoteAddrs": ["192.0.2.1:2377"], "JoinToken": token})
+        assert third.info()["LocalNodeState"] == "active"
+
+    tell(story)
+
+
 def test_a_rotated_token_lets_nobody_in_with_the_old_one() -> None:
     async def story(swarm: SimulatedSwarm) -> None:
         await swarm.api("h1", "POST", "/swarm/init", {"ListenAddr": "0.0.0.0:2377"})
