@@ -20,13 +20,11 @@ from daemon.control.history import History
 from daemon.engine.engine import Engine, Storage
 from daemon.runtime.images import Images
 from daemon.underlay.contract import Underlay
-from daemon.underlay.faults import Faults, FaultyUnderlay, parse_partitions
+from daemon.underlay.faults import STORED_AS, Faults, FaultyUnderlay, parse_partitions
 from daemon.underlay.tap import TappedUnderlay
 from daemon.world import World
 from overlay.host import HostNetwork
 from overlay.spec import RealPorts
-
-_FAULTS = ("faults", "now")
 
 
 def _anyone(path: Path) -> AbstractContextManager[None]:
@@ -81,7 +79,7 @@ class Host:
     async def start(self) -> None:
         """Faults before the first bind, so that a host restarted inside a partition starts inside it. Raises OSError
         when an address or socket is taken; what was started until then is stopped."""
-        saved = self.store.get(*_FAULTS)
+        saved = self.store.get(*STORED_AS)
         if saved is not None:
             self.faults.set(parse_partitions(json.loads(saved)))
         self.faults.subscribe(self._save_faults)
@@ -99,7 +97,7 @@ class Host:
             raise
 
     def _save_faults(self) -> None:
-        self.store.commit([(*_FAULTS, json.dumps(self.faults.describe()).encode())])
+        self.store.commit([(*STORED_AS, json.dumps(self.faults.describe()).encode())])
         self.history.record("faults", self.faults.describe())
 
     async def _serve(self, app: web.Application, path: Path) -> None:

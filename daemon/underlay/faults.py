@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from daemon.underlay.contract import Accept, Address, Datagrams, Listener, Receive, Underlay
 from daemon.underlay.gate import Gate
 
+STORED_AS = ("faults", "now")
+"""Kind and key of the faults in the host's store, as JSON."""
+
 
 class BadFaults(ValueError):
     """A description of faults that cannot be read; what was in force stays so."""

@@ -6,10 +6,14 @@ that it reads before it binds anything, so that one restarted inside a partition
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from daemon.store.sqlite import SqliteStore, StoreUnusable
+from daemon.underlay.faults import STORED_AS
 from scenarios.launch.errors import LaunchError
 from scenarios.launch.record import Host, Swarm
 from scenarios.launch.unixhttp import JSON, RequestFailed, request
@@ -73,22 +77,34 @@ def _partition(entry: dict[str, JSON], names: dict[str, str]) -> Partition:
     )  # fmt: skip
 
 
-def _tell(host: Host, partitions: list[Partition], addresses: dict[str, str]) -> None:
+def _leave_for(host: Host, body: JSON) -> None:
+    """Puts the faults where a daemon that does not run now will find them."""
+    path = Path(host.directory, "state.db")
+    if path.exists():
+        store = SqliteStore(path)
+        try:
+            store.commit([(*STORED_AS, json.dumps(body).encode())])
+        finally:
+            store.close()
+
+
+def apply(swarm: Swarm, partitions: list[Partition]) -> None:
+    """Makes `partitions` the faults of every daemon, dead ones included. Raises LaunchError when one cannot be told."""
+    addresses = {host.name: host.address for host in swarm.hosts}
     body: JSON = {
         "partitions": [
             {"id": p.id, "since": p.since, "groups": [[addresses.get(n, n) for n in group] for group in p.groups]}
             for p in partitions
         ]
     }
-    request(host.control_socket, "PUT", "/v1/faults", body, timeout=_TIMEOUT)
-
-
-def apply(swarm: Swarm, partitions: list[Partition]) -> None:
-    """Makes `partitions` the faults of every living daemon. Raises LaunchError when one cannot be told."""
-    addresses = {host.name: host.address for host in swarm.hosts}
-    for host in swarm.alive:
+    for host in swarm.hosts:
         try:
-            _tell(host, partitions, addresses)
+            if host.alive:
+                request(host.control_socket, "PUT", "/v1/faults", body, timeout=_TIMEOUT)
+            else:
+                _leave_for(host, body)
+        except StoreUnusable as error:
+            raise LaunchError(f"{host.name} is dead and its store cannot be told: {error}") from error
         except RequestFailed as error:
             raise LaunchError(f"{host.name} refused: {error.message}") from error
         except OSError as error:
