@@ -129,13 +129,14 @@ class Bridge:
         guarded: bool = False,
         isolated: bool = False,
     ) -> BridgePort:
-        """Plug the bridge's end of a cable in. A `mac` is entered at once (no flooding to find it)."""
+        """Plug the bridge's end of a cable in. A `mac` is entered at once (no flooding to find it). ValueError: a MAC
+        or address that is none."""
         port = BridgePort(self, name, cable, mtu=mtu, isolated=isolated)
-        self.ports.append(port)
+        if mac is not None and guarded:
+            port.guard(mac, addresses)
         if mac is not None:
             self.fdb[pack_mac(mac)] = port
-            if guarded:
-                port.guard(mac, addresses)
+        self.ports.append(port)
         return port
 
     def remove_port(self, port: BridgePort) -> None:

@@ -67,6 +67,13 @@ def _packed(fact: EndpointFact) -> list[bytes]:
     return [pack_ip(address.partition("/")[0]) for address in fact.addresses]
 
 
+def _readable(fact: EndpointFact) -> bool:
+    try:
+        return len(_packed(fact)) == len(fact.addresses) and len(pack_mac(fact.mac)) == 6
+    except ValueError:
+        return False
+
+
 def _speak(table: dict[Key, Claimants], key: Key, fact: EndpointFact) -> None:
     table.setdefault(key, {})[fact.endpoint_id] = fact
 
@@ -87,13 +94,18 @@ class Directory:
         self._indexes: dict[str, _Index] = {}
         self._views: dict[str, NetworkView] = {}
         self._opened: dict[str, None] = {}
+        self.refused = 0
 
     def put(self, fact: EndpointFact) -> None:
-        """Add the fact of an endpoint, or replace the one that was there. ValueError: its MAC or an address is none."""
+        """Add the fact of an endpoint, or replace the one that was there. One whose MAC or address is none (rows come
+        from other hosts) is as good as no fact, and counted in `refused`."""
         before = self._facts.get(fact.endpoint_id)
         if before == fact:
             return
-        _packed(fact), pack_mac(fact.mac)  # refuse before anything has changed
+        if not _readable(fact):
+            self.refused += 1
+            self.remove(fact.endpoint_id)
+            return
         if before is not None and before.network_id != fact.network_id:
             self.remove(fact.endpoint_id)
             before = None

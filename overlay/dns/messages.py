@@ -60,12 +60,16 @@ def add_addresses(reply: DNSRecord, addresses: Sequence[str], *, ttl: int = TTL)
 
 def add_pointer(reply: DNSRecord, name: str) -> None:
     """The name of the address that was asked for."""
-    reply.add_answer(RR(reply.q.qname, QTYPE.PTR, rdata=PTR(name), ttl=TTL))
+    reply.add_answer(RR(reply.q.qname, QTYPE.PTR, rdata=PTR(name.encode()), ttl=TTL))
 
 
 def pack(reply: DNSRecord, query: DNSRecord, *, stream: bool) -> bytes:
-    """The bytes; an answer too large for UDP loses its last records and says that it is truncated."""
-    packed = bytes(reply.pack())
+    """The bytes; an answer too large for UDP loses its last records and says that it is truncated. Names that DNS
+    cannot carry (Docker's networks may be called anything) make it a SERVFAIL."""
+    try:
+        packed = bytes(reply.pack())
+    except (DNSError, DNSLabelError, ValueError):
+        return bytes(answer(query, rcode="SERVFAIL").pack())
     if stream:
         return packed
     limit = max([UDP_LIMIT, *(extra.rclass for extra in query.ar if extra.rtype == QTYPE.OPT)])

@@ -33,9 +33,12 @@ def plug_in(
 ) -> Endpoint:
     """Give a sandbox an interface on a switch. NetworkError, and nothing was done, if it cannot have it."""
     theirs, ours = cable(MAX_FRAME)
-    port = bridge.add_port(
-        spec.id, ours, mtu=mtu, mac=spec.mac, addresses=spec.addresses, guarded=True, isolated=isolated
-    )
+    try:
+        port = bridge.add_port(
+            spec.id, ours, mtu=mtu, mac=spec.mac, addresses=spec.addresses, guarded=True, isolated=isolated
+        )
+    except ValueError as error:
+        raise NetworkError(f"endpoint {spec.name}: {error}") from error
     try:
         sandbox.add_interface(
             plug.interface, mac=spec.mac, mtu=mtu, addresses=spec.addresses, port=theirs, index=plug.index

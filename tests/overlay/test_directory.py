@@ -75,6 +75,15 @@ def test_facts_outlive_a_network_that_is_closed_here_and_empty_views_do_not() ->
     assert directory._views == directory._indexes == {}
 
 
+def test_a_row_that_cannot_be_read_is_no_fact() -> None:
+    directory = Directory()
+    directory.put(WEB)
+    for broken in (replace(WEB, mac="None"), replace(WEB, addresses=("nonsense",)), replace(WEB, mac="02:42")):
+        directory.put(broken)
+        assert directory.views == recomputed(directory.facts()) == {}
+    assert directory.refused == 3
+
+
 def test_a_moved_address_survives_the_late_delete_of_its_old_place() -> None:
     """moby 33789: the delete of the old endpoint comes after the new one was added."""
     directory = Directory()

@@ -94,6 +94,15 @@ def test_what_is_too_large_for_udp_is_truncated() -> None:
     assert len(packed) <= 512 and back.header.tc == 1 and 20 < len(back.rr) < 99
 
 
+def test_names_that_dns_cannot_carry() -> None:
+    asked = query("2.0.40.10.in-addr.arpa", "PTR")
+    for name, rcode in (("web.bad name", 0), ("x" * 64 + ".n1", 2), (("y" * 60 + ".") * 5, 2)):
+        reply = messages.answer(asked)
+        messages.add_pointer(reply, name)
+        assert DNSRecord.parse(messages.pack(reply, asked, stream=False)).header.rcode == rcode
+    assert messages.pack(messages.answer(asked), asked, stream=False)
+
+
 @given(st.binary(max_size=80))
 def test_garbage_is_no_query(data: bytes) -> None:
     found = messages.parse_query(data)
