@@ -161,7 +161,7 @@ class Containers:
         self._engine.tasks.spawn(self._start_again(again), "start what ran")
 
     async def _start_again(self, containers: list[Container]) -> None:
-        """All at once, those that share another's network last; then the cluster may know that this boot is complete."""
+        """All at once, but those that share another's network last; then this boot is complete for the cluster."""
         for sharing in (False, True):
             batch = [c for c in containers if (c.shares_sandbox_of is not None) is sharing]
             results = await asyncio.gather(*(self.lifecycle.start(c) for c in batch), return_exceptions=True)

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING
 
 from daemon.engine.container import Container
 from daemon.engine.documents import JsonObject
-from daemon.engine.lifecycle import host_pid, missing_program, not_running
-from daemon.engine.logs import STDERR, STDOUT
+from daemon.engine.lifecycle import not_running
+from daemon.engine.spawning import CannotStart, Running, host_pid, spawn
 from daemon.engine.streams import Streams
 from daemon.errors import ApiError, BadParameter, Conflict, NotFound
-from daemon.runtime.container import NotADirectory
-from daemon.runtime.pipe import Pipe
-from daemon.runtime.process import PermissionDenied, ProgramNotFound
 
 if TYPE_CHECKING:
     from daemon.engine.engine import Engine
@@ -22,7 +19,6 @@ if TYPE_CHECKING:
 
 KEPT = 512  # finished execs that can still be asked for their exit code, of one host
 NOT_STARTED = 126  # exit code of an exec whose program could not be started
-_DRAIN = 2.0
 _RUNC = "OCI runtime exec failed: exec failed: unable to start container process: "
 
 
@@ -153,62 +149,36 @@ class Execs:
         """Start the process. On failure exit code 126 is noted and runc's text raised as BadParameter."""
         self.check_start(exec_)
         exec_.started = True
-        stdout = Pipe()
-        stderr = stdout if exec_.tty else Pipe()
         guest = exec_.container.guest
         try:
             if guest is None:
                 raise not_running(exec_.container)
-            process = guest.spawn(
+            running = spawn(
+                self._engine.tasks,
+                guest,
                 exec_.argv,
                 env=exec_.env,
                 cwd=exec_.cwd,
-                stdin=exec_.streams.stdin,
-                stdout=stdout,
-                stderr=stderr,
                 user=exec_.user,
                 tty=exec_.tty,
+                size=exec_.size,
+                streams=exec_.streams,
+                take=exec_.streams.deliver,
             )
-        except ProgramNotFound as error:
-            raise self._failed(exec_, _RUNC + missing_program(error.name)) from error
-        except PermissionDenied as error:
-            raise self._failed(exec_, f'{_RUNC}exec: "{error.name}": permission denied: unknown') from error
-        except NotADirectory as error:
-            text = f'chdir to cwd ("{error.path}") set in config.json failed: no such file or directory: unknown'
-            raise self._failed(exec_, _RUNC + text) from error
         except ApiError as error:
-            raise self._failed(exec_, error.message) from error
-        exec_.process, exec_.running = process, True
-        exec_.pid = host_pid(exec_.container, process.pid)
-        if exec_.size is not None and process.terminal is not None:
-            process.terminal.resize(*exec_.size)
-        tasks = self._engine.tasks
-        pumps = [tasks.spawn(self._pump(exec_, stdout, STDOUT), "exec stdout")]
-        if not exec_.tty:
-            pumps.append(tasks.spawn(self._pump(exec_, stderr, STDERR), "exec stderr"))
+            exec_.exit_code = NOT_STARTED
+            exec_.streams.end()
+            exec_.ended.set()
+            text = _RUNC + error.message if isinstance(error, CannotStart) else error.message
+            raise BadParameter(text) from error
+        exec_.process, exec_.running = running.process, True
+        exec_.pid = host_pid(exec_.container, running.process.pid)
         self._publish(exec_, f"exec_start: {' '.join(exec_.argv)}")
-        tasks.spawn(self._watch(exec_, process, pumps), "exec watch")
+        self._engine.tasks.spawn(self._watch(exec_, running), "exec")
 
-    def _failed(self, exec_: Exec, text: str) -> BadParameter:
-        exec_.exit_code, exec_.running = NOT_STARTED, False
-        exec_.streams.end()
-        exec_.ended.set()
-        return BadParameter(text)
-
-    @staticmethod
-    async def _pump(exec_: Exec, pipe: Pipe, stream: int) -> None:
-        while data := await pipe.read():
-            await exec_.streams.deliver(stream, data)
-
-    async def _watch(self, exec_: Exec, process: Process, pumps: list[asyncio.Task[None]]) -> None:
+    async def _watch(self, exec_: Exec, running: Running) -> None:
         """The exit code is there before the output ends: the CLI asks once, right after the end."""
-        code = await process.wait()
-        try:
-            async with asyncio.timeout(_DRAIN):
-                await asyncio.gather(*pumps, return_exceptions=True)
-        except TimeoutError:
-            for pump in pumps:
-                pump.cancel()
+        code = await running.ended()
         exec_.exit_code, exec_.running, exec_.process = code, False, None
         self._publish(exec_, "exec_die", {"exitCode": str(code)})
         exec_.streams.end()

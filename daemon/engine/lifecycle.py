@@ -7,32 +7,26 @@ signal and wait for it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 from daemon.engine import health
 from daemon.engine.container import Container
-from daemon.engine.logs import STDERR, STDOUT
 from daemon.engine.reference import familiar
 from daemon.engine.restart import RestartBackoff, wants_restart
 from daemon.engine.signals import parse_signal
+from daemon.engine.spawning import CannotStart, Running, host_pid, spawn
 from daemon.errors import ApiError, BadParameter, Conflict, NotFound, NotModified, ServerError
-from daemon.runtime.container import Guest, NotADirectory
-from daemon.runtime.pipe import Pipe
-from daemon.runtime.process import SIGKILL, PermissionDenied, ProgramNotFound
+from daemon.runtime.container import Guest
+from daemon.runtime.process import SIGKILL
 from overlay.spec import NetworkError
 
 if TYPE_CHECKING:
     from daemon.engine.engine import Engine
-    from daemon.runtime.process import Process
+    from daemon.runtime.filesystem import Filesystem
 
 STOP_TIMEOUT = 10.0  # seconds between the stop signal and SIGKILL, unless the container says otherwise
-DRAIN = 2.0  # seconds for output to arrive after the process ended, as Docker's StreamConfig.Wait
 _KILL_WAIT = 10.0
-
-
-def host_pid(container: Container, pid: int) -> int:
-    """A number for a container's process as the host would see it: steady, and different in every container."""
-    return 1000 + int(container.id[:5], 16) % 30000 + pid - 1
 
 
 def not_running(container: Container) -> Conflict:
@@ -74,24 +68,24 @@ class Lifecycle:
         try:
             self._open_sandbox(container)
             await engine.networks.join_all(container)
-            process, pumps = self._spawn(container)
+            running = self._spawn(container)
         except BaseException as error:
             await self._release(container)
             state.status = "created" if state.started_at is None else "exited"
             message = "the daemon is stopping" if isinstance(error, asyncio.CancelledError) else str(error)
             state.error = message
-            state.exit_code = 127 if isinstance(error, _MissingProgram) else 126 if isinstance(error, _Denied) else 128
+            state.exit_code = error.exit_code if isinstance(error, CannotStart) else 128
             container.streams.end()
             engine.containers.save(container)
             if isinstance(error, NetworkError):
                 raise ServerError(message) from error
             raise
-        state.status, state.pid = "running", host_pid(container, process.pid)
+        state.status, state.pid = "running", host_pid(container, running.process.pid)
         state.started_at = engine.world.wall()
-        container.process = process
+        container.process = running.process
         engine.containers.save(container)
         engine.containers.publish(container, "start")
-        engine.tasks.spawn(self._watch(container, process, pumps), f"watch {container.name}")
+        engine.tasks.spawn(self._watch(container, running), f"watch {container.name}")
 
     def _open_sandbox(self, container: Container) -> None:
         """A network namespace: its own, the host's, or another container's (`join_all` refuses one that has none)."""
@@ -105,42 +99,34 @@ class Lifecycle:
         else:
             container.sandbox = engine.host_network.new_sandbox(container.id)
 
-    def _spawn(self, container: Container) -> tuple[Process, list[asyncio.Task[None]]]:
+    def _spawn(self, container: Container) -> Running:
         """Start the container's own process, with its output on the way to the log and the attached clients."""
         engine, config = self._engine, container.config
         assert container.sandbox is not None
         guest = self.guest(container)
         guest.sandbox = container.sandbox
         guest.hostname = self.hostname(container)
-        if config["WorkingDir"]:
-            guest.files.mkdir(config["WorkingDir"], parents=True)
+        make_directory(guest.files, config["WorkingDir"])
         engine.containers.write_etc(container)
-        stdout, tty = Pipe(), bool(config["Tty"])
-        stderr = stdout if tty else Pipe()
-        argv = [container.path, *container.args]
+
+        async def take(stream: int, data: bytes) -> None:
+            container.log.append(stream, data)
+            await container.streams.deliver(stream, data)
+
         try:
-            process = guest.spawn(
-                argv,
-                cwd=config["WorkingDir"] or "/",
-                stdin=container.streams.stdin,
-                stdout=stdout,
-                stderr=stderr,
+            return spawn(
+                engine.tasks,
+                guest,
+                [container.path, *container.args],
+                cwd=config["WorkingDir"],
                 user=config["User"],
-                tty=tty,
+                tty=bool(config["Tty"]),
+                size=tuple(container.host_config["ConsoleSize"]),
+                streams=container.streams,
+                take=take,
             )
-        except ProgramNotFound as error:
-            raise _MissingProgram(_RUNC + missing_program(error.name)) from error
-        except PermissionDenied as error:
-            raise _Denied(f'{_RUNC}exec: "{error.name}": permission denied: unknown') from error
-        except NotADirectory as error:
-            text = f'chdir to cwd ("{error.path}") set in config.json failed: not a directory: unknown'
-            raise _Denied(_RUNC + text) from error
-        pumps = [engine.tasks.spawn(self._pump(container, stdout, STDOUT), f"stdout of {container.name}")]
-        if not tty:
-            pumps.append(engine.tasks.spawn(self._pump(container, stderr, STDERR), f"stderr of {container.name}"))
-        if process.terminal is not None and (size := container.host_config["ConsoleSize"]) and all(size):
-            process.terminal.resize(size[0], size[1])
-        return process, pumps
+        except CannotStart as error:
+            raise CannotStart(_RUNC + error.message, error.exit_code) from error
 
     def guest(self, container: Container) -> Guest:
         """The container's files and processes; made when first needed, kept until it is removed."""
@@ -158,7 +144,7 @@ class Lifecycle:
                 domainname=config["Domainname"],
             )
             for path in container.mount_points():
-                container.guest.files.mkdir(path, parents=True)
+                make_directory(container.guest.files, path)
         return container.guest
 
     def hostname(self, container: Container) -> str:
@@ -166,24 +152,17 @@ class Lifecycle:
         other = self._engine.containers.find_or_none(container.shares_sandbox_of or "")
         return container.hostname if other is None or other is container else self.hostname(other)
 
-    @staticmethod
-    async def _pump(container: Container, pipe: Pipe, stream: int) -> None:
-        while data := await pipe.read():
-            container.log.append(stream, data)
-            await container.streams.deliver(stream, data)
-
     # -- a run's end -----------------------------------------------------------------------------------------------
 
-    async def _watch(self, container: Container, process: Process, pumps: list[asyncio.Task[None]]) -> None:
+    async def _watch(self, container: Container, running: Running) -> None:
         """Wait for the end of a run, clean up, and start the next one if the restart policy wants it."""
         engine, state = self._engine, container.state
         check = health.command_of(container)
         checking = engine.tasks.spawn(health.watch(engine, container, check), "health check") if check else None
-        code = await process.wait()
+        code = await running.ended()
         if checking is not None:
             checking.cancel()
             container.health = None
-        await _drained(pumps)
         async with container.lock:
             engine.containers.publish(container, "die", {"exitCode": str(code)})
             await self._release(container)
@@ -445,19 +424,11 @@ def _still_running(container: Container) -> Conflict:
 _RUNC = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: "
 
 
-def missing_program(name: str) -> str:
-    """runc's words for a program that is not there."""
-    if "/" in name:
-        return f'exec: "{name}": stat {name}: no such file or directory: unknown'
-    return f'exec: "{name}": executable file not found in $PATH: unknown'
-
-
-class _MissingProgram(BadParameter):
-    """exit code 127"""
-
-
-class _Denied(BadParameter):
-    """exit code 126"""
+def make_directory(files: Filesystem, path: str) -> None:
+    """Make a directory that the container was promised, unless something is there already."""
+    if path and not files.exists(path):
+        with contextlib.suppress(OSError):  # a file in the way; the start will say so
+            files.mkdir(path, parents=True)
 
 
 def _add(waiters: list[asyncio.Future[int]], future: asyncio.Future[int]) -> None:
@@ -470,13 +441,3 @@ def _resolve(waiters: list[asyncio.Future[int]], code: int) -> None:
         if not future.done():
             future.set_result(code)
     waiters.clear()
-
-
-async def _drained(pumps: list[asyncio.Task[None]]) -> None:
-    """Until all output has been passed on, or DRAIN seconds."""
-    try:
-        async with asyncio.timeout(DRAIN):
-            await asyncio.gather(*pumps, return_exceptions=True)
-    except TimeoutError:
-        for pump in pumps:
-            pump.cancel()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from daemon.engine.container import Container
 from daemon.engine.documents import JsonObject
-from daemon.engine.lifecycle import host_pid
+from daemon.engine.spawning import host_pid
 from daemon.errors import BadParameter, ServerError
 
 if TYPE_CHECKING:
