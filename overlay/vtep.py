@@ -29,6 +29,7 @@ SOURCE_PORTS = 8
 
 _IPV4, _ARP = b"\x08\x00", b"\x08\x06"
 _SHORTEST = vxlan.HEADER_LENGTH + HEADER_LENGTH
+_TO_PORTS = 38
 _QUOTED = 28
 """An ICMP error quotes the IP header and eight bytes (RFC 792)."""
 
@@ -38,7 +39,7 @@ Transmit = Callable[[bytes, Address, int], None]
 
 def flow_of(frame: bytes) -> int:
     """Which source port the flow of an inner frame has: from addresses and ports, or from MACs if it is not IP."""
-    if frame[12:14] != _IPV4:
+    if frame[12:14] != _IPV4 or len(frame) < _TO_PORTS:
         return crc32(frame[:14]) % SOURCE_PORTS
     # Later fragments carry no ports: all pieces of a packet hash by addresses alone, so that they stay in order.
     fragment = frame[20] & 0x3F or frame[21]
