@@ -77,7 +77,7 @@ async def leave(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/swarm")
 async def inspect(request: web.Request) -> web.StreamResponse:
-    return json_answer(request.app[ENGINE].cluster.inspect())
+    return json_answer(request.app[ENGINE].cluster.swarm.inspect())
 
 
 @routes.post("/swarm/update")
@@ -87,7 +87,7 @@ async def update(request: web.Request) -> web.StreamResponse:
     body = await read_json(request, "Spec", _SPEC)
     if flag(request, "rotateManagerUnlockKey"):
         raise NotImplementedYet("autolock is not there in this version of shoal")
-    engine.cluster.update(
+    engine.cluster.swarm.update(
         version_of(request),
         body,
         rotate_worker=flag(request, "rotateWorkerToken"),

@@ -18,17 +18,17 @@ import structlog
 from daemon.cluster import addresses, identity, spec
 from daemon.cluster.authority import Authority, NodeName, NotOurs, StandIn, X509Authority, new_key, public_part
 from daemon.cluster.identity import Membership, NodeStorage, UnreadableMembership
-from daemon.cluster.joining import CLUSTER_PORT, REMOVED, Door, Secrets, Visitor, authority_of
-from daemon.cluster.nodes import NODE_SPECS, Nodes
+from daemon.cluster.joining import CLUSTER_PORT, Door, Visitor, authority_of
+from daemon.cluster.nodes import Nodes
 from daemon.cluster.overlays import Overlays
 from daemon.cluster.rpc import Refused
+from daemon.cluster.standing import Standing
+from daemon.cluster.swarm import SwarmObject
 from daemon.cluster.tokens import BadToken, parse_token
 from daemon.engine.documents import JsonObject
 from daemon.errors import ApiError, BadParameter, NotImplementedYet, ServerError, Unavailable
 from gossip.node import GossipNode, Identity
 from gossip.swim.member import EventKind, MemberEvent
-from gossip.tables.row import Change
-from gossip.tables.view import ROSTER_TABLE
 
 if TYPE_CHECKING:
     from daemon.engine.engine import Engine
@@ -69,11 +69,11 @@ class Cluster:
         self._door: Door | None = None
         self._busy = asyncio.Lock()
         self._member_callbacks: list[Callable[[MemberEvent], None]] = []
-        self._following_role = False
-        self._asking_why_alone = False
         self.gossip: GossipNode | None = None
         self.overlays = Overlays(engine, self)
         self.nodes = Nodes(engine, self)
+        self.swarm = SwarmObject(engine, self)
+        self._standing = Standing(engine, self)
         self.ready = False
         self.error = ""
 
@@ -91,6 +91,10 @@ class Cluster:
     @property
     def is_manager(self) -> bool:
         return self._membership is not None and self._membership.is_manager
+
+    @property
+    def membership(self) -> Membership | None:
+        return self._membership
 
     @property
     def node_id(self) -> str:
@@ -183,7 +187,7 @@ class Cluster:
             failure: ApiError | None = None
             for manager in managers:
                 try:
-                    membership = await self._visitor().join(manager, token, address)
+                    membership = await self.visitor().join(manager, token, address)
                     break
                 except Refused as error:
                     raise ServerError(str(error)) from error
@@ -240,9 +244,8 @@ class Cluster:
         if seeds:
             await gossip.join(seeds)
         in_step = await gossip.synced(_JOINED)
-        if self.gossip is gossip and not in_step and not self._asking_why_alone:
-            self._asking_why_alone = True
-            self._engine.tasks.spawn(self._alone(gossip), "alone in the swarm")
+        if not in_step:
+            self._standing.doubt()
         if self.gossip is gossip:
             self.overlays.join_ingress()
 
@@ -286,7 +289,7 @@ class Cluster:
         await gossip.start()
         engine.networks.gateway_bridge()
         self.overlays.start(gossip)
-        gossip.watch(self._changed)
+        gossip.watch(self._standing.changed)
         self.nodes.describe_self()
         if membership.is_manager:
             await self._open_door()
@@ -320,7 +323,7 @@ class Cluster:
             membership=membership,
             wall=engine.world.wall,
             new_id=engine.world.swarm_id,
-            secrets=self._secrets,
+            secrets=self.swarm.secrets,
             seeds=self.nodes.seeds,
             admit=self._admit,
             role_of=self.nodes.role_of,
@@ -334,7 +337,8 @@ class Cluster:
         if door is not None:
             await door.close()
 
-    def _visitor(self) -> Visitor:
+    def visitor(self) -> Visitor:
+        """What asks managers for things."""
         engine = self._engine
         return Visitor(
             underlay=engine.underlay,
@@ -352,79 +356,20 @@ class Cluster:
         gossip.roster.admit(node_id, hostname, role, address)
         self.nodes.admit(node_id, role)
 
-    def _own_address(self, body: JsonObject) -> str:
-        config = self._engine.config
-        own = [config.address, *config.extra_addresses]
-        addresses.own_address(body.get("ListenAddr") or "", own, config.address, listening=True)
-        return addresses.own_address(body.get("AdvertiseAddr") or "", own, config.address)
+    async def take_role(self, before: Membership, renewed: Membership) -> None:
+        """Act in the role that a new certificate gives; nothing if the membership has changed meanwhile."""
+        async with self._busy:
+            if self._membership is not before or self.gossip is None:
+                return
+            self._membership = renewed
+            identity.save(self._engine.store, renewed)
+            self.gossip.role = renewed.role
+            self.nodes.describe_self()
+            await self._close_door()
+            if renewed.is_manager:
+                await self._open_door()
 
-    # -- changes of role and removal ----------------------------------------------------------------------------
-
-    def _changed(self, change: Change) -> None:
-        membership, gossip = self._membership, self.gossip
-        if membership is None or gossip is None:
-            return
-        if change.table == NODE_SPECS and change.key == membership.node_id and change.after is not None:
-            role = change.after.value.get("role")
-            if role != membership.role and self.ready and not self._following_role:
-                self._following_role = True
-                self._engine.tasks.spawn(self._follow_role(), "change of role")
-        elif change.table == ROSTER_TABLE and gossip.roster.removed(membership.node_id):
-            self._engine.tasks.spawn(self._removed(membership.node_id), "removed from the swarm")
-
-    async def _follow_role(self) -> None:
-        """Fetch the certificate (and key) of the new role from a manager, then act in it."""
-        try:
-            while (membership := self._membership) is not None and self.gossip is not None:
-                wanted = self.nodes.role_of(membership.node_id)
-                if wanted is None or wanted == membership.role:
-                    return
-                renewed = await self._renewed(membership)
-                if renewed is None or renewed.role != wanted:
-                    await asyncio.sleep(_RETRY)
-                    continue
-                async with self._busy:
-                    if self._membership is not membership:
-                        return
-                    self._membership = renewed
-                    identity.save(self._engine.store, renewed)
-                    self.gossip.role = renewed.role
-                    self.nodes.describe_self()
-                    await self._close_door()
-                    if renewed.is_manager:
-                        await self._open_door()
-                log.info("role changed", role=renewed.role)
-        finally:
-            self._following_role = False
-
-    async def _renewed(self, membership: Membership) -> Membership | None:
-        for address in self.nodes.managers():
-            if address == membership.address:
-                continue
-            try:
-                return await self._visitor().renew((address, CLUSTER_PORT), membership)
-            except Refused as error:
-                if error.code == REMOVED:
-                    self._engine.tasks.spawn(self._removed(membership.node_id), "removed from the swarm")
-                    return None
-                log.warning("no new certificate", manager=address, error=str(error))
-            except (NotOurs, OSError, TimeoutError, ssl.SSLError) as error:
-                log.info("a manager does not answer", manager=address, error=str(error))
-        return None
-
-    async def _alone(self, gossip: GossipNode) -> None:
-        """Members do not speak to an id that was removed, so silence may mean that. Managers tell those who ask."""
-        try:
-            while self.gossip is gossip and not gossip.live_peers() and len(gossip.roster.members()) > 1:
-                membership = self._membership
-                if membership is None:
-                    return
-                await self._renewed(membership)
-                await asyncio.sleep(_ALONE)
-        finally:
-            self._asking_why_alone = False
-
-    async def _removed(self, node_id: str) -> None:
+    async def expelled(self, node_id: str) -> None:
         """Somebody ran `docker node rm` on this node: it is out, and must join under a new id."""
         async with self._busy:
             if self.node_id != node_id:
@@ -432,53 +377,13 @@ class Cluster:
             log.warning("this node was removed from the swarm", node=node_id)
             await self._end(say_goodbye=False)
             identity.forget(self._engine.store)
-            self.error = "this node was removed from the swarm; leave it and join again"
+            self.error = "this node was removed from the swarm; join again"
 
-    # -- the swarm's object -------------------------------------------------------------------------------------
-
-    def _secrets(self) -> Secrets:
-        gossip, membership = self.manage()
-        row = gossip.row(spec.SWARM_TABLE, spec.SWARM_KEY)
-        secrets = spec.unseal(row.value.get("tokens"), membership.ca_key, membership.cluster_id) if row else None
-        if secrets is None:
-            raise ServerError("the join tokens have not reached this manager yet")
-        return secrets
-
-    def inspect(self) -> JsonObject:
-        """`GET /swarm`, with the join tokens."""
-        _, membership = self.manage()
-        return self._document() | {"JoinTokens": spec.tokens_document(self._secrets(), membership.ca)}
-
-    def _document(self) -> JsonObject:
-        gossip, membership = self.manage()
-        row = gossip.row(spec.SWARM_TABLE, spec.SWARM_KEY)
-        if row is None:
-            raise ServerError("the swarm's object has not reached this manager yet")
-        return spec.document(
-            row,
-            cluster_id=membership.cluster_id,
-            ca=membership.ca,
-            pools=list(membership.pools),
-            subnet_size=membership.subnet_size,
-        )
-
-    def update(self, version: int, body: JsonObject, *, rotate_worker: bool, rotate_manager: bool) -> None:
-        """`docker swarm update` and `join-token --rotate`."""
-        gossip, membership = self.manage()
-        row = gossip.row(spec.SWARM_TABLE, spec.SWARM_KEY)
-        if row is None or row.lamport != version:
-            raise ServerError("rpc error: code = Unknown desc = update out of sequence")
-        wished = spec.completed(body)
-        if wished["EncryptionConfig"]["AutoLockManagers"]:
-            raise NotImplementedYet("autolock is not there in this version of shoal")
-        world, old = self._engine.world, self._secrets()
-        fresh = spec.new_secrets(world.entropy)
-        secrets = Secrets(
-            fresh.worker if rotate_worker else old.worker, fresh.manager if rotate_manager else old.manager
-        )
-        sealed = spec.seal(secrets, membership.ca_key, membership.cluster_id, world.entropy)
-        value = {**row.value, "spec": wished, "tokens": sealed, "updated": world.wall()}
-        gossip.write(spec.SWARM_TABLE, spec.SWARM_KEY, value)
+    def _own_address(self, body: JsonObject) -> str:
+        config = self._engine.config
+        own = [config.address, *config.extra_addresses]
+        addresses.own_address(body.get("ListenAddr") or "", own, config.address, listening=True)
+        return addresses.own_address(body.get("AdvertiseAddr") or "", own, config.address)
 
     def info(self) -> JsonObject:
         """The Swarm part of `docker info`."""
@@ -494,7 +399,7 @@ class Cluster:
         if self.is_manager and self.gossip is not None:
             document["Nodes"] = len(self.gossip.roster.members())
             document["Managers"] = len(managers)
-            document["Cluster"] = self._document()
+            document["Cluster"] = self.swarm.document()
         return document
 
     # -- what observers see -------------------------------------------------------------------------------------
@@ -504,10 +409,8 @@ class Cluster:
         self._member_callbacks.append(callback)
 
     def _member_event(self, event: MemberEvent) -> None:
-        gossip = self.gossip
-        if gossip is not None and self.ready and event.kind is EventKind.FAILED and not self._asking_why_alone:
-            self._asking_why_alone = True
-            self._engine.tasks.spawn(self._alone(gossip), "alone in the swarm")
+        if event.kind is EventKind.FAILED:
+            self._standing.doubt()
         for callback in self._member_callbacks:
             callback(event)
 

@@ -1,0 +1,105 @@
+"""What the swarm says this node is: follows a change of its role, and finds out if it was removed.
+
+Roles are shared rows; the certificate and the CA's key that go with one are fetched from a manager. Members do not
+speak to an id that was removed, so a node that hears from nobody asks the managers whether that is why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import TYPE_CHECKING
+
+import structlog
+
+from daemon.cluster.authority import NotOurs
+from daemon.cluster.joining import CLUSTER_PORT, REMOVED
+from daemon.cluster.nodes import NODE_SPECS
+from daemon.cluster.rpc import Refused
+from gossip.tables.view import ROSTER_TABLE
+
+if TYPE_CHECKING:
+    from daemon.cluster.cluster import Cluster
+    from daemon.cluster.identity import Membership
+    from daemon.engine.engine import Engine
+    from gossip.tables.row import Change
+
+log = structlog.get_logger("cluster")
+
+_RETRY = 1.0  # seconds between attempts to follow a change of role
+_ALONE = 3.0  # seconds between questions to managers while no member answers
+
+
+class Standing:
+    """This node's place in its swarm, as others decide it."""
+
+    def __init__(self, engine: Engine, cluster: Cluster) -> None:
+        self._engine = engine
+        self._cluster = cluster
+        self._following = False
+        self._doubting = False
+
+    def changed(self, change: Change) -> None:
+        """A row changed; is it about this node?"""
+        membership, gossip = self._cluster.membership, self._cluster.gossip
+        if membership is None or gossip is None:
+            return
+        if change.table == NODE_SPECS and change.key == membership.node_id and change.after is not None:
+            role = change.after.value.get("role")
+            if role != membership.role and self._cluster.ready and not self._following:
+                self._following = True
+                self._engine.tasks.spawn(self._follow_role(), "change of role")
+        elif change.table == ROSTER_TABLE and gossip.roster.removed(membership.node_id):
+            self._expelled(membership)
+
+    def doubt(self) -> None:
+        """A member is gone, or none answered: ask managers about it for as long as nobody is left."""
+        if self._cluster.ready and not self._doubting:
+            self._doubting = True
+            self._engine.tasks.spawn(self._ask_why(), "alone in the swarm")
+
+    def _expelled(self, membership: Membership) -> None:
+        self._engine.tasks.spawn(self._cluster.expelled(membership.node_id), "removed from the swarm")
+
+    async def _follow_role(self) -> None:
+        """Fetch the certificate (and key) of the new role from a manager, then act in it."""
+        try:
+            while (membership := self._cluster.membership) is not None:
+                wanted = self._cluster.nodes.role_of(membership.node_id)
+                if wanted is None or wanted == membership.role:
+                    return
+                renewed = await self._renewed(membership)
+                if renewed is None or renewed.role != wanted:
+                    await asyncio.sleep(_RETRY)
+                    continue
+                await self._cluster.take_role(membership, renewed)
+                log.info("role changed", role=renewed.role)
+        finally:
+            self._following = False
+
+    async def _renewed(self, membership: Membership) -> Membership | None:
+        for address in self._cluster.nodes.managers():
+            if address == membership.address:
+                continue
+            try:
+                return await self._cluster.visitor().renew((address, CLUSTER_PORT), membership)
+            except Refused as error:
+                if error.code == REMOVED:
+                    self._expelled(membership)
+                    return None
+                log.warning("no new certificate", manager=address, error=str(error))
+            except (NotOurs, OSError, TimeoutError, ssl.SSLError) as error:
+                log.info("a manager does not answer", manager=address, error=str(error))
+        return None
+
+    async def _ask_why(self) -> None:
+        gossip = self._cluster.gossip
+        try:
+            while gossip is not None and self._cluster.gossip is gossip and not gossip.live_peers():
+                membership = self._cluster.membership
+                if membership is None or len(gossip.roster.members()) < 2:
+                    return
+                await self._renewed(membership)
+                await asyncio.sleep(_ALONE)
+        finally:
+            self._doubting = False
