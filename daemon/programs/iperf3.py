@@ -1,0 +1,512 @@
+"""iperf3: client and server of the real protocol (a control connection with states and JSON, then data streams).
+
+TCP, forward and reverse, several streams. Retransmissions are not reported: `sender_has_retransmits` is 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time as calendar  # formatting of given seconds only: no clock is read
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Union
+
+from daemon.programs import resolver
+from daemon.programs.options import Failure, UsageError, parse, program
+from daemon.runtime.process import Interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from daemon.programs.options import Options
+    from daemon.runtime.process import ProcessContext
+    from overlay.sandbox import TcpConnection, TcpListener
+
+Json = Union[None, bool, int, float, str, list["Json"], dict[str, "Json"]]  # noqa: UP007 - recursive
+
+PORT = 5201
+COOKIE_SIZE = 37
+BLOCK = 128 * 1024  # DEFAULT_TCP_BLKSIZE
+MAX_MESSAGE = 1 << 20
+SETUP_DEADLINE = 30.0
+VERSION = "3.12"
+# iperf_api.h
+TEST_START, TEST_RUNNING, TEST_END = 1, 2, 4
+PARAM_EXCHANGE, CREATE_STREAMS, SERVER_TERMINATE, CLIENT_TERMINATE = 9, 10, 11, 12
+EXCHANGE_RESULTS, DISPLAY_RESULTS, IPERF_START, IPERF_DONE = 13, 14, 15, 16
+ACCESS_DENIED, SERVER_ERROR = 255, 254
+LINE = "- - - - - - - - - - - - - - - - - - - - - - - - -"
+RULE = "-----------------------------------------------------------"
+
+
+@dataclass(slots=True)
+class _Stream:
+    """One data connection. `number` is its protocol id, `socket` the number shown."""
+
+    connection: TcpConnection
+    number: int
+    socket: int
+    moved: int = 0
+    mark: int = 0
+    peer_bytes: int = 0
+    end: float = 0.0
+
+
+@dataclass(slots=True)
+class _Test:
+    """One test's parameters and streams, seen from either end."""
+
+    server: bool
+    reverse: bool = False
+    seconds: float = 10.0
+    total: int = 0
+    blocks: int = 0
+    parallel: int = 1
+    length: int = BLOCK
+    interval: float = 1.0
+    document: bool = False
+    units: str = "a"
+    streams: list[_Stream] = field(default_factory=list)
+    intervals: list[Json] = field(default_factory=list)
+    start: float = 0.0
+    stop: float = 0.0
+
+    @property
+    def sends(self) -> bool:
+        return self.server == self.reverse
+
+
+def _size(count: float) -> str:
+    value, unit = count, "Bytes"
+    for name in ("KBytes", "MBytes", "GBytes", "TBytes"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, name
+    return f"{_short(value)} {unit}"
+
+
+def _rate(bits: float) -> str:
+    value, unit = bits, "bits/sec"
+    for name in ("Kbits/sec", "Mbits/sec", "Gbits/sec", "Tbits/sec"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, name
+    return f"{_short(value)} {unit}"
+
+
+def _short(value: float) -> str:
+    text = f"{value:4.2f}" if value < 9.995 else f"{value:4.1f}" if value < 99.95 else f"{value:4.0f}"
+    return text.rjust(4)
+
+
+def _row(label: str, start: float, end: float, moved: int, tail: str) -> str:
+    seconds = end - start
+    bits = moved * 8 / seconds if seconds > 0 else 0.0
+    return f"[{label:>3}] {start:6.2f}-{end:<6.2f} sec  {_size(moved)}  {_rate(bits)}                  {tail}"
+
+
+async def _read_state(connection: TcpConnection) -> int:
+    data = await connection.read(1)
+    return data[0] if data else SERVER_TERMINATE
+
+
+async def _send_json(connection: TcpConnection, value: Json) -> None:
+    data = json.dumps(value).encode()
+    await connection.write(len(data).to_bytes(4, "big") + data)
+
+
+async def _read_json(connection: TcpConnection) -> dict[str, Json]:
+    size = int.from_bytes(await connection.readexactly(4), "big")
+    if size > MAX_MESSAGE:
+        raise Failure("error - unable to receive parameters from client")
+    try:
+        value = json.loads(await connection.readexactly(size))
+    except ValueError:
+        raise Failure("error - unable to receive parameters from client") from None
+    if not isinstance(value, dict):
+        raise Failure("error - unable to receive parameters from client")
+    return value
+
+
+def _number(value: Json, default: int = 0) -> int:
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else default
+
+
+def _amount(text: str) -> int:
+    suffix = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}.get(text[-1:].lower(), 1)
+    digits = text[:-1] if suffix > 1 else text
+    try:
+        return int(float(digits) * suffix)
+    except ValueError:
+        raise Failure(f"parameter error - invalid number '{text}'") from None
+
+
+@program("iperf3 [-s|-c host] [options]\nTry `iperf3 --help' for more information.", busybox=False)
+async def iperf3(p: ProcessContext) -> int:
+    """iperf3 -s [-1] [-p PORT] | iperf3 -c HOST [-t SEC|-n BYTES] [-P N] [-R] [-p PORT] [-l LEN] [-i SEC] [-J]"""
+    options = parse(p.argv[1:], "sc:p:t:n:k:P:RJ1i:l:f:B:w:M:NC:VDI:b:O:Z46vhu", {
+        "server": "s", "client": "c:", "port": "p:", "time": "t:", "bytes": "n:", "parallel": "P:", "reverse": "R",
+        "json": "J", "one-off": "1", "interval": "i:", "length": "l:", "version": "v", "format": "f:", "bind": "B:",
+        "verbose": "V", "no-delay": "N", "help": "h", "connect-timeout": "ct:", "forceflush": "V",
+        "window": "w:", "bitrate": "b:", "omit": "O:"})
+    if "v" in options:
+        await p.print(f"iperf {VERSION} (shoal)")
+        return 0
+    if "u" in options:
+        raise Failure("error - UDP tests are not there yet")
+    if ("s" in options) == ("c" in options):
+        raise UsageError("iperf3: parameter error - must either be a client (-c) or server (-s)"
+                         if "s" not in options else "iperf3: parameter error - cannot be both server and client")
+    port = options.value("p", str(PORT))
+    if not port.isdigit() or not 0 < int(port) < 65536:
+        raise Failure(f"parameter error - bad port number {port}")
+    return await (_serve if "s" in options else _connect)(p, options, int(port))
+
+
+# -- the data ------------------------------------------------------------------------------------------------------
+
+
+async def _transfer(p: ProcessContext, test: _Test, stream: _Stream, done: Callable[[], None]) -> None:
+    """Send until told to stop, or receive until the end; `done` is called when enough was moved."""
+    connection = stream.connection
+    try:
+        if test.sends:
+            block = p.random.randbytes(min(test.length, BLOCK))
+            while True:
+                await connection.write(block)
+                stream.moved += len(block)
+                if test.total and sum(other.moved for other in test.streams) >= test.total:
+                    done()
+                    return
+                await asyncio.sleep(0)
+        while data := await connection.read(65536):
+            stream.moved += len(data)
+            if test.total and not test.server and sum(other.moved for other in test.streams) >= test.total:
+                done()
+    except OSError:
+        return
+
+
+async def _report(p: ProcessContext, test: _Test) -> None:
+    """A line per stream and interval."""
+    last = test.start
+    while True:
+        await asyncio.sleep(test.interval)
+        last = await _interval(p, test, last)
+
+
+async def _interval(p: ProcessContext, test: _Test, last: float) -> float:
+    now = p.clock()
+    start, end = last - test.start, now - test.start
+    rows: list[Json] = []
+    total = 0
+    for stream in test.streams:
+        moved, stream.mark = stream.moved - stream.mark, stream.moved
+        total += moved
+        rows.append(_measure(start, end, moved, socket=stream.socket, sender=test.sends))
+        if not test.document:
+            await p.print(_row(str(stream.socket), start, end, moved, ""))
+    if len(test.streams) > 1 and not test.document:
+        await p.print(_row("SUM", start, end, total, ""))
+        await p.print(LINE)
+    test.intervals.append({"streams": rows, "sum": _measure(start, end, total, sender=test.sends)})
+    return now
+
+
+def _measure(start: float, end: float, moved: int, *, sender: bool, socket: int | None = None) -> dict[str, Json]:
+    seconds = end - start
+    row: dict[str, Json] = {} if socket is None else {"socket": socket}
+    row.update({"start": start, "end": end, "seconds": seconds, "bytes": moved,
+                "bits_per_second": moved * 8 / seconds if seconds > 0 else 0.0, "omitted": False, "sender": sender})
+    return row
+
+
+def _results(test: _Test) -> dict[str, Json]:
+    end = test.stop - test.start
+    return {"cpu_util_total": 0.0, "cpu_util_user": 0.0, "cpu_util_system": 0.0, "sender_has_retransmits": 0,
+            "congestion_used": "cubic", "streams": [
+                {"id": stream.number, "bytes": stream.moved, "retransmits": -1, "jitter": 0, "errors": 0,
+                 "packets": 0, "start_time": 0, "end_time": end} for stream in test.streams]}
+
+
+def _take_results(test: _Test, results: dict[str, Json]) -> None:
+    rows = results.get("streams")
+    for row in rows if isinstance(rows, list) else []:
+        if isinstance(row, dict):
+            for stream in test.streams:
+                if stream.number == row.get("id"):
+                    stream.peer_bytes = _number(row.get("bytes"))
+                    end = row.get("end_time")
+                    stream.end = float(end) if isinstance(end, int | float) else 0.0
+
+
+async def _summary(p: ProcessContext, test: _Test) -> None:
+    mine = test.stop - test.start
+    await p.print(f"{LINE}\n[ ID] Interval           Transfer     Bitrate")
+    sent = received = 0
+    for stream in test.streams:
+        out, came = (stream.moved, stream.peer_bytes) if test.sends else (stream.peer_bytes, stream.moved)
+        sent, received = sent + out, received + came
+        theirs = stream.end or mine
+        if test.sends or not test.server:
+            await p.print(_row(str(stream.socket), 0.0, mine if test.sends else theirs, out, "sender"))
+        if not test.sends or not test.server:
+            await p.print(_row(str(stream.socket), 0.0, mine if not test.sends else theirs, came, "receiver"))
+    if len(test.streams) > 1:
+        if test.sends or not test.server:
+            await p.print(_row("SUM", 0.0, mine, sent, "sender"))
+        if not test.sends or not test.server:
+            await p.print(_row("SUM", 0.0, mine, received, "receiver"))
+
+
+# -- client --------------------------------------------------------------------------------------------------------
+
+
+async def _connect(p: ProcessContext, options: Options, port: int) -> int:
+    host = options.value("c")
+    test = _Test(server=False, reverse="R" in options, parallel=int(options.number("P", 1)),
+                 length=_amount(options.value("l", str(BLOCK))), document="J" in options,
+                 interval=options.number("i", 1, whole=False) or 1e9)
+    test.seconds = options.number("t", 10, whole=False)
+    if "n" in options:
+        test.total, test.seconds = _amount(options.value("n")), 0.0
+    if not 1 <= test.parallel <= 128 or not 0 < test.length <= 1 << 20:
+        raise Failure("parameter error - number of parallel streams too large (maximum = 128)"
+                      if test.parallel > 128 else "parameter error - block size too large (maximum = 1048576 bytes)")
+    failure = "error - unable to connect to server: "
+    address = await resolver.first(p, host)
+    if address is None:
+        raise Failure(failure.rstrip(": ") + " - server may have stopped running or use a different port,"
+                      " firewall issue, etc.: Name or service not known")
+    source = options.value("B") or None
+
+    async def dial() -> TcpConnection:
+        return p.keep(await p.sandbox.tcp_connect(address, port, source=source, timeout=SETUP_DEADLINE))
+
+    if not test.document:
+        await p.print(f"Connecting to host {host}, port {port}")
+        if test.reverse:
+            await p.print(f"Reverse mode, remote host {host} is sending")
+    try:
+        control = await dial()
+    except OSError as error:
+        raise Failure(failure + (error.strerror or "Connection timed out")) from None
+    control.set_nodelay(True)
+    alphabet = "abcdefghijklmnopqrstuvwxyz234567"
+    cookie = "".join(p.random.choice(alphabet) for _ in range(COOKIE_SIZE - 1)).encode() + b"\0"
+    try:
+        await control.write(cookie)
+        return await _drive(p, test, control, cookie, dial, host, port)
+    except (OSError, asyncio.IncompleteReadError) as error:
+        text = error.strerror if isinstance(error, OSError) else "control socket has closed unexpectedly"
+        raise Failure(f"error - {text}") from None
+
+
+async def _drive(p: ProcessContext, test: _Test, control: TcpConnection, cookie: bytes,
+                 dial: Callable[[], Awaitable[TcpConnection]], host: str, port: int) -> int:
+    """The client's side of the control connection: it does what the states say."""
+    tasks: list[asyncio.Task[None]] = []
+    while True:
+        state = await _read_state(control)
+        if state == PARAM_EXCHANGE:
+            parameters: dict[str, Json] = {
+                "tcp": True, "omit": 0, "time": int(test.seconds), "num": test.total, "blockcount": 0,
+                "parallel": test.parallel, "len": test.length, "pacing_timer": 1000, "client_version": VERSION}
+            if test.reverse:
+                parameters["reverse"] = True
+            await _send_json(control, parameters)
+        elif state == CREATE_STREAMS:
+            for n in range(test.parallel):
+                connection = await dial()
+                await connection.write(cookie)
+                # The real one numbers its streams 1, 3, 4, …
+                stream = _Stream(connection, 1 if n == 0 else n + 2, 5 + 2 * n)
+                test.streams.append(stream)
+                if not test.document:
+                    await p.print(f"[{stream.socket:3}] local {connection.local[0]} port {connection.local[1]}"
+                                  f" connected to {connection.peer[0]} port {connection.peer[1]}")
+        elif state == TEST_START:
+            test.start = p.clock()
+        elif state == TEST_RUNNING:
+            await _run_client(p, test, control, tasks)
+        elif state == EXCHANGE_RESULTS:
+            await _send_json(control, _results(test))
+            _take_results(test, await _read_json(control))
+        elif state == DISPLAY_RESULTS:
+            await control.write(bytes([IPERF_DONE]))
+            break
+        elif state == ACCESS_DENIED:
+            raise Failure("error - the server is busy running a test. try again later")
+        elif state == SERVER_ERROR:
+            raise Failure("error - the server has terminated with an error")
+        elif state == SERVER_TERMINATE:
+            raise Failure("error - the server has terminated" if test.start
+                          else "error - control socket has closed unexpectedly")
+        else:
+            raise Failure("error - received an unknown control message (ensure other side is iperf3 and not iperf)")
+    for task in tasks:
+        task.cancel()
+    for stream in test.streams:
+        stream.connection.close()
+    if test.document:
+        await p.print(json.dumps(_document(p, test, cookie, host, port), indent="\t"))
+    else:
+        await _summary(p, test)
+        await p.print("\niperf Done.")
+    return 0
+
+
+async def _run_client(p: ProcessContext, test: _Test, control: TcpConnection,
+                      tasks: list[asyncio.Task[None]]) -> None:
+    enough: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def done() -> None:
+        if not enough.done():
+            enough.set_result(None)
+
+    test.start = p.clock()
+    if not test.document:
+        await p.print("[ ID] Interval           Transfer     Bitrate")
+    movers = [p.start(_transfer(p, test, stream, done)) for stream in test.streams]
+    reporter = p.start(_report(p, test))
+    try:
+        async with asyncio.timeout(test.seconds or None):
+            await p.process.interruptible(enough, (int(signal.SIGINT),))
+    except (TimeoutError, Interrupted):
+        pass
+    test.stop = p.clock()
+    reporter.cancel()
+    if test.sends:
+        for task in movers:
+            task.cancel()
+    else:
+        tasks.extend(movers)
+    marked = max((row["sum"]["end"] for row in test.intervals), default=0.0)  # type: ignore[index, call-overload]
+    if test.stop - test.start - marked > 0.05 * min(test.interval, 1.0) or not test.intervals:
+        await _interval(p, test, test.start + marked)
+    await control.write(bytes([TEST_END]))
+
+
+def _document(p: ProcessContext, test: _Test, cookie: bytes, host: str, port: int) -> dict[str, Json]:
+    when = p.wall()
+    mine = test.stop - test.start
+    streams: list[Json] = []
+    sent = received = 0
+    for stream in test.streams:
+        out, came = (stream.moved, stream.peer_bytes) if test.sends else (stream.peer_bytes, stream.moved)
+        sent, received = sent + out, received + came
+        streams.append({"sender": _measure(0.0, mine, out, socket=stream.socket, sender=test.sends),
+                        "receiver": _measure(0.0, stream.end or mine, came, socket=stream.socket, sender=test.sends)})
+    connected: list[Json] = [{"socket": s.socket, "local_host": s.connection.local[0],
+                              "local_port": s.connection.local[1], "remote_host": s.connection.peer[0],
+                              "remote_port": s.connection.peer[1]} for s in test.streams]
+    return {
+        "start": {"connected": connected, "version": f"iperf {VERSION}", "system_info": f"Linux {p.hostname}",
+                  "timestamp": {"time": calendar.strftime("%a, %d %b %Y %H:%M:%S GMT", calendar.gmtime(when)),
+                                "timesecs": int(when)},
+                  "connecting_to": {"host": host, "port": port}, "cookie": cookie[:-1].decode(),
+                  "test_start": {"protocol": "TCP", "num_streams": test.parallel, "blksize": test.length, "omit": 0,
+                                 "duration": int(test.seconds), "bytes": test.total, "blocks": 0,
+                                 "reverse": int(test.reverse), "tos": 0}},
+        "intervals": test.intervals,
+        "end": {"streams": streams, "sum_sent": _measure(0.0, mine, sent, sender=test.sends),
+                "sum_received": _measure(0.0, mine, received, sender=test.sends),
+                "cpu_utilization_percent": {"host_total": 0.0, "host_user": 0.0, "host_system": 0.0,
+                                            "remote_total": 0.0, "remote_user": 0.0, "remote_system": 0.0}}}
+
+
+# -- server --------------------------------------------------------------------------------------------------------
+
+
+async def _serve(p: ProcessContext, options: Options, port: int) -> int:
+    try:
+        listener = p.keep(p.sandbox.tcp_listen(options.value("B", "0.0.0.0"), port))
+    except OSError as error:
+        raise Failure(f"error - unable to start listener for connections: {error.strerror}") from None
+    quiet = "J" in options
+    number = 0
+    while True:
+        number += 1
+        if not quiet:
+            await p.print(f"{RULE}\nServer listening on {port} (test #{number})\n{RULE}")
+        control = p.keep(await listener.accept())
+        test = _Test(server=True, document=quiet, interval=options.number("i", 1, whole=False) or 1e9)
+        try:
+            await _one_test(p, test, listener, control)
+        except Failure as failure:
+            await p.error(f"iperf3: {failure}")
+        except (OSError, asyncio.IncompleteReadError, TimeoutError):
+            await p.error("iperf3: error - unable to receive control message - port may not be available, the other"
+                          " side may have stopped running, etc.")
+        finally:
+            for stream in test.streams:
+                p.drop(stream.connection)
+            p.drop(control)
+        if "1" in options:
+            return 0
+
+
+async def _accept_stream(p: ProcessContext, listener: TcpListener, cookie: bytes) -> TcpConnection:
+    """The next data connection of this test; others are told that the server is busy."""
+    while True:
+        connection = p.keep(await listener.accept())
+        if await connection.readexactly(COOKIE_SIZE) == cookie:
+            return connection
+        await connection.write(bytes([ACCESS_DENIED]))
+        p.drop(connection)
+
+
+async def _refuse(p: ProcessContext, listener: TcpListener) -> None:
+    while True:
+        connection = p.keep(await listener.accept())
+        try:
+            await connection.write(bytes([ACCESS_DENIED]))
+        except OSError:
+            pass
+        p.drop(connection)
+
+
+async def _one_test(p: ProcessContext, test: _Test, listener: TcpListener, control: TcpConnection) -> None:
+    control.set_nodelay(True)
+    async with asyncio.timeout(SETUP_DEADLINE):
+        cookie = await control.readexactly(COOKIE_SIZE)
+        await control.write(bytes([PARAM_EXCHANGE]))
+        parameters = await _read_json(control)
+        if parameters.get("udp") or parameters.get("sctp") or parameters.get("bidirectional"):
+            await control.write(bytes([SERVER_ERROR]) + (115).to_bytes(4, "big") + bytes(4))
+            raise Failure("error - only TCP tests in one direction are there")
+        test.reverse = bool(parameters.get("reverse"))
+        test.parallel = min(max(_number(parameters.get("parallel"), 1), 1), 128)
+        test.length = min(max(_number(parameters.get("len"), BLOCK), 1), 1 << 20)
+        test.total = _number(parameters.get("num")) if test.reverse else 0
+        await control.write(bytes([CREATE_STREAMS]))
+        for n in range(test.parallel):
+            connection = await _accept_stream(p, listener, cookie)
+            test.streams.append(_Stream(connection, 1 if n == 0 else n + 2, 5 if n == 0 else 6 + 2 * n))
+    if not test.document:
+        await p.print(f"Accepted connection from {control.peer[0]}, port {control.peer[1]}")
+        for stream in test.streams:
+            local, peer = stream.connection.local, stream.connection.peer
+            await p.print(f"[{stream.socket:3}] local {local[0]} port {local[1]} connected to {peer[0]} port {peer[1]}")
+        await p.print("[ ID] Interval           Transfer     Bitrate")
+    await control.write(bytes([TEST_START, TEST_RUNNING]))
+    test.start = p.clock()
+    tasks = [p.start(_transfer(p, test, stream, lambda: None)) for stream in test.streams]
+    tasks += [p.start(_report(p, test)), p.start(_refuse(p, listener))]
+    try:
+        state = await _read_state(control)
+    finally:
+        for task in tasks:
+            task.cancel()
+    test.stop = p.clock()
+    if state != TEST_END:
+        raise Failure("error - the client has terminated")
+    await control.write(bytes([EXCHANGE_RESULTS]))
+    async with asyncio.timeout(SETUP_DEADLINE):
+        _take_results(test, await _read_json(control))
+        await _send_json(control, _results(test))
+        await control.write(bytes([DISPLAY_RESULTS]))
+        await _read_state(control)
+    if not test.document:
+        await _summary(p, test)
