@@ -1,11 +1,12 @@
-"""Addresses in `docker swarm init` and `join`: what may be listened on, advertised, and dialled."""
+"""Addresses in `docker swarm init` and `join`: what may be listened on, advertised, dialled and given to networks."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
 
-from daemon.errors import BadParameter
+from daemon.engine.documents import JsonObject
+from daemon.errors import BadParameter, NotImplementedYet, Unavailable
 
 _ADVERTISE = "advertise address must be a non-zero IP address or network interface (with optional port number)"
 _LISTEN = "listen address must be an IP address or network interface (with optional port number)"
@@ -49,3 +50,34 @@ def remote(text: str, port: int) -> tuple[str, int]:
     except ValueError:
         raise BadParameter(f"{text}: an IPv4 address with an optional port expected") from None
     return host, number
+
+
+def default_pools(body: JsonObject) -> tuple[tuple[str, ...], int]:
+    """--default-addr-pool and --default-addr-pool-mask-length. Raises BadParameter."""
+    pools = []
+    for text in body.get("DefaultAddrPool") or []:
+        try:
+            pools.append(str(ipaddress.IPv4Network(text)))
+        except ValueError:
+            raise BadParameter(f"invalid CIDR address: {text}") from None
+    size = body.get("SubnetSize") or 24
+    if not all(ipaddress.IPv4Network(p).prefixlen <= size <= 29 for p in pools or ["10.0.0.0/8"]):
+        raise BadParameter(f"invalid subnet size {size}: it must lie between the pools' prefix length and 29")
+    if len(pools) > 1:
+        raise NotImplementedYet("more than one default address pool is not there in this version of shoal")
+    return tuple(pools) or ("10.0.0.0/8",), size
+
+
+def unreachable(manager: tuple[str, int], error: OSError) -> Unavailable:
+    """gRPC's words for a dial that failed."""
+    if isinstance(error, TimeoutError):
+        reason = "i/o timeout"
+    elif isinstance(error, ConnectionRefusedError):
+        reason = "connect: connection refused"
+    else:
+        reason = str(error)
+    dial = f"{manager[0]}:{manager[1]}"
+    return Unavailable(
+        "rpc error: code = Unavailable desc = connection error: desc = "
+        f'"transport: Error while dialing dial tcp {dial}: {reason}"'
+    )

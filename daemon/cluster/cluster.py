@@ -7,7 +7,6 @@ the Door at port 2377 are what it runs then. Roles are rows: a host that sees it
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import ssl
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from daemon.cluster import addresses, identity, spec
-from daemon.cluster.authority import Authority, NodeName, NotOurs, StandIn, X509Authority, new_key, public_part
+from daemon.cluster.authority import NotOurs
+from daemon.cluster.founding import found
 from daemon.cluster.identity import Membership, NodeStorage, UnreadableMembership
 from daemon.cluster.joining import CLUSTER_PORT, Door, Visitor, authority_of
 from daemon.cluster.nodes import Nodes
@@ -129,40 +129,22 @@ class Cluster:
             if self.active:
                 raise Unavailable(_IN_A_SWARM)
             address = self._own_address(body)
-            pools, size = _pools(body)
+            pools, size = addresses.default_pools(body)
             wished = body.get("Spec") or {}
             if body.get("AutoLockManagers") or (wished.get("EncryptionConfig") or {}).get("AutoLockManagers"):
                 raise NotImplementedYet("autolock is not there in this version of shoal")
-            world, use_tls = self._engine.world, self._engine.config.cluster_tls
-            authority: Authority
-            if use_tls:
-                authority, key = X509Authority.create(world.entropy, world.wall()), new_key(world.entropy)
-            else:
-                authority, key = StandIn.create(world.entropy), world.entropy(32)
-            node_id, cluster_id = world.swarm_id(), world.swarm_id()
-            request = public_part(key) if use_tls else key
-            membership = Membership(
-                node_id=node_id,
-                cluster_id=cluster_id,
-                role="manager",
-                address=address,
-                ca=authority.certificate,
-                certificate=authority.issue(request, NodeName(node_id, "manager", cluster_id), world.wall()),
-                key=key,
-                gossip_keys=(world.entropy(_GOSSIP_KEY),),
-                seeds=(),
-                pools=pools,
-                subnet_size=size,
-                ca_key=authority.key,
-            )
+            world = self._engine.world
+            membership = found(world, address, pools=pools, subnet_size=size, use_tls=self._engine.config.cluster_tls)
+            node_id = membership.node_id
             try:
                 gossip = await self._begin(membership)
                 gossip.roster.admit(node_id, self._engine.config.hostname, "manager", address)
-                sealed = spec.seal(spec.new_secrets(world.entropy), authority.key, cluster_id, world.entropy)
+                secrets = spec.new_secrets(world.entropy)
+                sealed = spec.seal(secrets, membership.ca_key, membership.cluster_id, world.entropy)
                 row = spec.first_row(spec.completed(wished), sealed, world.wall())
                 gossip.write(spec.SWARM_TABLE, spec.SWARM_KEY, row)
                 self.nodes.admit(node_id, "manager", availability=body.get("Availability") or "active")
-                await self.overlays.create_ingress()
+                await self.overlays.life.create_ingress()
                 self.overlays.join_ingress()
             except BaseException:
                 await self._end(say_goodbye=False)
@@ -194,7 +176,7 @@ class Cluster:
                 except NotOurs as error:
                     raise ServerError(str(error)) from error
                 except (OSError, TimeoutError, ssl.SSLError) as error:
-                    failure = _unreachable(manager, error)
+                    failure = addresses.unreachable(manager, error)
             else:
                 assert failure is not None
                 raise failure
@@ -442,34 +424,3 @@ class Cluster:
         if self._door is not None:
             counters += self._door.counters
         return dict(sorted(counters.items()))
-
-
-def _pools(body: JsonObject) -> tuple[tuple[str, ...], int]:
-    """--default-addr-pool and --default-addr-pool-mask-length. Raises BadParameter."""
-    pools = []
-    for text in body.get("DefaultAddrPool") or []:
-        try:
-            pools.append(str(ipaddress.IPv4Network(text)))
-        except ValueError:
-            raise BadParameter(f"invalid CIDR address: {text}") from None
-    size = body.get("SubnetSize") or 24
-    if not all(ipaddress.IPv4Network(p).prefixlen <= size <= 29 for p in pools or ["10.0.0.0/8"]):
-        raise BadParameter(f"invalid subnet size {size}: it must lie between the pools' prefix length and 29")
-    if len(pools) > 1:
-        raise NotImplementedYet("more than one default address pool is not there in this version of shoal")
-    return tuple(pools) or ("10.0.0.0/8",), size
-
-
-def _unreachable(manager: tuple[str, int], error: OSError) -> Unavailable:
-    """gRPC's words for a dial that failed."""
-    if isinstance(error, TimeoutError):
-        reason = "i/o timeout"
-    elif isinstance(error, ConnectionRefusedError):
-        reason = "connect: connection refused"
-    else:
-        reason = str(error)
-    dial = f"{manager[0]}:{manager[1]}"
-    return Unavailable(
-        "rpc error: code = Unavailable desc = connection error: desc = "
-        f'"transport: Error while dialing dial tcp {dial}: {reason}"'
-    )

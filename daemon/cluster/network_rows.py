@@ -12,6 +12,10 @@ from daemon.engine.network import Network, shown_pool
 from gossip.tables.row import Plain, Row, Value
 from overlay.spec import Pool
 
+NETWORKS = "networks"  # shared; key: the network's id
+ENDPOINTS = "endpoints"  # owned; key: the endpoint's id
+ATTACHMENTS = "attachments"  # owned; key: a network that the owner is on
+ACKNOWLEDGED = "acknowledged"  # owned; key: a network that is being removed, which the owner has left
 SUBNET_SPACE = "subnets"
 VNI_SPACE = "vnis"
 ADDRESS_SPACE = "addresses"

@@ -462,11 +462,17 @@ class Endpoints:
         for endpoint in list(network.endpoints.values()):
             if not endpoint.container_id:
                 continue
-            container = self._engine.containers.find(endpoint.container_id)
-            await self._remove_from(network, container)
-            await self._publish(container)
-            self._engine.containers.write_etc(container)
-            self._engine.containers.save(container)
+            container = self._engine.containers.find_or_none(endpoint.container_id)
+            if container is None:  # removed since
+                await self._detach(network, endpoint)
+                continue
+            async with container.lock:
+                if endpoint.id not in network.endpoints:
+                    continue  # stopped meanwhile
+                await self._remove_from(network, container)
+                await self._publish(container)
+                self._engine.containers.write_etc(container)
+                self._engine.containers.save(container)
             self._networks.event(network, "disconnect", container=container.id)
             touched.append(container)
         return touched

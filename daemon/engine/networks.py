@@ -6,7 +6,6 @@ and the API use.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -242,12 +241,12 @@ class Networks:
             )
         if network.config_from:
             network_plan.inherit(network, self.resolve_or_none(network.config_from))
-        return await cluster.overlays.create(network, network_plan.wished_pools(network))
+        return await cluster.overlays.life.create(network, network_plan.wished_pools(network))
 
     async def remove(self, ref: str) -> None:
         network = self.find(ref)
         if network.scope == "swarm":
-            await self._engine.cluster.overlays.remove(network)
+            await self._engine.cluster.overlays.life.remove(network)
             return
         if network.predefined:
             raise Forbidden(f"{network.name} is a pre-defined network and cannot be removed")
@@ -274,7 +273,7 @@ class Networks:
     async def prune(self, filters: Filters) -> list[str]:
         """Remove what nothing on this host uses; the names of what went."""
         filters.only(_PRUNE_FILTERS)
-        until = _until(filters, self._engine.world.wall())
+        until = filters.until(self._engine.world.wall())
         gone = []
         for network in self.all():
             labels = network.labels or {}
@@ -287,7 +286,7 @@ class Networks:
                 if network.scope == "swarm":
                     if not self._engine.cluster.is_manager:
                         continue
-                    await self._engine.cluster.overlays.remove(network)
+                    await self._engine.cluster.overlays.life.remove(network)
                 else:
                     self._remove_local(network)
             except ApiError:
@@ -384,9 +383,13 @@ class Networks:
 
     async def connect(self, network: str, container: Container, settings: EndpointSettings | None = None) -> None:
         async with container.lock:  # not while it starts or stops
+            """Give a container a place on one more network, at once if it runs, else at its next start."""
+        async with container.lock:
             await self.endpoints.connect(network, container, settings or EndpointSettings())
 
     async def disconnect(self, network: str, container: Container, force: bool = False) -> None:
+        async with container.lock:
+            """Take a container off a network. `force`: also off one that is not there any more."""
         async with container.lock:
             await self.endpoints.disconnect(network, container, force)
 
@@ -401,16 +404,3 @@ class Networks:
     def etc_files(self, container: Container) -> Mapping[str, str]:
         """Contents of /etc/hosts, /etc/resolv.conf and /etc/hostname as they should be now."""
         return self.endpoints.etc_files(container)
-
-
-def _until(filters: Filters, now: float) -> float | None:
-    """`until=10m` (before now) or `until=<seconds since the epoch>`."""
-    if not filters.values("until"):
-        return None
-    text = filters.values("until")[0]
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
-    if not re.fullmatch(r"(\d+(\.\d+)?(h|m|s|ms))+", text):
-        raise BadParameter(f'invalid filter \'until={text}\'')
-    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-    return now - sum(float(n) * units[unit] for n, _, unit in re.findall(r"(\d+(\.\d+)?)(ms|h|m|s)", text))

@@ -1,0 +1,170 @@
+"""How a network of the swarm comes to be and ends.
+
+Created: a row, a VNI, a subnet, and a number space for its addresses. Removed: first only marked; every host takes its
+containers off it and acknowledges; when all of the roster have, the dead too, a manager writes the final tombstone and
+the numbers are free again. Until then they are in quarantine: a host that was cut off may still be using them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from daemon.cluster.network_rows import (
+    ACKNOWLEDGED,
+    ENDPOINTS,
+    NETWORKS,
+    SUBNET_SPACE,
+    VNI_SPACE,
+    address_space,
+    network_of,
+    row_of,
+    subnet_numbers,
+)
+from daemon.cluster.overlay_numbers import DEADLINE, numbers_of, refusal
+from daemon.engine.documents import JsonObject
+from daemon.engine.network import VNI_OPTION, Network, shown_pool
+from daemon.engine.network_plan import shown_config
+from daemon.errors import BadParameter, NotFound, Unavailable
+from gossip.numbers.errors import NumbersError
+from gossip.tables.row import Row
+from overlay.spec import Pool
+
+if TYPE_CHECKING:
+    from daemon.cluster.cluster import Cluster
+    from daemon.engine.engine import Engine
+    from gossip.node import GossipNode
+
+_FIRST_VNI, _VNIS = 4096, (1 << 24) - 4096
+
+
+class NetworkLife:
+    """Creation and removal, on managers; every host's part in a removal."""
+
+    def __init__(self, engine: Engine, cluster: Cluster) -> None:
+        self._engine = engine
+        self._cluster = cluster
+
+    async def create_ingress(self) -> None:
+        """The first node of a new swarm: its number spaces, and the network that every node is on."""
+        gossip = self._running()
+        base, length = self._cluster.address_pools[0], self._cluster.subnet_size
+        gossip.numbers.define(SUBNET_SPACE, 0, 1 << (length - ipaddress.ip_network(base).prefixlen))
+        gossip.numbers.define(VNI_SPACE, _FIRST_VNI, _VNIS)
+        world = self._engine.world
+        network = Network("", "ingress", world.wall(), "overlay", scope="swarm", ingress=True)
+        await self.create(network, [])
+
+    async def create(self, network: Network, wished: Sequence[Pool]) -> str:
+        """Write the network's row; the id. Only on managers. Raises Docker's errors and those of number spaces."""
+        gossip = self._running()
+        network.id = self._engine.world.swarm_id()
+        network.scope = "swarm"
+        given: list[JsonObject] = []
+        pools = [self._with_gateway(pool) for pool in wished]
+        try:
+            if not pools:
+                pools = [await self._next_subnet(network.id)]
+                given = [shown_pool(pools[0])]
+            network.vni = await self._vni(network)
+        except NumbersError as error:
+            raise refusal(error, network) from error
+        network.pools = tuple(pools)
+        network.ipam_config = [shown_pool(pool) for pool in pools] if wished else shown_config(network, given)
+        network.options[VNI_OPTION] = str(network.vni)
+        for index, pool in enumerate(pools):
+            gossip.numbers.define(address_space(network.id, index), *numbers_of(pool))
+        gossip.write(NETWORKS, network.id, row_of(network))
+        gossip.claim("network", network.name, network.id)
+        self._engine.networks.event(network, "create")
+        return network.id
+
+    async def _next_subnet(self, holder: str) -> Pool:
+        gossip = self._running()
+        base = ipaddress.IPv4Network(self._cluster.address_pools[0])
+        length = self._cluster.subnet_size
+        number = await gossip.numbers.allocate(SUBNET_SPACE, holder=holder, deadline=DEADLINE)
+        first = int(base.network_address) + (number << (32 - length))
+        subnet = ipaddress.IPv4Network((first, length))
+        return Pool(str(subnet), str(subnet[1]))
+
+    @staticmethod
+    def _with_gateway(pool: Pool) -> Pool:
+        if pool.gateway:
+            return pool
+        subnet = ipaddress.IPv4Network(pool.subnet)
+        taken = list(pool.auxiliary.values())
+        gateway = next(str(host) for host in subnet.hosts() if str(host) not in taken)
+        return Pool(pool.subnet, gateway, pool.ip_range, pool.auxiliary)
+
+    async def _vni(self, network: Network) -> int:
+        gossip = self._running()
+        chosen = network.options.get(VNI_OPTION)
+        wanted = None
+        if chosen:
+            first = chosen.split(",")[0]
+            if not first.isdigit() or not 0 < int(first) < 1 << 24:
+                raise BadParameter(f"invalid vxlan id value {first!r} passed")
+            if int(first) < _FIRST_VNI:
+                return int(first)
+            wanted = int(first)
+        return await gossip.numbers.allocate(VNI_SPACE, wanted=wanted, holder=network.id, deadline=DEADLINE)
+
+    async def remove(self, network: Network) -> None:
+        """Mark the network as being removed; it goes for good, with its numbers, when all hosts have left it."""
+        if not self._cluster.is_manager:
+            raise Unavailable(self._cluster.no_manager_text())
+        gossip = self._running()
+        for row in gossip.all_rows(ENDPOINTS):
+            if row.value.get("network") == network.id:
+                task = str(row.value.get("task") or row.key)
+                raise BadParameter(
+                    f"rpc error: code = FailedPrecondition desc = network {network.id} is in use by task {task}"
+                )
+        known = gossip.row(NETWORKS, network.id)
+        if known is None:
+            raise NotFound(f"network {network.name} not found")
+        gossip.write(NETWORKS, network.id, {**known.value, "removing": True})
+        self._engine.networks.event(network, "remove")
+
+    def acknowledge(self, network_id: str) -> None:
+        """This host has left a network that is being removed."""
+        gossip = self._running()
+        if gossip.row(ACKNOWLEDGED, network_id, gossip.node_id) is None:
+            gossip.put(ACKNOWLEDGED, network_id, {})
+        self.finish_removals()
+
+    def finish_removals(self) -> None:
+        """A manager ends the removals that every member of the roster has acknowledged, the dead ones too."""
+        gossip = self._cluster.gossip
+        if gossip is None or not self._cluster.is_manager:
+            return
+        for row in gossip.rows(NETWORKS):
+            if not row.value.get("removing"):
+                continue
+            agreed = [ack.owner for ack in gossip.all_rows(ACKNOWLEDGED) if ack.key == row.key]
+            if all(entry.node_id in agreed for entry in gossip.roster.members()):
+                gossip.remove(NETWORKS, row.key)
+
+    def gone(self, row: Row) -> None:
+        """Removed for good: what it had of numbers is free for whoever owns their ranges."""
+        gossip = self._running()
+        if gossip.row(ACKNOWLEDGED, row.key, gossip.node_id) is not None:
+            gossip.delete(ACKNOWLEDGED, row.key)
+        known = network_of(row)
+        if known is None:
+            return
+        for index in range(len(known.pools)):
+            gossip.numbers.drop(address_space(row.key, index))
+        if known.vni is not None and known.vni >= _FIRST_VNI:
+            gossip.numbers.release(VNI_SPACE, known.vni)
+        base, length = self._cluster.address_pools[0], self._cluster.subnet_size
+        if not known.wished_config:
+            for number in subnet_numbers(known.pools, base, length):
+                gossip.numbers.release(SUBNET_SPACE, number)
+
+    def _running(self) -> GossipNode:
+        if self._cluster.gossip is None:
+            raise Unavailable(self._cluster.no_manager_text())
+        return self._cluster.gossip
