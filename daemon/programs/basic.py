@@ -29,8 +29,10 @@ def unescape(text: str, *, zero_prefixed: bool) -> tuple[str, bool]:
             out.append(ESCAPES[letter])
             at += 2
             continue
-        number = re.match(r"x([0-9a-fA-F]{1,2})" if letter == "x" else r"0?([0-7]{1,3})" if zero_prefixed
-                          else r"([0-7]{1,3})", text[at + 1 :])
+        number = re.match(
+            r"x([0-9a-fA-F]{1,2})" if letter == "x" else r"0?([0-7]{1,3})" if zero_prefixed else r"([0-7]{1,3})",
+            text[at + 1 :],
+        )
         if number is None:
             out.append("\\")
             at += 1
@@ -126,8 +128,11 @@ async def seq(p: ProcessContext) -> int:
     places = max(len(word.partition(".")[2]) for word in numbers)
     scale = 10**places
     values = [round(float(word) * scale) for word in numbers]
-    first, step, last = (scale, scale, values[0]) if len(values) == 1 else (
-        (values[0], scale, values[1]) if len(values) == 2 else (values[0], values[1], values[2]))
+    first, step, last = (
+        (scale, scale, values[0])
+        if len(values) == 1
+        else ((values[0], scale, values[1]) if len(values) == 2 else (values[0], values[1], values[2]))
+    )
     if step == 0:
         raise Failure("increment can't be 0")
     width = max(len(_decimal(first, places)), len(_decimal(last, places))) if "w" in options else 0

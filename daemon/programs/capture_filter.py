@@ -37,8 +37,10 @@ def fields(frame: bytes) -> Fields:
         found.protocol = body[9]
         start = (body[0] & 15) * 4
         if found.protocol in (6, 17) and not int.from_bytes(body[6:8], "big") & 0x1FFF and len(body) >= start + 4:
-            found.ports = (int.from_bytes(body[start : start + 2], "big"),
-                           int.from_bytes(body[start + 2 : start + 4], "big"))
+            found.ports = (
+                int.from_bytes(body[start : start + 2], "big"),
+                int.from_bytes(body[start + 2 : start + 4], "big"),
+            )
     return found
 
 
@@ -125,16 +127,22 @@ class _Parser:
             if not first.isdigit() or (last and not last.isdigit()):
                 raise Failure(f"illegal token: {text}" if text else "syntax error")
             low, high = int(first), int(last or first)
-            conditions.append(lambda found: found.ports is not None and any(
-                low <= port <= high for port in _side(found.ports, side)))
+            conditions.append(
+                lambda found: found.ports is not None and any(low <= port <= high for port in _side(found.ports, side))
+            )
         elif word == "host" or word == "net" or word in self.resolve or word[:1].isdigit():
             text = self._take() if word in ("host", "net") else word
             try:
                 network = ipaddress.IPv4Network(self.resolve.get(text, text), strict=False)
             except ValueError:
                 raise Failure(f"unknown host '{text}'") from None
-            conditions.append(lambda found: found.source is not None and found.target is not None and any(
-                address in network for address in _side((found.source, found.target), side)))
+            conditions.append(
+                lambda found: (
+                    found.source is not None
+                    and found.target is not None
+                    and any(address in network for address in _side((found.source, found.target), side))
+                )
+            )
         elif word in ("greater", "less"):
             size = int(self._take())
             conditions.append(lambda found: found.length >= size if word == "greater" else found.length <= size)

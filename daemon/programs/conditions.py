@@ -8,11 +8,38 @@ from daemon.programs.options import Failure, UsageError, applet, program
 from daemon.runtime.process import ProcessContext
 
 STRING = {"=": str.__eq__, "==": str.__eq__, "!=": str.__ne__, "<": str.__lt__, ">": str.__gt__}
-NUMBER = {"-eq": int.__eq__, "-ne": int.__ne__, "-lt": int.__lt__, "-le": int.__le__, "-gt": int.__gt__,
-          "-ge": int.__ge__}
+NUMBER = {
+    "-eq": int.__eq__,
+    "-ne": int.__ne__,
+    "-lt": int.__lt__,
+    "-le": int.__le__,
+    "-gt": int.__gt__,
+    "-ge": int.__ge__,
+}
 FILES = ("-nt", "-ot", "-ef")
-UNARY = ("-b", "-c", "-d", "-e", "-f", "-g", "-h", "-k", "-L", "-n", "-p", "-r", "-s", "-S", "-t", "-u", "-w", "-x",
-         "-z", "-O", "-G")
+UNARY = (
+    "-b",
+    "-c",
+    "-d",
+    "-e",
+    "-f",
+    "-g",
+    "-h",
+    "-k",
+    "-L",
+    "-n",
+    "-p",
+    "-r",
+    "-s",
+    "-S",
+    "-t",
+    "-u",
+    "-w",
+    "-x",
+    "-z",
+    "-O",
+    "-G",
+)
 
 
 class _Wrong(Exception):
@@ -76,8 +103,11 @@ class _Test:
         operator = self._peek(1)
         if word is None:
             raise _Wrong("argument expected")
-        if operator is not None and (operator in STRING or operator in NUMBER or operator in FILES) \
-                and self._peek(2) is not None:
+        if (
+            operator is not None
+            and (operator in STRING or operator in NUMBER or operator in FILES)
+            and self._peek(2) is not None
+        ):
             other = self._peek(2) or ""
             self.at += 3
             if operator in STRING:
@@ -101,7 +131,7 @@ class _Test:
     def _compare(self, one: str, operator: str, other: str) -> bool:
         files, path = self.p.files, self.p.path
         if not files.exists(path(one)) or not files.exists(path(other)):
-            return operator == "-nt" and files.exists(path(one)) or operator == "-ot" and files.exists(path(other))
+            return (operator == "-nt" and files.exists(path(one))) or (operator == "-ot" and files.exists(path(other)))
         a, b = files.stat(path(one)), files.stat(path(other))
         return {"-nt": a.mtime > b.mtime, "-ot": a.mtime < b.mtime, "-ef": a.identity == b.identity}[operator]
 
@@ -116,10 +146,21 @@ class _Test:
             stat = self.p.files.stat(self.p.path(word), follow=operator not in ("-h", "-L"))
         except OSError:
             return False
-        return {"-d": stat.kind == "d", "-f": stat.kind == "-", "-c": stat.kind == "c", "-h": stat.kind == "l",
-                "-L": stat.kind == "l", "-s": stat.size > 0, "-x": bool(stat.mode & 0o111), "-b": False, "-p": False,
-                "-S": False, "-u": bool(stat.mode & 0o4000), "-g": bool(stat.mode & 0o2000),
-                "-k": bool(stat.mode & 0o1000)}.get(operator, True)
+        return {
+            "-d": stat.kind == "d",
+            "-f": stat.kind == "-",
+            "-c": stat.kind == "c",
+            "-h": stat.kind == "l",
+            "-L": stat.kind == "l",
+            "-s": stat.size > 0,
+            "-x": bool(stat.mode & 0o111),
+            "-b": False,
+            "-p": False,
+            "-S": False,
+            "-u": bool(stat.mode & 0o4000),
+            "-g": bool(stat.mode & 0o2000),
+            "-k": bool(stat.mode & 0o1000),
+        }.get(operator, True)
 
 
 def _integer(text: str) -> int:
@@ -198,8 +239,19 @@ class _Expr:
         numbers = bool(re.fullmatch(r"[-+]?\d+", left) and re.fullmatch(r"[-+]?\d+", right))
         if operator in self.LEVELS[2]:
             order = (int(left) > int(right)) - (int(left) < int(right)) if numbers else (left > right) - (left < right)
-            return str(int({"<": order < 0, "<=": order <= 0, "=": order == 0, "==": order == 0, "!=": order != 0,
-                            ">=": order >= 0, ">": order > 0}[operator]))
+            return str(
+                int(
+                    {
+                        "<": order < 0,
+                        "<=": order <= 0,
+                        "=": order == 0,
+                        "==": order == 0,
+                        "!=": order != 0,
+                        ">=": order >= 0,
+                        ">": order > 0,
+                    }[operator]
+                )
+            )
         if not numbers:
             raise Failure("non-numeric argument", 2)
         a, b = int(left), int(right)

@@ -18,14 +18,48 @@ if TYPE_CHECKING:
     from overlay.sandbox import TcpConnection
 
 VERSION = "7.88.1"
-LONG = {"silent": "s", "show-error": "S", "output": "o:", "write-out": "w:", "include": "i", "head": "I", "fail": "f",
-        "data": "d:", "data-raw": "raw:", "data-binary": "raw:", "data-urlencode": "urlencode:", "header": "H:",
-        "request": "X:", "max-time": "m:", "connect-timeout": "ct:", "verbose": "v", "location": "L",
-        "user-agent": "A:", "user": "u:", "remote-name": "O", "resolve": "resolve:", "get": "G", "insecure": "k",
-        "version": "V", "max-redirs": "redirs:", "retry": "retry:", "retry-delay": "rdelay:", "compressed": "zip",
-        "no-progress-meter": "s", "interface": "if:", "noproxy": "np:", "http1.1": "h1", "ipv4": "4", "cookie": "b:",
-        "referer": "e:", "upload-file": "T:", "retry-connrefused": "rcr", "no-buffer": "N", "json": "json:",
-        "fail-with-body": "fwb"}
+LONG = {
+    "silent": "s",
+    "show-error": "S",
+    "output": "o:",
+    "write-out": "w:",
+    "include": "i",
+    "head": "I",
+    "fail": "f",
+    "data": "d:",
+    "data-raw": "raw:",
+    "data-binary": "raw:",
+    "data-urlencode": "urlencode:",
+    "header": "H:",
+    "request": "X:",
+    "max-time": "m:",
+    "connect-timeout": "ct:",
+    "verbose": "v",
+    "location": "L",
+    "user-agent": "A:",
+    "user": "u:",
+    "remote-name": "O",
+    "resolve": "resolve:",
+    "get": "G",
+    "insecure": "k",
+    "version": "V",
+    "max-redirs": "redirs:",
+    "retry": "retry:",
+    "retry-delay": "rdelay:",
+    "compressed": "zip",
+    "no-progress-meter": "s",
+    "interface": "if:",
+    "noproxy": "np:",
+    "http1.1": "h1",
+    "ipv4": "4",
+    "cookie": "b:",
+    "referer": "e:",
+    "upload-file": "T:",
+    "retry-connrefused": "rcr",
+    "no-buffer": "N",
+    "json": "json:",
+    "fail-with-body": "fwb",
+}
 DEFAULT_CONNECT = 300.0
 MAX_REDIRECTS = 50
 
@@ -59,9 +93,12 @@ async def curl(p: ProcessContext) -> int:
                 break
             except TimeoutError:
                 limit = int(options.number("m", 0, whole=False) * 1000)
-                problem = _Problem(28, f"Operation timed out after {limit} milliseconds with {job.received} bytes"
-                                       " received" if job.connected else f"Connection timed out after {limit}"
-                                                                         " milliseconds")
+                problem = _Problem(
+                    28,
+                    f"Operation timed out after {limit} milliseconds with {job.received} bytes received"
+                    if job.connected
+                    else f"Connection timed out after {limit} milliseconds",
+                )
             except _Problem as failure:
                 problem = failure
             finally:
@@ -126,8 +163,15 @@ class _Transfer:
         body = self._body()
         if "T" in options:
             body = self.p.files.read(self.p.path(options.value("T")))
-        method = options.value("X") or ("HEAD" if "I" in options else "PUT" if "T" in options else
-                                        "POST" if body is not None and "G" not in options else "GET")
+        method = options.value("X") or (
+            "HEAD"
+            if "I" in options
+            else "PUT"
+            if "T" in options
+            else "POST"
+            if body is not None and "G" not in options
+            else "GET"
+        )
         if "G" in options and body is not None:
             self.url += ("&" if urlsplit(self.url).query else "?") + body.decode("utf-8", "surrogateescape")
             body = None
@@ -139,8 +183,9 @@ class _Transfer:
                 follow = "L" in options and self.status in (301, 302, 303, 307, 308) and location
                 if "i" in options or "I" in options:
                     out = out or self._open()
-                    await out.write(("\r\n".join([head.line, *(f"{k}: {v}" for k, v in head.headers), "", ""]))
-                                    .encode("latin-1"))
+                    await out.write(
+                        ("\r\n".join([head.line, *(f"{k}: {v}" for k, v in head.headers), "", ""])).encode("latin-1")
+                    )
                 if follow:
                     self.redirects += 1
                     if self.redirects > int(options.value("redirs", str(MAX_REDIRECTS))):
@@ -167,8 +212,11 @@ class _Transfer:
                 raise _Problem(22, f"The requested URL returned error: {self.status}")
             await self._meter()
             if "v" in options:
-                await self.p.error("* Connection #0 left intact" if head.get("Connection").lower() != "close"
-                                   else "* Closing connection 0")
+                await self.p.error(
+                    "* Connection #0 left intact"
+                    if head.get("Connection").lower() != "close"
+                    else "* Closing connection 0"
+                )
             return 0
         except OSError as error:
             raise _Problem(56, f"Recv failure: {error.strerror}") from None
@@ -186,7 +234,8 @@ class _Transfer:
         await self.p.error(
             "  % Total    % Received % Xferd  Average Speed   Time    Time     Time  Current\n"
             "                                 Dload  Upload   Total   Spent    Left  Speed\n"
-            f"100 {size:>5}  100 {size:>5}    0     0 {speed:>6}      0 --:--:-- --:--:-- --:--:-- {speed:>5}")
+            f"100 {size:>5}  100 {size:>5}    0     0 {speed:>6}      0 --:--:-- --:--:-- --:--:-- {speed:>5}"
+        )
 
     def _open(self) -> Description:
         if "O" in self.options:
@@ -217,29 +266,43 @@ class _Transfer:
         host = parts.hostname or ""
         if not host:
             raise _Problem(3, "URL using bad/illegal format or missing URL")
-        address = next((value.split(":")[2] for value in options.values("resolve")
-                        if value.split(":")[:2] == [host, str(port)]), None) or await resolver.first(p, host)
+        address = next(
+            (value.split(":")[2] for value in options.values("resolve") if value.split(":")[:2] == [host, str(port)]),
+            None,
+        ) or await resolver.first(p, host)
         if address is None:
             raise _Problem(6, f"Could not resolve host: {host}")
         self.times["namelookup"] = p.clock() - self.begin
         await self._say("*", f"  Trying {address}:{port}...")
         try:
-            self.connection = p.keep(await p.sandbox.tcp_connect(
-                address, port, timeout=options.number("ct", DEFAULT_CONNECT, whole=False)))
+            self.connection = p.keep(
+                await p.sandbox.tcp_connect(address, port, timeout=options.number("ct", DEFAULT_CONNECT, whole=False))
+            )
         except TimeoutError:
-            raise _Problem(28, f"Failed to connect to {host} port {port} after"
-                               f" {int((p.clock() - self.begin) * 1000)} ms: Timeout was reached") from None
+            raise _Problem(
+                28,
+                f"Failed to connect to {host} port {port} after"
+                f" {int((p.clock() - self.begin) * 1000)} ms: Timeout was reached",
+            ) from None
         except OSError:
             await self._say("*", f"connect to {address} port {port} failed: Connection refused")
-            raise _Problem(7, f"Failed to connect to {host} port {port} after"
-                              f" {int((p.clock() - self.begin) * 1000)} ms: Couldn't connect to server") from None
+            raise _Problem(
+                7,
+                f"Failed to connect to {host} port {port} after"
+                f" {int((p.clock() - self.begin) * 1000)} ms: Couldn't connect to server",
+            ) from None
         self.connected = True
         self.peer, self.local = self.connection.peer, self.connection.local
         self.times["connect"] = p.clock() - self.begin
         await self._say("*", f"Connected to {host} ({address}) port {port} (#0)")
-        packet = self._packet(method, body, parts.netloc.rsplit("@", 1)[-1],
-                              (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), parts.username,
-                              parts.password)
+        packet = self._packet(
+            method,
+            body,
+            parts.netloc.rsplit("@", 1)[-1],
+            (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+            parts.username,
+            parts.password,
+        )
         await self._say(">", packet.decode("utf-8", "replace").removesuffix("\r\n"))
         reader = Reader(self.connection)
         try:
@@ -260,11 +323,13 @@ class _Transfer:
         await self._say("<", "\r\n".join([head.line, *(f"{k}: {v}" for k, v in head.headers), ""]))
         return head, reader
 
-    def _packet(self, method: str, body: bytes | None, host: str, target: str, user: str | None,
-                password: str | None) -> bytes:
+    def _packet(
+        self, method: str, body: bytes | None, host: str, target: str, user: str | None, password: str | None
+    ) -> bytes:
         options = self.options
-        own = options.values("H") + (["Content-Type: application/json", "Accept: application/json"]
-                                     if "json" in options else [])
+        own = options.values("H") + (
+            ["Content-Type: application/json", "Accept: application/json"] if "json" in options else []
+        )
         names = [header.split(":")[0].split(";")[0].strip().lower() for header in own]
         rows = [f"{method} {target} HTTP/1.1"]
         rows += [] if "host" in names else [f"Host: {host}"]
@@ -286,14 +351,26 @@ class _Transfer:
 
     def written(self, template: str, status: int) -> str:
         """What -w prints."""
-        values = {"http_code": f"{self.status:03}", "response_code": f"{self.status:03}",
-                  "size_download": str(self.received), "num_redirects": str(self.redirects),
-                  "url_effective": self.url, "url": self.url, "content_type": self.content_type,
-                  "remote_ip": self.peer[0], "remote_port": str(self.peer[1]), "local_ip": self.local[0],
-                  "local_port": str(self.local[1]), "exitcode": str(status), "scheme": "HTTP", "http_version": "1.1",
-                  "num_connects": str(int(self.connected)), "method": self.options.value("X", "GET"),
-                  "speed_download": str(int(self.received / max(self.times["total"], 1e-6))),
-                  **{f"time_{name}": f"{value:.6f}" for name, value in self.times.items()}}
+        values = {
+            "http_code": f"{self.status:03}",
+            "response_code": f"{self.status:03}",
+            "size_download": str(self.received),
+            "num_redirects": str(self.redirects),
+            "url_effective": self.url,
+            "url": self.url,
+            "content_type": self.content_type,
+            "remote_ip": self.peer[0],
+            "remote_port": str(self.peer[1]),
+            "local_ip": self.local[0],
+            "local_port": str(self.local[1]),
+            "exitcode": str(status),
+            "scheme": "HTTP",
+            "http_version": "1.1",
+            "num_connects": str(int(self.connected)),
+            "method": self.options.value("X", "GET"),
+            "speed_download": str(int(self.received / max(self.times["total"], 1e-6))),
+            **{f"time_{name}": f"{value:.6f}" for name, value in self.times.items()},
+        }
         text = template.replace("\\n", "\n").replace("\\t", "\t").replace("\\r", "\r")
         for name, value in values.items():
             text = text.replace(f"%{{{name}}}", value)

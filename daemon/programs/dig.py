@@ -68,14 +68,18 @@ async def dig(p: ProcessContext) -> int:
     if "search" in flags and "." not in name:
         name = resolver.candidates(name, settings)[0]
     asked = " ".join(p.argv[1:])
-    banner = f"\n; <<>> DiG {VERSION} <<>> {asked}\n" + ("; (1 server found)\n" if server else "") + \
-        ";; global options: +cmd"
+    banner = (
+        f"\n; <<>> DiG {VERSION} <<>> {asked}\n"
+        + ("; (1 server found)\n" if server else "")
+        + ";; global options: +cmd"
+    )
     for _ in range(max(1, tries)):
         for address in servers:
             start = p.clock()
             try:
-                answer = await resolver.exchange(p, (address, port), name, kind, timeout,
-                                                 recursive="norecurse" not in flags and "norec" not in flags)
+                answer = await resolver.exchange(
+                    p, (address, port), name, kind, timeout, recursive="norecurse" not in flags and "norec" not in flags
+                )
             except ValueError:
                 raise Failure(f"'{name}' is not a legal name", 10) from None
             except TimeoutError:
@@ -113,11 +117,14 @@ def _column(text: str, width: int) -> str:
 def _long(answer: DNSRecord, server: str, port: int, took: float, wall: float) -> str:
     header = answer.header
     flags = " ".join(name for name in ("qr", "aa", "tc", "rd", "ra", "ad", "cd") if getattr(header, name, 0))
-    rows = [";; Got answer:",
-            f";; ->>HEADER<<- opcode: {OPCODE.get(header.opcode)}, status: {resolver.rcode_name(answer)},"
-            f" id: {header.id}",
-            f";; flags: {flags}; QUERY: {len(answer.questions)}, ANSWER: {len(answer.rr)},"
-            f" AUTHORITY: {len(answer.auth)}, ADDITIONAL: {len(answer.ar)}", "", ";; QUESTION SECTION:"]
+    rows = [
+        ";; Got answer:",
+        f";; ->>HEADER<<- opcode: {OPCODE.get(header.opcode)}, status: {resolver.rcode_name(answer)}, id: {header.id}",
+        f";; flags: {flags}; QUERY: {len(answer.questions)}, ANSWER: {len(answer.rr)},"
+        f" AUTHORITY: {len(answer.auth)}, ADDITIONAL: {len(answer.ar)}",
+        "",
+        ";; QUESTION SECTION:",
+    ]
     for question in answer.questions:
         shown = ";" + str(question.qname)
         rows.append(f"{_column(shown, 24)}\t{CLASS.get(question.qclass)}\t{QTYPE.get(question.qtype)}")
@@ -127,9 +134,17 @@ def _long(answer: DNSRecord, server: str, port: int, took: float, wall: float) -
             continue
         rows += ["", f";; {title} SECTION:"]
         for record in records:
-            rows.append(f"{_column(str(record.rname), 24)}{record.ttl}\t{CLASS.get(record.rclass)}"
-                        f"\t{QTYPE.get(record.rtype)}\t{_data(record)}")
+            rows.append(
+                f"{_column(str(record.rname), 24)}{record.ttl}\t{CLASS.get(record.rclass)}"
+                f"\t{QTYPE.get(record.rtype)}\t{_data(record)}"
+            )
     when = calendar.strftime("%a %b %d %H:%M:%S UTC %Y", calendar.gmtime(wall))
-    rows += ["", f";; Query time: {int(took * 1000)} msec", f";; SERVER: {server}#{port}({server}) (UDP)",
-             f";; WHEN: {when}", f";; MSG SIZE  rcvd: {len(answer.pack())}", ""]
+    rows += [
+        "",
+        f";; Query time: {int(took * 1000)} msec",
+        f";; SERVER: {server}#{port}({server}) (UDP)",
+        f";; WHEN: {when}",
+        f";; MSG SIZE  rcvd: {len(answer.pack())}",
+        "",
+    ]
     return "\n".join(rows)

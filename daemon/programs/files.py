@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,21 @@ if TYPE_CHECKING:
     from daemon.runtime.descriptor import Description
     from daemon.runtime.process import ProcessContext
 
-SUFFIXES = {"": 1, "c": 1, "w": 2, "b": 512, "k": 1024, "K": 1024, "kD": 1000, "kB": 1000, "M": 1 << 20, "MD": 10**6,
-            "MB": 10**6, "G": 1 << 30, "GB": 10**9}
+SUFFIXES = {
+    "": 1,
+    "c": 1,
+    "w": 2,
+    "b": 512,
+    "k": 1024,
+    "K": 1024,
+    "kD": 1000,
+    "kB": 1000,
+    "M": 1 << 20,
+    "MD": 10**6,
+    "MB": 10**6,
+    "G": 1 << 30,
+    "GB": 10**9,
+}
 
 
 @program("rm [-irf] FILE...")
@@ -202,10 +216,8 @@ async def ln(p: ProcessContext) -> int:
         name = link if "n" in options and not p.files.is_dir(p.path(link)) else _into(p, target, link)
         try:
             if "f" in options:
-                try:
+                with contextlib.suppress(FileNotFoundError):
                     p.files.remove(p.path(name))
-                except FileNotFoundError:
-                    pass
             if "s" in options:
                 p.files.symlink(target, p.path(name))
             else:
@@ -310,8 +322,20 @@ async def dd(p: ProcessContext) -> int:
     given: dict[str, str] = {}
     for word in p.argv[1:]:
         name, equals, value = word.partition("=")
-        if not equals or name not in ("if", "of", "bs", "ibs", "obs", "count", "skip", "seek", "conv", "status",
-                                      "iflag", "oflag"):
+        if not equals or name not in (
+            "if",
+            "of",
+            "bs",
+            "ibs",
+            "obs",
+            "count",
+            "skip",
+            "seek",
+            "conv",
+            "status",
+            "iflag",
+            "oflag",
+        ):
             raise Failure(f"invalid argument '{word}' to 'dd'")
         given[name] = value
     block = size_of(given.get("bs", given.get("ibs", "512")))
@@ -325,8 +349,11 @@ async def dd(p: ProcessContext) -> int:
         raise Failure(f"can't open '{given['if']}': {error.strerror}") from None
     seek = size_of(given.get("seek", "0")) * block
     try:
-        target = p.keep(p.open(given["of"], write=True, create=True, truncate=not keep and not seek)) \
-            if "of" in given else p.stdout
+        target = (
+            p.keep(p.open(given["of"], write=True, create=True, truncate=not keep and not seek))
+            if "of" in given
+            else p.stdout
+        )
     except OSError as error:
         raise Failure(f"can't open '{given['of']}': {error.strerror}") from None
     if seek and isinstance(target, OpenFile):
@@ -353,8 +380,10 @@ async def dd(p: ProcessContext) -> int:
         seconds = max(p.clock() - start, 1e-6)
         await p.error(f"{full}+{partial} records in\n{full}+{partial} records out")
         if given.get("status") != "noxfer":
-            await p.error(f"{total} bytes ({total / 2**20:.1f}MB) copied, {seconds:.6f} seconds,"
-                          f" {total / seconds / 2**20:.1f}MB/s")
+            await p.error(
+                f"{total} bytes ({total / 2**20:.1f}MB) copied, {seconds:.6f} seconds,"
+                f" {total / seconds / 2**20:.1f}MB/s"
+            )
     return 1 if problem else 0
 
 

@@ -90,8 +90,13 @@ class _Find:
         if word == "-perm":
             text = self._argument(word)
             mode = int(text.lstrip("-/+"), 8)
-            return (stat.mode & mode) == mode if text.startswith("-") else bool(stat.mode & mode) \
-                if text[:1] in "/+" else (stat.mode & 0o7777) == mode
+            return (
+                (stat.mode & mode) == mode
+                if text.startswith("-")
+                else bool(stat.mode & mode)
+                if text[:1] in "/+"
+                else (stat.mode & 0o7777) == mode
+            )
         if word == "-newer":
             return stat.mtime > self.p.files.stat(self.p.path(self._argument(word))).mtime
         if word == "-empty":

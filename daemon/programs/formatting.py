@@ -79,7 +79,9 @@ class _Printf:
             return "%"
         width = str(self._integer(self._next())) if width == "*" else width or ""
         has_precision = "." in match.group(0)
-        precision = str(self._integer(self._next())) if precision == "*" else precision or ("0" if has_precision else "")
+        precision = (
+            str(self._integer(self._next())) if precision == "*" else precision or ("0" if has_precision else "")
+        )
         spec = f"%{flags}{width}{'.' + precision if has_precision else ''}"
         if kind in "sb":
             text = self._next()

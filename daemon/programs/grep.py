@@ -26,8 +26,9 @@ async def grep(p: ProcessContext) -> int:
         if not options.rest:
             raise UsageError("")
         patterns = options.rest.pop(0).split("\n")
-    matcher = _matcher(patterns, options, fixed="F" in options or name == "fgrep",
-                       extended="E" in options or name == "egrep")
+    matcher = _matcher(
+        patterns, options, fixed="F" in options or name == "fgrep", extended="E" in options or name == "egrep"
+    )
     search = _Search(p, options, matcher)
     recursive = "r" in options or "R" in options
     names = options.rest or (["."] if recursive else ["-"])
@@ -90,8 +91,11 @@ class _Search:
     def walk(self, path: str) -> list[str]:
         if not self.p.files.is_dir(self.p.path(path)):
             return [path]
-        return [found for name in self.p.files.listdir(self.p.path(path))
-                for found in self.walk(f"{path.rstrip('/')}/{name}")]
+        return [
+            found
+            for name in self.p.files.listdir(self.p.path(path))
+            for found in self.walk(f"{path.rstrip('/')}/{name}")
+        ]
 
     async def look(self, name: str, stream: Description) -> None:
         options = self.options
@@ -117,8 +121,11 @@ class _Search:
             if "l" in options or "L" in options:
                 break
             if "c" not in options:
-                if (self.before or self.after) and self.printed_any and printed < (
-                        context[0][0] if context else number) - 1:
+                if (
+                    (self.before or self.after)
+                    and self.printed_any
+                    and printed < (context[0][0] if context else number) - 1
+                ):
                     await self.p.print("--")
                 for earlier, text in context:
                     await self._show(name, earlier, text, "-")

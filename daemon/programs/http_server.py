@@ -23,13 +23,36 @@ if TYPE_CHECKING:
 
 IDLE = 60.0  # seconds that a connection may say nothing
 MAX_CONNECTIONS = 1024
-TYPES = {"html": "text/html", "htm": "text/html", "txt": "text/plain", "h": "text/plain", "c": "text/plain",
-         "css": "text/css", "js": "text/javascript", "json": "application/json", "png": "image/png",
-         "gif": "image/gif", "jpg": "image/jpeg", "jpeg": "image/jpeg", "svg": "image/svg+xml", "xml": "text/xml",
-         "wav": "audio/wav", "pdf": "application/pdf"}
-REASONS = {200: "OK", 206: "Partial Content", 301: "Moved Permanently", 302: "Found", 304: "Not Modified",
-           400: "Bad Request", 404: "Not Found", 405: "Not Allowed", 500: "Internal Server Error",
-           501: "Not Implemented"}
+TYPES = {
+    "html": "text/html",
+    "htm": "text/html",
+    "txt": "text/plain",
+    "h": "text/plain",
+    "c": "text/plain",
+    "css": "text/css",
+    "js": "text/javascript",
+    "json": "application/json",
+    "png": "image/png",
+    "gif": "image/gif",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "svg": "image/svg+xml",
+    "xml": "text/xml",
+    "wav": "audio/wav",
+    "pdf": "application/pdf",
+}
+REASONS = {
+    200: "OK",
+    206: "Partial Content",
+    301: "Moved Permanently",
+    302: "Found",
+    304: "Not Modified",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Not Allowed",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+}
 
 
 def http_date(seconds: float) -> str:
@@ -130,8 +153,11 @@ async def _httpd_request(p: ProcessContext, connection: TcpConnection, root: str
         return
     stat = p.files.stat(path)
     data = p.files.read(path)
-    extra = ["Accept-Ranges: bytes", f"Last-Modified: {http_date(stat.mtime)}",
-             f'ETag: "{int(stat.mtime):x}-{stat.size:x}"']
+    extra = [
+        "Accept-Ranges: bytes",
+        f"Last-Modified: {http_date(stat.mtime)}",
+        f'ETag: "{int(stat.mtime):x}-{stat.size:x}"',
+    ]
     status, part = _range(head, data)
     if status == 206:
         start = int(head.get("Range")[6:].split("-")[0])
@@ -159,8 +185,15 @@ def _range(head: Head, data: bytes) -> tuple[int, bytes]:
 
 
 def _httpd_head(p: ProcessContext, status: int, kind: str, extra: list[str]) -> bytes:
-    rows = [f"HTTP/1.1 {status} {REASONS[status]}", f"Date: {http_date(p.wall())}", "Connection: close",
-            f"Content-type: {kind}", *extra, "", ""]
+    rows = [
+        f"HTTP/1.1 {status} {REASONS[status]}",
+        f"Date: {http_date(p.wall())}",
+        "Connection: close",
+        f"Content-type: {kind}",
+        *extra,
+        "",
+        "",
+    ]
     return "\r\n".join(rows).encode()
 
 
@@ -171,13 +204,20 @@ async def _httpd_error(p: ProcessContext, connection: TcpConnection, status: int
 
 
 def _response(status: int, headers: list[tuple[str, str]], body: bytes, *, keep: bool) -> bytes:
-    rows = [f"HTTP/1.1 {status} {REASONS[status]}", *(f"{name}: {value}" for name, value in headers),
-            f"Content-Length: {len(body)}", f"Connection: {'keep-alive' if keep else 'close'}", "", ""]
+    rows = [
+        f"HTTP/1.1 {status} {REASONS[status]}",
+        *(f"{name}: {value}" for name, value in headers),
+        f"Content-Length: {len(body)}",
+        f"Connection: {'keep-alive' if keep else 'close'}",
+        "",
+        "",
+    ]
     return "\r\n".join(rows).encode() + body
 
 
-async def _keep_alive(connection: TcpConnection, answer: Callable[[Head, bytes], Awaitable[tuple[
-        int, list[tuple[str, str]], bytes]]]) -> None:
+async def _keep_alive(
+    connection: TcpConnection, answer: Callable[[Head, bytes], Awaitable[tuple[int, list[tuple[str, str]], bytes]]]
+) -> None:
     """Requests of one connection, one after the other (RFC 9112, 9.3)."""
     reader = Reader(connection)
     while True:
@@ -216,14 +256,18 @@ async def nginx_server(p: ProcessContext) -> int:
         await p.error(f"nginx version: {NGINX}")
         return 0
     if "t" in options:
-        await p.error("nginx: the configuration file /etc/nginx/nginx.conf syntax is ok\n"
-                      "nginx: configuration file /etc/nginx/nginx.conf test is successful")
+        await p.error(
+            "nginx: the configuration file /etc/nginx/nginx.conf syntax is ok\n"
+            "nginx: configuration file /etc/nginx/nginx.conf test is successful"
+        )
         return 0
 
     def page(status: int) -> bytes:
         title = f"{status} {REASONS[status]}"
-        return (f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
-                f"<hr><center>{NGINX}</center>\r\n</body>\r\n</html>\r\n").encode()
+        return (
+            f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
+            f"<hr><center>{NGINX}</center>\r\n</body>\r\n</html>\r\n"
+        ).encode()
 
     async def handle(connection: TcpConnection) -> None:
         async def answer(head: Head, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
@@ -242,25 +286,36 @@ async def nginx_server(p: ProcessContext) -> int:
                     content = p.files.read(path)
                     kind = TYPES.get(path.rsplit(".", 1)[-1], "application/octet-stream")
                     stat = p.files.stat(path)
-                    headers += [("Last-Modified", http_date(stat.mtime)),
-                                ("ETag", f'"{int(stat.mtime):x}-{stat.size:x}"'), ("Accept-Ranges", "bytes")]
+                    headers += [
+                        ("Last-Modified", http_date(stat.mtime)),
+                        ("ETag", f'"{int(stat.mtime):x}-{stat.size:x}"'),
+                        ("Accept-Ranges", "bytes"),
+                    ]
                 else:
                     status = 404
             content = content if status == 200 else page(status)
             when = calendar.strftime("%d/%b/%Y:%H:%M:%S +0000", calendar.gmtime(p.wall()))
-            await p.print(f'{connection.peer[0]} - - [{when}] "{head.line}" {status} {len(content)}'
-                          f' "{head.get("Referer", "-")}" "{head.get("User-Agent", "-")}" "-"')
+            await p.print(
+                f'{connection.peer[0]} - - [{when}] "{head.line}" {status} {len(content)}'
+                f' "{head.get("Referer", "-")}" "{head.get("User-Agent", "-")}" "-"'
+            )
             return status, [headers[0], headers[1], ("Content-Type", kind), *headers[2:]], content
 
         await _keep_alive(connection, answer)
 
-    return await _until_signal(p, "0.0.0.0", 80, handle, {int(signal.SIGTERM): 0, int(signal.SIGQUIT): 0,
-                                                          int(signal.SIGINT): 0}, "nginx: [emerg] bind() to 0.0.0.0:80"
-                                                                                  " failed (98: Address in use)")
+    return await _until_signal(
+        p,
+        "0.0.0.0",
+        80,
+        handle,
+        {int(signal.SIGTERM): 0, int(signal.SIGQUIT): 0, int(signal.SIGINT): 0},
+        "nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address in use)",
+    )
 
 
-async def _until_signal(p: ProcessContext, address: str, port: int, handle: Handler, codes: dict[int, int],
-                        taken: str) -> int:
+async def _until_signal(
+    p: ProcessContext, address: str, port: int, handle: Handler, codes: dict[int, int], taken: str
+) -> int:
     """Serve until one of the signals comes; its exit code."""
     ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -268,6 +323,7 @@ async def _until_signal(p: ProcessContext, address: str, port: int, handle: Hand
         def stop() -> None:
             if not ended.done():
                 ended.set_result(code)
+
         return stop
 
     for number, code in codes.items():
@@ -317,22 +373,40 @@ async def whoami_server(p: ProcessContext) -> int:
                 alphabet = b"-ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                 return 200, plain, (b"|" + alphabet * (count // len(alphabet) + 1))[:count]
             if url.path == "/api":
-                document = {"hostname": p.hostname, "ip": addresses, "headers": {
-                    key: [value] for key, value in head.headers if key.lower() != "host"},
-                    "url": head.line.split()[1], "host": host, "method": head.line.split()[0],
-                    "remoteAddr": f"{connection.peer[0]}:{connection.peer[1]}"}
+                document = {
+                    "hostname": p.hostname,
+                    "ip": addresses,
+                    "headers": {key: [value] for key, value in head.headers if key.lower() != "host"},
+                    "url": head.line.split()[1],
+                    "host": host,
+                    "method": head.line.split()[0],
+                    "remoteAddr": f"{connection.peer[0]}:{connection.peer[1]}",
+                }
                 if name:
                     document["name"] = name
                 return 200, [plain[0], ("Content-Type", "application/json")], json.dumps(document).encode() + b"\n"
-            rows = [*([f"Name: {name}"] if name else []), f"Hostname: {p.hostname}",
-                    *(f"IP: {address}" for address in addresses),
-                    f"RemoteAddr: {connection.peer[0]}:{connection.peer[1]}", head.line + "\r", f"Host: {host}\r",
-                    *(f"{key}: {value}\r" for key, value in sorted(head.headers) if key.lower() != "host"), "\r", ""]
+            rows = [
+                *([f"Name: {name}"] if name else []),
+                f"Hostname: {p.hostname}",
+                *(f"IP: {address}" for address in addresses),
+                f"RemoteAddr: {connection.peer[0]}:{connection.peer[1]}",
+                head.line + "\r",
+                f"Host: {host}\r",
+                *(f"{key}: {value}\r" for key, value in sorted(head.headers) if key.lower() != "host"),
+                "\r",
+                "",
+            ]
             return 200, plain, "\n".join(rows).encode() + body
 
         await _keep_alive(connection, answer)
 
     await p.error(f"Starting up on port {port}")
     # A Go program as PID 1 dies of SIGTERM with status 2: its runtime has a handler.
-    return await _until_signal(p, "0.0.0.0", int(port), handle, {int(signal.SIGTERM): 2, int(signal.SIGINT): 2},
-                               f"listen tcp :{port}: bind: address already in use")
+    return await _until_signal(
+        p,
+        "0.0.0.0",
+        int(port),
+        handle,
+        {int(signal.SIGTERM): 2, int(signal.SIGINT): 2},
+        f"listen tcp :{port}: bind: address already in use",
+    )

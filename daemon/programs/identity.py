@@ -132,8 +132,11 @@ async def which(p: ProcessContext) -> int:
     status = 0
     for name in options.rest:
         places = [""] if "/" in name else [f"{place}/" for place in p.env.get("PATH", "").split(":")]
-        found = [place + name for place in places if p.files.is_file(p.path(place + name))
-                 and p.files.stat(p.path(place + name)).mode & 0o111]
+        found = [
+            place + name
+            for place in places
+            if p.files.is_file(p.path(place + name)) and p.files.stat(p.path(place + name)).mode & 0o111
+        ]
         status = status if found else 1
         for path in found if "a" in options else found[:1]:
             await p.print(path)
@@ -161,8 +164,13 @@ async def date(p: ProcessContext) -> int:
     moment = calendar.gmtime(seconds)
     shape = next((word[1:] for word in options.rest if word.startswith("+")), None)
     if shape is None:
-        shape = "%a, %d %b %Y %H:%M:%S +0000" if "R" in options else "%Y-%m-%d" if "I" in options \
+        shape = (
+            "%a, %d %b %Y %H:%M:%S +0000"
+            if "R" in options
+            else "%Y-%m-%d"
+            if "I" in options
             else "%a %b %e %H:%M:%S UTC %Y"
+        )
     shape = shape.replace("%s", str(int(seconds))).replace("%N", f"{int(seconds % 1 * 1e9):09}").replace("%Z", "UTC")
     await p.print(calendar.strftime(shape.replace("%z", "+0000"), moment))
     return 0

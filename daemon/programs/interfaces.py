@@ -89,12 +89,17 @@ def _block(interface: Interface) -> str:
     flags += ["RUNNING"] if interface.up else []
     flags += [] if interface.loopback else ["MULTICAST"]
     c = counters
-    return "\n".join([
-        *rows, f"{pad}{' '.join(flags)}  MTU:{interface.mtu}  Metric:1",
-        f"{pad}RX packets:{c.rx_packets} errors:{c.rx_errors} dropped:{c.rx_dropped} overruns:0 frame:0",
-        f"{pad}TX packets:{c.tx_packets} errors:{c.tx_errors} dropped:{c.tx_dropped} overruns:0 carrier:0",
-        f"{pad}collisions:0 txqueuelen:{1000 if interface.loopback else 0} ",
-        f"{pad}RX bytes:{c.rx_bytes} ({_units(c.rx_bytes)})  TX bytes:{c.tx_bytes} ({_units(c.tx_bytes)})", ""])
+    return "\n".join(
+        [
+            *rows,
+            f"{pad}{' '.join(flags)}  MTU:{interface.mtu}  Metric:1",
+            f"{pad}RX packets:{c.rx_packets} errors:{c.rx_errors} dropped:{c.rx_dropped} overruns:0 frame:0",
+            f"{pad}TX packets:{c.tx_packets} errors:{c.tx_errors} dropped:{c.tx_dropped} overruns:0 carrier:0",
+            f"{pad}collisions:0 txqueuelen:{1000 if interface.loopback else 0} ",
+            f"{pad}RX bytes:{c.rx_bytes} ({_units(c.rx_bytes)})  TX bytes:{c.tx_bytes} ({_units(c.tx_bytes)})",
+            "",
+        ]
+    )
 
 
 async def print_routes(p: ProcessContext, *, netstat: bool) -> None:
@@ -107,8 +112,10 @@ async def print_routes(p: ProcessContext, *, netstat: bool) -> None:
             continue
         flags = "U" + ("G" if route.via else "") + ("H" if network.prefixlen == 32 else "")
         middle = "    0 0          0" if netstat else f"{route.metric:<6} 0        0"
-        await p.print(f"{network.network_address!s:<15} {route.via or '0.0.0.0':<15} {network.netmask!s:<15} {flags:<5} "
-                      f"{middle} {route.interface}")
+        await p.print(
+            f"{network.network_address!s:<15} {route.via or '0.0.0.0':<15} {network.netmask!s:<15} {flags:<5} "
+            f"{middle} {route.interface}"
+        )
 
 
 @program("route [{add|del|delete}] [-net|-host] TARGET [gw GW] [netmask MASK] [dev IF]")
@@ -128,11 +135,15 @@ async def route(p: ProcessContext) -> int:
             given["target"] = word
     try:
         target = given.get("target", "")
-        destination = "0.0.0.0/0" if target == "default" else str(ipaddress.ip_network(
-            f"{target}/{given['netmask']}" if "netmask" in given else target))
+        destination = (
+            "0.0.0.0/0"
+            if target == "default"
+            else str(ipaddress.ip_network(f"{target}/{given['netmask']}" if "netmask" in given else target))
+        )
         if verb == "add":
-            p.sandbox.add_route(destination, via=given.get("gw"), interface=given.get("dev"),
-                                metric=int(given.get("metric", "0")))
+            p.sandbox.add_route(
+                destination, via=given.get("gw"), interface=given.get("dev"), metric=int(given.get("metric", "0"))
+            )
         elif verb in ("del", "delete"):
             p.sandbox.remove_route(destination, via=given.get("gw"), interface=given.get("dev"))
         else:
@@ -158,9 +169,14 @@ async def arp(p: ProcessContext) -> int:
         if "s" in options:
             if len(options.rest) < 2:
                 raise Failure("need hardware address")
-            device = options.value("i") or next((r.interface for r in p.sandbox.routes() if r.via is None and
-                                                 ipaddress.ip_address(address) in ipaddress.ip_network(r.destination)),
-                                                "eth0")
+            device = options.value("i") or next(
+                (
+                    r.interface
+                    for r in p.sandbox.routes()
+                    if r.via is None and ipaddress.ip_address(address) in ipaddress.ip_network(r.destination)
+                ),
+                "eth0",
+            )
             p.sandbox.add_neighbour(address, options.rest[1], device)
             return 0
         found = [entry for entry in known if entry.ip == address]
@@ -178,8 +194,11 @@ async def arp(p: ProcessContext) -> int:
         if wanted not in (None, entry.ip):
             continue
         shown += 1
-        name = "?" if "n" in options else next((names[0] for address, names in resolver.hosts(p)
-                                                if address == entry.ip), "?")
+        name = (
+            "?"
+            if "n" in options
+            else next((names[0] for address, names in resolver.hosts(p) if address == entry.ip), "?")
+        )
         hardware = f"{entry.mac} [ether] " if entry.mac else "<incomplete> "
         if entry.state == "PERMANENT":
             hardware += "PERM "

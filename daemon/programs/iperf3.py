@@ -6,6 +6,7 @@ TCP, forward and reverse, several streams. Retransmissions are not reported: `se
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import time as calendar  # formatting of given seconds only: no clock is read
@@ -71,6 +72,7 @@ class _Test:
     intervals: list[Json] = field(default_factory=list)
     start: float = 0.0
     stop: float = 0.0
+    reported: float = 0.0  # until when the intervals are told
 
     @property
     def sends(self) -> bool:
@@ -145,19 +147,45 @@ def _amount(text: str) -> int:
 @program("iperf3 [-s|-c host] [options]\nTry `iperf3 --help' for more information.", busybox=False)
 async def iperf3(p: ProcessContext) -> int:
     """iperf3 -s [-1] [-p PORT] | iperf3 -c HOST [-t SEC|-n BYTES] [-P N] [-R] [-p PORT] [-l LEN] [-i SEC] [-J]"""
-    options = parse(p.argv[1:], "sc:p:t:n:k:P:RJ1i:l:f:B:w:M:NC:VDI:b:O:Z46vhu", {
-        "server": "s", "client": "c:", "port": "p:", "time": "t:", "bytes": "n:", "parallel": "P:", "reverse": "R",
-        "json": "J", "one-off": "1", "interval": "i:", "length": "l:", "version": "v", "format": "f:", "bind": "B:",
-        "verbose": "V", "no-delay": "N", "help": "h", "connect-timeout": "ct:", "forceflush": "V",
-        "window": "w:", "bitrate": "b:", "omit": "O:"})
+    options = parse(
+        p.argv[1:],
+        "sc:p:t:n:k:P:RJ1i:l:f:B:w:M:NC:VDI:b:O:Z46vhu",
+        {
+            "server": "s",
+            "client": "c:",
+            "port": "p:",
+            "time": "t:",
+            "bytes": "n:",
+            "parallel": "P:",
+            "reverse": "R",
+            "json": "J",
+            "one-off": "1",
+            "interval": "i:",
+            "length": "l:",
+            "version": "v",
+            "format": "f:",
+            "bind": "B:",
+            "verbose": "V",
+            "no-delay": "N",
+            "help": "h",
+            "connect-timeout": "ct:",
+            "forceflush": "V",
+            "window": "w:",
+            "bitrate": "b:",
+            "omit": "O:",
+        },
+    )
     if "v" in options:
         await p.print(f"iperf {VERSION} (shoal)")
         return 0
     if "u" in options:
         raise Failure("error - UDP tests are not there yet")
     if ("s" in options) == ("c" in options):
-        raise UsageError("iperf3: parameter error - must either be a client (-c) or server (-s)"
-                         if "s" not in options else "iperf3: parameter error - cannot be both server and client")
+        raise UsageError(
+            "parameter error - must either be a client (-c) or server (-s)"
+            if "s" not in options
+            else "parameter error - cannot be both server and client"
+        )
     port = options.value("p", str(PORT))
     if not port.isdigit() or not 0 < int(port) < 65536:
         raise Failure(f"parameter error - bad port number {port}")
@@ -196,8 +224,17 @@ async def _report(p: ProcessContext, test: _Test) -> None:
         last = await _interval(p, test, last)
 
 
+async def _last_interval(p: ProcessContext, test: _Test) -> None:
+    """What is left since the last line, unless it is nothing to speak of."""
+    if test.stop - test.reported > 0.05 * min(test.interval, 1.0) or not test.intervals:
+        await _interval(p, test, test.reported)
+
+
 async def _interval(p: ProcessContext, test: _Test, last: float) -> float:
     now = p.clock()
+    test.reported = now
+    if test.intervals and len(test.streams) > 1 and not test.document:
+        await p.print(LINE)
     start, end = last - test.start, now - test.start
     rows: list[Json] = []
     total = 0
@@ -209,7 +246,6 @@ async def _interval(p: ProcessContext, test: _Test, last: float) -> float:
             await p.print(_row(str(stream.socket), start, end, moved, ""))
     if len(test.streams) > 1 and not test.document:
         await p.print(_row("SUM", start, end, total, ""))
-        await p.print(LINE)
     test.intervals.append({"streams": rows, "sum": _measure(start, end, total, sender=test.sends)})
     return now
 
@@ -217,17 +253,42 @@ async def _interval(p: ProcessContext, test: _Test, last: float) -> float:
 def _measure(start: float, end: float, moved: int, *, sender: bool, socket: int | None = None) -> dict[str, Json]:
     seconds = end - start
     row: dict[str, Json] = {} if socket is None else {"socket": socket}
-    row.update({"start": start, "end": end, "seconds": seconds, "bytes": moved,
-                "bits_per_second": moved * 8 / seconds if seconds > 0 else 0.0, "omitted": False, "sender": sender})
+    row.update(
+        {
+            "start": start,
+            "end": end,
+            "seconds": seconds,
+            "bytes": moved,
+            "bits_per_second": moved * 8 / seconds if seconds > 0 else 0.0,
+            "omitted": False,
+            "sender": sender,
+        }
+    )
     return row
 
 
 def _results(test: _Test) -> dict[str, Json]:
     end = test.stop - test.start
-    return {"cpu_util_total": 0.0, "cpu_util_user": 0.0, "cpu_util_system": 0.0, "sender_has_retransmits": 0,
-            "congestion_used": "cubic", "streams": [
-                {"id": stream.number, "bytes": stream.moved, "retransmits": -1, "jitter": 0, "errors": 0,
-                 "packets": 0, "start_time": 0, "end_time": end} for stream in test.streams]}
+    return {
+        "cpu_util_total": 0.0,
+        "cpu_util_user": 0.0,
+        "cpu_util_system": 0.0,
+        "sender_has_retransmits": 0,
+        "congestion_used": "cubic",
+        "streams": [
+            {
+                "id": stream.number,
+                "bytes": stream.moved,
+                "retransmits": -1,
+                "jitter": 0,
+                "errors": 0,
+                "packets": 0,
+                "start_time": 0,
+                "end_time": end,
+            }
+            for stream in test.streams
+        ],
+    }
 
 
 def _take_results(test: _Test, results: dict[str, Json]) -> None:
@@ -265,20 +326,30 @@ async def _summary(p: ProcessContext, test: _Test) -> None:
 
 async def _connect(p: ProcessContext, options: Options, port: int) -> int:
     host = options.value("c")
-    test = _Test(server=False, reverse="R" in options, parallel=int(options.number("P", 1)),
-                 length=_amount(options.value("l", str(BLOCK))), document="J" in options,
-                 interval=options.number("i", 1, whole=False) or 1e9)
+    test = _Test(
+        server=False,
+        reverse="R" in options,
+        parallel=int(options.number("P", 1)),
+        length=_amount(options.value("l", str(BLOCK))),
+        document="J" in options,
+        interval=options.number("i", 1, whole=False) or 1e9,
+    )
     test.seconds = options.number("t", 10, whole=False)
     if "n" in options:
         test.total, test.seconds = _amount(options.value("n")), 0.0
     if not 1 <= test.parallel <= 128 or not 0 < test.length <= 1 << 20:
-        raise Failure("parameter error - number of parallel streams too large (maximum = 128)"
-                      if test.parallel > 128 else "parameter error - block size too large (maximum = 1048576 bytes)")
+        raise Failure(
+            "parameter error - number of parallel streams too large (maximum = 128)"
+            if test.parallel > 128
+            else "parameter error - block size too large (maximum = 1048576 bytes)"
+        )
     failure = "error - unable to connect to server: "
     address = await resolver.first(p, host)
     if address is None:
-        raise Failure(failure.rstrip(": ") + " - server may have stopped running or use a different port,"
-                      " firewall issue, etc.: Name or service not known")
+        raise Failure(
+            failure.rstrip(": ") + " - server may have stopped running or use a different port,"
+            " firewall issue, etc.: Name or service not known"
+        )
     source = options.value("B") or None
 
     async def dial() -> TcpConnection:
@@ -303,16 +374,31 @@ async def _connect(p: ProcessContext, options: Options, port: int) -> int:
         raise Failure(f"error - {text}") from None
 
 
-async def _drive(p: ProcessContext, test: _Test, control: TcpConnection, cookie: bytes,
-                 dial: Callable[[], Awaitable[TcpConnection]], host: str, port: int) -> int:
+async def _drive(
+    p: ProcessContext,
+    test: _Test,
+    control: TcpConnection,
+    cookie: bytes,
+    dial: Callable[[], Awaitable[TcpConnection]],
+    host: str,
+    port: int,
+) -> int:
     """The client's side of the control connection: it does what the states say."""
     tasks: list[asyncio.Task[None]] = []
     while True:
         state = await _read_state(control)
         if state == PARAM_EXCHANGE:
             parameters: dict[str, Json] = {
-                "tcp": True, "omit": 0, "time": int(test.seconds), "num": test.total, "blockcount": 0,
-                "parallel": test.parallel, "len": test.length, "pacing_timer": 1000, "client_version": VERSION}
+                "tcp": True,
+                "omit": 0,
+                "time": int(test.seconds),
+                "num": test.total,
+                "blockcount": 0,
+                "parallel": test.parallel,
+                "len": test.length,
+                "pacing_timer": 1000,
+                "client_version": VERSION,
+            }
             if test.reverse:
                 parameters["reverse"] = True
             await _send_json(control, parameters)
@@ -324,8 +410,10 @@ async def _drive(p: ProcessContext, test: _Test, control: TcpConnection, cookie:
                 stream = _Stream(connection, 1 if n == 0 else n + 2, 5 + 2 * n)
                 test.streams.append(stream)
                 if not test.document:
-                    await p.print(f"[{stream.socket:3}] local {connection.local[0]} port {connection.local[1]}"
-                                  f" connected to {connection.peer[0]} port {connection.peer[1]}")
+                    await p.print(
+                        f"[{stream.socket:3}] local {connection.local[0]} port {connection.local[1]}"
+                        f" connected to {connection.peer[0]} port {connection.peer[1]}"
+                    )
         elif state == TEST_START:
             test.start = p.clock()
         elif state == TEST_RUNNING:
@@ -341,8 +429,9 @@ async def _drive(p: ProcessContext, test: _Test, control: TcpConnection, cookie:
         elif state == SERVER_ERROR:
             raise Failure("error - the server has terminated with an error")
         elif state == SERVER_TERMINATE:
-            raise Failure("error - the server has terminated" if test.start
-                          else "error - control socket has closed unexpectedly")
+            raise Failure(
+                "error - the server has terminated" if test.start else "error - control socket has closed unexpectedly"
+            )
         else:
             raise Failure("error - received an unknown control message (ensure other side is iperf3 and not iperf)")
     for task in tasks:
@@ -357,15 +446,14 @@ async def _drive(p: ProcessContext, test: _Test, control: TcpConnection, cookie:
     return 0
 
 
-async def _run_client(p: ProcessContext, test: _Test, control: TcpConnection,
-                      tasks: list[asyncio.Task[None]]) -> None:
+async def _run_client(p: ProcessContext, test: _Test, control: TcpConnection, tasks: list[asyncio.Task[None]]) -> None:
     enough: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def done() -> None:
         if not enough.done():
             enough.set_result(None)
 
-    test.start = p.clock()
+    test.start = test.reported = p.clock()
     if not test.document:
         await p.print("[ ID] Interval           Transfer     Bitrate")
     movers = [p.start(_transfer(p, test, stream, done)) for stream in test.streams]
@@ -382,9 +470,7 @@ async def _run_client(p: ProcessContext, test: _Test, control: TcpConnection,
             task.cancel()
     else:
         tasks.extend(movers)
-    marked = max((row["sum"]["end"] for row in test.intervals), default=0.0)  # type: ignore[index, call-overload]
-    if test.stop - test.start - marked > 0.05 * min(test.interval, 1.0) or not test.intervals:
-        await _interval(p, test, test.start + marked)
+    await _last_interval(p, test)
     await control.write(bytes([TEST_END]))
 
 
@@ -396,24 +482,60 @@ def _document(p: ProcessContext, test: _Test, cookie: bytes, host: str, port: in
     for stream in test.streams:
         out, came = (stream.moved, stream.peer_bytes) if test.sends else (stream.peer_bytes, stream.moved)
         sent, received = sent + out, received + came
-        streams.append({"sender": _measure(0.0, mine, out, socket=stream.socket, sender=test.sends),
-                        "receiver": _measure(0.0, stream.end or mine, came, socket=stream.socket, sender=test.sends)})
-    connected: list[Json] = [{"socket": s.socket, "local_host": s.connection.local[0],
-                              "local_port": s.connection.local[1], "remote_host": s.connection.peer[0],
-                              "remote_port": s.connection.peer[1]} for s in test.streams]
+        streams.append(
+            {
+                "sender": _measure(0.0, mine, out, socket=stream.socket, sender=test.sends),
+                "receiver": _measure(0.0, stream.end or mine, came, socket=stream.socket, sender=test.sends),
+            }
+        )
+    connected: list[Json] = [
+        {
+            "socket": s.socket,
+            "local_host": s.connection.local[0],
+            "local_port": s.connection.local[1],
+            "remote_host": s.connection.peer[0],
+            "remote_port": s.connection.peer[1],
+        }
+        for s in test.streams
+    ]
     return {
-        "start": {"connected": connected, "version": f"iperf {VERSION}", "system_info": f"Linux {p.hostname}",
-                  "timestamp": {"time": calendar.strftime("%a, %d %b %Y %H:%M:%S GMT", calendar.gmtime(when)),
-                                "timesecs": int(when)},
-                  "connecting_to": {"host": host, "port": port}, "cookie": cookie[:-1].decode(),
-                  "test_start": {"protocol": "TCP", "num_streams": test.parallel, "blksize": test.length, "omit": 0,
-                                 "duration": int(test.seconds), "bytes": test.total, "blocks": 0,
-                                 "reverse": int(test.reverse), "tos": 0}},
+        "start": {
+            "connected": connected,
+            "version": f"iperf {VERSION}",
+            "system_info": f"Linux {p.hostname}",
+            "timestamp": {
+                "time": calendar.strftime("%a, %d %b %Y %H:%M:%S GMT", calendar.gmtime(when)),
+                "timesecs": int(when),
+            },
+            "connecting_to": {"host": host, "port": port},
+            "cookie": cookie[:-1].decode(),
+            "test_start": {
+                "protocol": "TCP",
+                "num_streams": test.parallel,
+                "blksize": test.length,
+                "omit": 0,
+                "duration": int(test.seconds),
+                "bytes": test.total,
+                "blocks": 0,
+                "reverse": int(test.reverse),
+                "tos": 0,
+            },
+        },
         "intervals": test.intervals,
-        "end": {"streams": streams, "sum_sent": _measure(0.0, mine, sent, sender=test.sends),
-                "sum_received": _measure(0.0, mine, received, sender=test.sends),
-                "cpu_utilization_percent": {"host_total": 0.0, "host_user": 0.0, "host_system": 0.0,
-                                            "remote_total": 0.0, "remote_user": 0.0, "remote_system": 0.0}}}
+        "end": {
+            "streams": streams,
+            "sum_sent": _measure(0.0, mine, sent, sender=test.sends),
+            "sum_received": _measure(0.0, mine, received, sender=test.sends),
+            "cpu_utilization_percent": {
+                "host_total": 0.0,
+                "host_user": 0.0,
+                "host_system": 0.0,
+                "remote_total": 0.0,
+                "remote_user": 0.0,
+                "remote_system": 0.0,
+            },
+        },
+    }
 
 
 # -- server --------------------------------------------------------------------------------------------------------
@@ -437,8 +559,10 @@ async def _serve(p: ProcessContext, options: Options, port: int) -> int:
         except Failure as failure:
             await p.error(f"iperf3: {failure}")
         except (OSError, asyncio.IncompleteReadError, TimeoutError):
-            await p.error("iperf3: error - unable to receive control message - port may not be available, the other"
-                          " side may have stopped running, etc.")
+            await p.error(
+                "iperf3: error - unable to receive control message - port may not be available, the other"
+                " side may have stopped running, etc."
+            )
         finally:
             for stream in test.streams:
                 p.drop(stream.connection)
@@ -460,10 +584,8 @@ async def _accept_stream(p: ProcessContext, listener: TcpListener, cookie: bytes
 async def _refuse(p: ProcessContext, listener: TcpListener) -> None:
     while True:
         connection = p.keep(await listener.accept())
-        try:
+        with contextlib.suppress(OSError):
             await connection.write(bytes([ACCESS_DENIED]))
-        except OSError:
-            pass
         p.drop(connection)
 
 
@@ -491,7 +613,7 @@ async def _one_test(p: ProcessContext, test: _Test, listener: TcpListener, contr
             await p.print(f"[{stream.socket:3}] local {local[0]} port {local[1]} connected to {peer[0]} port {peer[1]}")
         await p.print("[ ID] Interval           Transfer     Bitrate")
     await control.write(bytes([TEST_START, TEST_RUNNING]))
-    test.start = p.clock()
+    test.start = test.reported = p.clock()
     tasks = [p.start(_transfer(p, test, stream, lambda: None)) for stream in test.streams]
     tasks += [p.start(_report(p, test)), p.start(_refuse(p, listener))]
     try:
@@ -500,6 +622,7 @@ async def _one_test(p: ProcessContext, test: _Test, listener: TcpListener, contr
         for task in tasks:
             task.cancel()
     test.stop = p.clock()
+    await _last_interval(p, test)
     if state != TEST_END:
         raise Failure("error - the client has terminated")
     await control.write(bytes([EXCHANGE_RESULTS]))

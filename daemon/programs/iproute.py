@@ -96,8 +96,9 @@ def _inet(interface: Interface, text: str) -> str:
     scope = _scope(address)
     if address.version == 6:
         return f"    inet6 {text} scope {scope} flags 02 "
-    broadcast = "" if interface.loopback or address.network.prefixlen > 30 \
-        else f"brd {address.network.broadcast_address} "
+    broadcast = (
+        "" if interface.loopback or address.network.prefixlen > 30 else f"brd {address.network.broadcast_address} "
+    )
     return f"    inet {text} {broadcast}scope {scope} {interface.name}"
 
 
@@ -134,7 +135,7 @@ async def _address(p: ProcessContext, view: _View, words: list[str]) -> int:
     if verb in ("add", "del", "delete"):
         given = _options(words, ("dev", "brd", "broadcast", "scope", "label"), bare="local")
         if "dev" not in given or "local" not in given:
-            raise Failure("not enough information: \"dev\" argument is required")
+            raise Failure('not enough information: "dev" argument is required')
         interface = _named(p, given["dev"])
         text = given["local"] if "/" in given["local"] else given["local"] + "/32"
         try:
@@ -152,9 +153,12 @@ async def _address(p: ProcessContext, view: _View, words: list[str]) -> int:
     given = _options(words, ("dev", "scope", "to", "label"))
     chosen = [_named(p, given["dev"])] if "dev" in given else p.sandbox.interfaces()
     for interface in chosen:
-        addresses = [text for text in interface.addresses
-                     if view.family in (0, ipaddress.ip_interface(text).version)
-                     and given.get("scope") in (None, _scope(ipaddress.ip_interface(text)))]
+        addresses = [
+            text
+            for text in interface.addresses
+            if view.family in (0, ipaddress.ip_interface(text).version)
+            and given.get("scope") in (None, _scope(ipaddress.ip_interface(text)))
+        ]
         if (view.family or "scope" in given) and not addresses:
             continue
         if verb == "flush":
@@ -168,8 +172,10 @@ async def _address(p: ProcessContext, view: _View, words: list[str]) -> int:
             continue
         if view.oneline:
             for text in addresses:
-                await p.print(f"{interface.index}: {interface.name}{_inet(interface, text)}\\       valid_lft forever"
-                              " preferred_lft forever")
+                await p.print(
+                    f"{interface.index}: {interface.name}{_inet(interface, text)}\\       valid_lft forever"
+                    " preferred_lft forever"
+                )
             continue
         await p.print(_head(interface))
         if not view.family:
@@ -205,10 +211,12 @@ async def _link(p: ProcessContext, view: _View, words: list[str]) -> int:
         await p.print(_head(interface) + ("\\" if view.oneline else "\n") + _hardware(interface))
         if view.statistics:
             c = interface.counters
-            await p.print("    RX: bytes  packets  errors  dropped overrun mcast   \n"
-                          f"    {c.rx_bytes:<10} {c.rx_packets:<8} {c.rx_errors:<7} {c.rx_dropped:<7} 0       0      \n"
-                          "    TX: bytes  packets  errors  dropped carrier collsns \n"
-                          f"    {c.tx_bytes:<10} {c.tx_packets:<8} {c.tx_errors:<7} {c.tx_dropped:<7} 0       0      ")
+            await p.print(
+                "    RX: bytes  packets  errors  dropped overrun mcast   \n"
+                f"    {c.rx_bytes:<10} {c.rx_packets:<8} {c.rx_errors:<7} {c.rx_dropped:<7} 0       0      \n"
+                "    TX: bytes  packets  errors  dropped carrier collsns \n"
+                f"    {c.tx_bytes:<10} {c.tx_packets:<8} {c.tx_errors:<7} {c.tx_dropped:<7} 0       0      "
+            )
     return 0
 
 
@@ -232,8 +240,11 @@ async def _route(p: ProcessContext, view: _View, words: list[str]) -> int:
     verb = _verb(words, "show", "list", "get", "add", "del", "delete", "replace", "change", "append", "flush")
     if verb == "get":
         return await _route_get(p, words)
-    given = _options([word for word in words if word != "to"],
-                     ("dev", "via", "src", "metric", "scope", "proto", "table", "type"), bare="to")
+    given = _options(
+        [word for word in words if word != "to"],
+        ("dev", "via", "src", "metric", "scope", "proto", "table", "type"),
+        bare="to",
+    )
     if verb in ("add", "del", "delete", "replace", "change", "append"):
         return _change_route(p, verb, given)
     wanted = {"default": "0.0.0.0/0" if view.family != 6 else "::/0"}.get(given.get("to", ""), given.get("to"))
@@ -241,8 +252,11 @@ async def _route(p: ProcessContext, view: _View, words: list[str]) -> int:
         version = 6 if ":" in route.destination else 4
         if version != (view.family if view.family > 0 else 4):
             continue
-        if (wanted is not None and route.destination != wanted) or given.get("dev", route.interface) != route.interface \
-                or given.get("via", route.via) != route.via:
+        if (
+            (wanted is not None and route.destination != wanted)
+            or given.get("dev", route.interface) != route.interface
+            or given.get("via", route.via) != route.via
+        ):
             continue
         if verb == "flush":
             p.sandbox.remove_route(route.destination, via=route.via, interface=route.interface)
@@ -265,14 +279,22 @@ def _change_route(p: ProcessContext, verb: str, given: dict[str, str]) -> int:
     try:
         if verb in ("del", "delete", "replace", "change"):
             try:
-                p.sandbox.remove_route(destination, via=None if verb in ("replace", "change") else given.get("via"),
-                                       interface=given.get("dev"))
+                p.sandbox.remove_route(
+                    destination,
+                    via=None if verb in ("replace", "change") else given.get("via"),
+                    interface=given.get("dev"),
+                )
             except OSError:
                 if verb in ("del", "delete"):
                     raise
         if verb not in ("del", "delete"):
-            p.sandbox.add_route(destination, via=given.get("via"), interface=given.get("dev"), source=given.get("src"),
-                                metric=int(given.get("metric", "0")))
+            p.sandbox.add_route(
+                destination,
+                via=given.get("via"),
+                interface=given.get("dev"),
+                source=given.get("src"),
+                metric=int(given.get("metric", "0")),
+            )
     except OSError as error:
         raise Failure(f"RTNETLINK answers: {error.strerror}", 2) from None
     return 0
@@ -294,10 +316,18 @@ async def _route_get(p: ProcessContext, words: list[str]) -> int:
     fitting = [route for route in p.sandbox.routes() if target in ipaddress.ip_network(route.destination, strict=False)]
     if not fitting:
         raise Failure("RTNETLINK answers: Network is unreachable", 2)
-    best = max(fitting, key=lambda route: (ipaddress.ip_network(route.destination, strict=False).prefixlen,
-                                           -route.metric))
-    source = best.source or next((text.split("/")[0] for interface in p.sandbox.interfaces()
-                                  if interface.name == best.interface for text in interface.addresses), "")
+    best = max(
+        fitting, key=lambda route: (ipaddress.ip_network(route.destination, strict=False).prefixlen, -route.metric)
+    )
+    source = best.source or next(
+        (
+            text.split("/")[0]
+            for interface in p.sandbox.interfaces()
+            if interface.name == best.interface
+            for text in interface.addresses
+        ),
+        "",
+    )
     via = f"via {best.via} " if best.via else ""
     await p.print(f"{target} {via}dev {best.interface}  src {source} ")
     return 0
@@ -315,7 +345,10 @@ async def _neighbours(p: ProcessContext, view: _View, words: list[str]) -> int:
         p.sandbox.remove_neighbour(given.get("to", ""), _named(p, given.get("dev", "")).name)
         return 0
     for neighbour in p.sandbox.neighbours():
-        if given.get("dev", neighbour.interface) != neighbour.interface or given.get("to", neighbour.ip) != neighbour.ip:
+        if (
+            given.get("dev", neighbour.interface) != neighbour.interface
+            or given.get("to", neighbour.ip) != neighbour.ip
+        ):
             continue
         if view.family and view.family != (6 if ":" in neighbour.ip else 4):
             continue

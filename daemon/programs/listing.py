@@ -30,8 +30,11 @@ def mode_text(stat: Stat) -> str:
 @program("ls [-1AaCxdLHRFplinshrSXvctu] [-w WIDTH] [FILE]...")
 async def ls(p: ProcessContext) -> int:
     """ls [-1aAdhilrRStF] [FILE]..."""
-    options = parse(p.argv[1:], "1AaCxdLHRFplinshrSXvctugZw:", {"color": "color", "full-time": "full",
-                                                               "group-directories-first": "gdf"})
+    options = parse(
+        p.argv[1:],
+        "1AaCxdLHRFplinshrSXvctugZw:",
+        {"color": "color", "full-time": "full", "group-directories-first": "gdf"},
+    )
     status = 0
     plain: list[tuple[str, Stat]] = []
     folders: list[str] = []
@@ -64,8 +67,11 @@ async def ls(p: ProcessContext) -> int:
             await p.error(f"ls: can't open '{name}': {error.strerror}")
             status = 1
             continue
-        entries = [(entry, p.files.stat(f"{path}/{entry}", follow="L" in options)) for entry in names
-                   if "a" in options or "A" in options or not entry.startswith(".")]
+        entries = [
+            (entry, p.files.stat(f"{path}/{entry}", follow="L" in options))
+            for entry in names
+            if "a" in options or "A" in options or not entry.startswith(".")
+        ]
         if "a" in options:
             entries = [(".", p.files.stat(path)), ("..", p.files.stat(f"{path}/..")), *entries]
         if "l" in options:
@@ -73,8 +79,11 @@ async def ls(p: ProcessContext) -> int:
         entries = _ordered(entries, options)
         await _show(p, options, entries, path)
         if "R" in options:
-            folders[:0] = [f"{name.rstrip('/')}/{entry}" for entry, stat in entries
-                           if stat.kind == "d" and entry not in (".", "..")]
+            folders[:0] = [
+                f"{name.rstrip('/')}/{entry}"
+                for entry, stat in entries
+                if stat.kind == "d" and entry not in (".", "..")
+            ]
     return status
 
 
@@ -89,12 +98,10 @@ def _ordered(entries: list[tuple[str, Stat]], options: Options) -> list[tuple[st
 def _human(size: int) -> str:
     if size < 1024:
         return str(size)
-    value, unit = float(size), ""
-    for unit in "KMGTP":
-        value /= 1024
-        if value < 1024:
-            break
-    return f"{value:.1f}{unit}"
+    value, power = float(size), 0
+    while value >= 1024 and power < 5:
+        value, power = value / 1024, power + 1
+    return f"{value:.1f}{'BKMGTP'[power]}"
 
 
 async def _show(p: ProcessContext, options: Options, entries: list[tuple[str, Stat]], folder: str) -> None:
@@ -102,8 +109,15 @@ async def _show(p: ProcessContext, options: Options, entries: list[tuple[str, St
     for name, stat in entries:
         mark = ""
         if "F" in options or "p" in options:
-            mark = "/" if stat.kind == "d" else "" if "F" not in options else "@" if stat.kind == "l" else (
-                "*" if stat.mode & 0o111 and stat.kind == "-" else "")
+            mark = (
+                "/"
+                if stat.kind == "d"
+                else ""
+                if "F" not in options
+                else "@"
+                if stat.kind == "l"
+                else ("*" if stat.mode & 0o111 and stat.kind == "-" else "")
+            )
         lead = f"{stat.identity % 10_000_000:7} " if "i" in options else ""
         if "l" not in options:
             shown.append(f"{lead}{name}{mark}")
@@ -148,13 +162,34 @@ async def stat(p: ProcessContext) -> int:
             await p.error(f"stat: can't stat '{name}': {error.strerror}")
             status = 1
             continue
-        kinds = {"-": "regular file" if found.size else "regular empty file", "d": "directory", "l": "symbolic link",
-                 "c": "character special file"}
+        kinds = {
+            "-": "regular file" if found.size else "regular empty file",
+            "d": "directory",
+            "l": "symbolic link",
+            "c": "character special file",
+        }
         when = calendar.strftime("%Y-%m-%d %H:%M:%S.000000000 +0000", calendar.gmtime(found.mtime))
-        values = {"n": name, "s": str(found.size), "a": f"{found.mode & 0o7777:o}", "A": mode_text(found),
-                  "F": kinds[found.kind], "U": "root", "G": "root", "u": "0", "g": "0", "i": str(found.identity),
-                  "Y": str(int(found.mtime)), "y": when, "X": str(int(found.mtime)), "x": when, "h": "1",
-                  "b": str((found.size + 511) // 512), "B": "512", "N": name, "%": "%"}
+        values = {
+            "n": name,
+            "s": str(found.size),
+            "a": f"{found.mode & 0o7777:o}",
+            "A": mode_text(found),
+            "F": kinds[found.kind],
+            "U": "root",
+            "G": "root",
+            "u": "0",
+            "g": "0",
+            "i": str(found.identity),
+            "Y": str(int(found.mtime)),
+            "y": when,
+            "X": str(int(found.mtime)),
+            "x": when,
+            "h": "1",
+            "b": str((found.size + 511) // 512),
+            "B": "512",
+            "N": name,
+            "%": "%",
+        }
         if "c" in options:
             out, shape = "", options.value("c")
             at = 0
@@ -167,10 +202,12 @@ async def stat(p: ProcessContext) -> int:
                     at += 1
             await p.print(out)
             continue
-        await p.print(f"  File: {name}\n  Size: {found.size:<10}\tBlocks: {values['b']:<10} IO Block: 4096   "
-                      f"{values['F']}\nDevice: 0h/0d\tInode: {found.identity:<11} Links: 1\n"
-                      f"Access: ({found.mode & 0o7777:04o}/{mode_text(found)})  Uid: (    0/    root)   Gid: (    0/"
-                      f"    root)\nAccess: {when}\nModify: {when}\nChange: {when}")
+        await p.print(
+            f"  File: {name}\n  Size: {found.size:<10}\tBlocks: {values['b']:<10} IO Block: 4096   "
+            f"{values['F']}\nDevice: 0h/0d\tInode: {found.identity:<11} Links: 1\n"
+            f"Access: ({found.mode & 0o7777:04o}/{mode_text(found)})  Uid: (    0/    root)   Gid: (    0/"
+            f"    root)\nAccess: {when}\nModify: {when}\nChange: {when}"
+        )
     return status
 
 
@@ -207,8 +244,10 @@ async def df(p: ProcessContext) -> int:
     options = parse(p.argv[1:], "PkmhaivT")
     limit, used = p.files.limit // 1024, p.files.used // 1024
     cells = [_human(value * 1024) if "h" in options else str(value) for value in (limit, used, limit - used)]
-    await p.print(f"Filesystem           {'Size' if 'h' in options else '1K-blocks':>10}"
-                  f" {'Used':>9} {'Available':>9} Use% Mounted on")
+    await p.print(
+        f"Filesystem           {'Size' if 'h' in options else '1K-blocks':>10}"
+        f" {'Used':>9} {'Available':>9} Use% Mounted on"
+    )
     await p.print(f"{'overlay':<20} {cells[0]:>10} {cells[1]:>9} {cells[2]:>9} {100 * used // limit:3}% /")
     return 0
 

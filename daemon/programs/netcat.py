@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 from daemon.programs import resolver
@@ -128,8 +129,16 @@ async def run_on(p: ProcessContext, connection: TcpConnection, argv: list[str]) 
     return code
 
 
-async def relay(p: ProcessContext, connection: TcpConnection, *, half_close: bool, stay: bool,
-                linger: float | None = None, idle: float | None = None, read_stdin: bool = True) -> None:
+async def relay(
+    p: ProcessContext,
+    connection: TcpConnection,
+    *,
+    half_close: bool,
+    stay: bool,
+    linger: float | None = None,
+    idle: float | None = None,
+    read_stdin: bool = True,
+) -> None:
     """Copy both ways until the peer ends. `half_close`: our end of file is sent as FIN. Without `stay` it ends with
     standard input; `linger` seconds after it; `idle`: seconds of silence after which it ends."""
     stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -168,7 +177,7 @@ async def relay(p: ProcessContext, connection: TcpConnection, *, half_close: boo
 
     async def silence() -> None:
         assert idle is not None
-        while (left := last + idle - p.clock()) > 0:
+        while (left := last + idle - p.clock()) > 0:  # noqa: ASYNC110 - traffic moves the deadline on
             await asyncio.sleep(left)
         stop()
 
@@ -184,8 +193,10 @@ async def relay(p: ProcessContext, connection: TcpConnection, *, half_close: boo
             task.cancel()
 
 
-NETCAT_USAGE = "nc [-46CDdFhklNnrStUuvZz] [-I length] [-i interval] [-p source_port] [-q seconds]\n" \
-               "\t  [-s sourceaddr] [-W recvlimit] [-w timeout] [destination] [port]"
+NETCAT_USAGE = (
+    "nc [-46CDdFhklNnrStUuvZz] [-I length] [-i interval] [-p source_port] [-q seconds]\n"
+    "\t  [-s sourceaddr] [-W recvlimit] [-w timeout] [destination] [port]"
+)
 
 
 @program(NETCAT_USAGE, busybox=False)
@@ -201,37 +212,54 @@ async def netcat(p: ProcessContext) -> int:
         if not port_text:
             raise UsageError("")
         bind = words[0] if len(words) > 1 or ("p" in options and words) else options.value("s", "0.0.0.0")
-        return await _listen(p, options, await _address(p, options, bind), _port(port_text, "port number invalid: {0}"),
-                             timeout)
+        return await _listen(
+            p, options, await _address(p, options, bind), _port(port_text, "port number invalid: {0}"), timeout
+        )
     if len(options.rest) != 2:
         raise UsageError("")
     host, ports = options.rest
     address = await _address(p, options, host)
     first, dash, last = ports.partition("-")
-    numbers = range(_port(first, "port number invalid: {0}"),
-                    _port(last if dash else first, "port number invalid: {0}") + 1)
+    numbers = range(
+        _port(first, "port number invalid: {0}"), _port(last if dash else first, "port number invalid: {0}") + 1
+    )
     status = 1
     for port in numbers:
         if "u" in options:
             status = min(status, await _send_udp(p, options, host, address, port, timeout))
             continue
         try:
-            connection = p.keep(await p.sandbox.tcp_connect(
-                address, port, source=options.value("s") or None, source_port=_port(options.value("p", "0")),
-                timeout=timeout))
+            connection = p.keep(
+                await p.sandbox.tcp_connect(
+                    address,
+                    port,
+                    source=options.value("s") or None,
+                    source_port=_port(options.value("p", "0")),
+                    timeout=timeout,
+                )
+            )
         except OSError as error:
             if "v" in options:
-                text = "timed out: Operation now in progress" if isinstance(error, TimeoutError) \
+                text = (
+                    "timed out: Operation now in progress"
+                    if isinstance(error, TimeoutError)
                     else f"failed: {error.strerror}"
+                )
                 await p.error(f"nc: connect to {host}{_paren(host, address)} port {port} (tcp) {text}")
             continue
         status = 0
         if "v" in options:
             await p.error(f"Connection to {host}{_paren(host, address)} {port} port [tcp/{_service(port)}] succeeded!")
         if "z" not in options:
-            await relay(p, connection, half_close="N" in options, stay="q" not in options, idle=timeout,
-                        linger=options.number("q", 0, whole=False) if options.number("q", -1) >= 0 else None,
-                        read_stdin="d" not in options)
+            await relay(
+                p,
+                connection,
+                half_close="N" in options,
+                stay="q" not in options,
+                idle=timeout,
+                linger=options.number("q", 0, whole=False) if options.number("q", -1) >= 0 else None,
+                read_stdin="d" not in options,
+            )
         p.drop(connection)
     return status
 
@@ -268,8 +296,7 @@ async def _listen(p: ProcessContext, options: Options, address: str, port: int, 
             await p.error(f"Connection received on {connection.peer[0]} {connection.peer[1]}")
         if "k" not in options:
             p.drop(listener)
-        await relay(p, connection, half_close="N" in options, stay=True, idle=timeout,
-                    read_stdin="d" not in options)
+        await relay(p, connection, half_close="N" in options, stay=True, idle=timeout, read_stdin="d" not in options)
         p.drop(connection)
         if "k" not in options:
             return 0
@@ -299,10 +326,8 @@ async def _listen_udp(p: ProcessContext, options: Options, address: str, port: i
 
 
 async def _async_send(socket: UdpSocket, chunk: bytes) -> None:
-    try:
+    with contextlib.suppress(OSError):
         socket.sendto(chunk)
-    except OSError:
-        pass
 
 
 async def _from_stdin(p: ProcessContext, send: Callable[[bytes], Awaitable[None]]) -> None:
@@ -310,8 +335,9 @@ async def _from_stdin(p: ProcessContext, send: Callable[[bytes], Awaitable[None]
         await send(data)
 
 
-async def _send_udp(p: ProcessContext, options: Options, host: str, address: str, port: int,
-                    timeout: float | None) -> int:
+async def _send_udp(
+    p: ProcessContext, options: Options, host: str, address: str, port: int, timeout: float | None
+) -> int:
     socket: UdpSocket = p.keep(p.sandbox.udp_open(options.value("s", "0.0.0.0"), _port(options.value("p", "0"))))
     socket.connect((address, port))
     try:
@@ -327,8 +353,9 @@ async def _send_udp(p: ProcessContext, options: Options, host: str, address: str
             except OSError:
                 return 1
             if "v" in options:
-                await p.error(f"Connection to {host}{_paren(host, address)} {port} port [udp/{_service(port)}]"
-                              " succeeded!")
+                await p.error(
+                    f"Connection to {host}{_paren(host, address)} {port} port [udp/{_service(port)}] succeeded!"
+                )
             if "z" in options:
                 return 0
         last = p.clock()

@@ -18,8 +18,10 @@ ATTEMPTS = 2
 TIMEOUT = 5.0  # seconds in all, shared by the attempts
 
 
-@program("nslookup [-type=QUERY_TYPE] [-debug] HOST [DNS_SERVER]\n\nQuery DNS about HOST\n\nQUERY_TYPE: "
-         "soa,ns,a,aaaa,cname,mx,txt,ptr,srv,any")
+@program(
+    "nslookup [-type=QUERY_TYPE] [-debug] HOST [DNS_SERVER]\n\nQuery DNS about HOST\n\nQUERY_TYPE: "
+    "soa,ns,a,aaaa,cname,mx,txt,ptr,srv,any"
+)
 async def nslookup(p: ProcessContext) -> int:
     """nslookup [-type=TYPE] HOST [SERVER]"""
     kinds: list[str] = []
@@ -27,7 +29,7 @@ async def nslookup(p: ProcessContext) -> int:
     debug = False
     for word in p.argv[1:]:
         name, equals, value = word.lstrip("-").partition("=")
-        if word.startswith("-") and equals and "type".startswith(name) or word.startswith("-q") and equals:
+        if (word.startswith("-") and equals and "type".startswith(name)) or (word.startswith("-q") and equals):
             if value.lower() not in KINDS:
                 raise Failure(f'invalid query type "{value}"')
             kinds.append(value.upper())
@@ -44,9 +46,9 @@ async def nslookup(p: ProcessContext) -> int:
     port = resolver.PORT
     if len(words) > 1:
         host = words.pop()
-        name, colon, number = host.rpartition(":")
-        if colon and number.isdigit() and ":" not in name:
-            host, port = name, int(number)
+        name, colon, digits = host.rpartition(":")
+        if colon and digits.isdigit() and ":" not in name:
+            host, port = name, int(digits)
         address = await resolver.first(p, host)
         if address is None:
             raise Failure(f"bad address '{host}'")
@@ -57,7 +59,8 @@ async def nslookup(p: ProcessContext) -> int:
             questions.append((resolver.reverse_name(name), "PTR"))
         else:
             questions.extend((name, kind) for kind in kinds or ["A", "AAAA"])
-    for shown, address in servers:
+    for server in servers:
+        shown, address = server
         answers = await asyncio.gather(*(_ask(p, (address, port), name, kind) for name, kind in questions))
         if any(answer is not None for answer in answers):
             break
@@ -120,7 +123,9 @@ def _records(answer: DNSRecord) -> list[str]:
             out.append(f"{name}\tservice = {data.priority} {data.weight} {data.port} {str(data.target).rstrip('.')}")
         elif kind == "SOA":
             serial, refresh, retry, expire, minimum = data.times
-            out.append(f"{name}\n\torigin = {str(data.mname).rstrip('.')}\n\tmail addr = {str(data.rname).rstrip('.')}"
-                       f"\n\tserial = {serial}\n\trefresh = {refresh}\n\tretry = {retry}\n\texpire = {expire}"
-                       f"\n\tminimum = {minimum}")
+            out.append(
+                f"{name}\n\torigin = {str(data.mname).rstrip('.')}\n\tmail addr = {str(data.rname).rstrip('.')}"
+                f"\n\tserial = {serial}\n\trefresh = {refresh}\n\tretry = {retry}\n\texpire = {expire}"
+                f"\n\tminimum = {minimum}"
+            )
     return out

@@ -126,7 +126,9 @@ def program(usage: str, *, busybox: bool = True, code: int = 1) -> Callable[[Pro
                 where = f"{error.filename}: " if error.filename else ""
                 await p.error(f"{name}: {where}{error.strerror or error}")
                 return 1
+
         return run
+
     return decorate
 
 

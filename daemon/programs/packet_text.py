@@ -11,9 +11,14 @@ from dnslib import QTYPE, RCODE, DNSError, DNSRecord
 
 PROTOCOLS = {1: "ICMP", 2: "IGMP", 6: "TCP", 17: "UDP", 58: "ICMP6"}
 TCP_FLAGS = ((0x02, "S"), (0x01, "F"), (0x04, "R"), (0x08, "P"), (0x20, "U"), (0x40, "E"), (0x80, "W"))
-UNREACHABLE = {0: "net {0} unreachable", 1: "host {0} unreachable", 2: "{0} protocol {2} unreachable",
-               3: "{0} {2} port {1} unreachable", 4: "{0} unreachable - need to frag (mtu {3})",
-               13: "host {0} unreachable - admin prohibited filter"}
+UNREACHABLE = {
+    0: "net {0} unreachable",
+    1: "host {0} unreachable",
+    2: "{0} protocol {2} unreachable",
+    3: "{0} {2} port {1} unreachable",
+    4: "{0} unreachable - need to frag (mtu {3})",
+    13: "host {0} unreachable - admin prohibited filter",
+}
 ETHERTYPES = {0x0800: "IPv4", 0x0806: "ARP", 0x86DD: "IPv6", 0x8100: "802.1Q"}
 
 
@@ -32,8 +37,9 @@ def ip(data: bytes) -> str:
 class Describer:
     """Describes frames one after the other; remembers where each TCP flow began, so that numbers are relative."""
 
-    def __init__(self, *, link: bool = False, verbose: bool = False, quick: bool = False,
-                 absolute: bool = False) -> None:
+    def __init__(
+        self, *, link: bool = False, verbose: bool = False, quick: bool = False, absolute: bool = False
+    ) -> None:
         self.link = link
         self.verbose = verbose
         self.quick = quick
@@ -48,17 +54,20 @@ class Describer:
         body = data[14:]
         head = ""
         if self.link:
-            head = (f"{mac(data[6:12])} > {mac(data[:6])}, ethertype {ETHERTYPES.get(kind, 'Unknown')} (0x{kind:04x}),"
-                    f" length {len(data)}: ")
+            head = (
+                f"{mac(data[6:12])} > {mac(data[:6])}, ethertype {ETHERTYPES.get(kind, 'Unknown')} (0x{kind:04x}),"
+                f" length {len(data)}: "
+            )
         if kind == 0x0806:
             text = self.arp(body)
             return head + (text if self.link and not self.verbose else f"ARP, {text}")
         if kind == 0x0800:
             text = self.ipv4(body)
-            return head + (text if self.link and not self.verbose else
-                           text if self.link else f"IP {text}")
+            return head + (text if self.link and not self.verbose else text if self.link else f"IP {text}")
         if kind == 0x86DD and len(body) >= 40:
-            text = f"{ip(body[8:24])} > {ip(body[24:40])}: {PROTOCOLS.get(body[6], 'ip-proto')}, length {_word(body, 4)}"
+            text = (
+                f"{ip(body[8:24])} > {ip(body[24:40])}: {PROTOCOLS.get(body[6], 'ip-proto')}, length {_word(body, 4)}"
+            )
             return head + (text if self.link else f"IP6 {text}")
         return head + f"ethertype Unknown (0x{kind:04x}), length {len(data)}"
 
@@ -70,8 +79,11 @@ class Describer:
         if _word(data, 6) == 1:
             known = data[18:24]
             hint = f" ({mac(known)})" if any(known) and known != b"\xff" * 6 else ""
-            text = (f"Request who-has {target}{hint} tell {sender}" if sender != target
-                    else f"Request who-has {target}{hint or ''} tell {sender}")
+            text = (
+                f"Request who-has {target}{hint} tell {sender}"
+                if sender != target
+                else f"Request who-has {target}{hint or ''} tell {sender}"
+            )
         else:
             text = f"Reply {sender} is-at {mac(data[8:14])}"
         return f"{prefix}{text}, length {len(data)}"
@@ -89,11 +101,16 @@ class Describer:
         if self.verbose:
             flags = "+" if fragment & 0x2000 else "none"
             flags = "DF" if fragment & 0x4000 else flags
-            lead = (f"(tos 0x{data[1]:x}, ttl {data[8]}, id {_word(data, 4)}, offset {offset}, flags [{flags}],"
-                    f" proto {PROTOCOLS.get(protocol, 'unknown')} ({protocol}), length {total})\n    ")
+            lead = (
+                f"(tos 0x{data[1]:x}, ttl {data[8]}, id {_word(data, 4)}, offset {offset}, flags [{flags}],"
+                f" proto {PROTOCOLS.get(protocol, 'unknown')} ({protocol}), length {total})\n    "
+            )
         if offset:
-            return f"{lead}{ip(source)} > {ip(target)}: ip-proto-{protocol}" if protocol not in PROTOCOLS else \
-                f"{lead}{ip(source)} > {ip(target)}: {PROTOCOLS[protocol].lower()}"
+            return (
+                f"{lead}{ip(source)} > {ip(target)}: ip-proto-{protocol}"
+                if protocol not in PROTOCOLS
+                else f"{lead}{ip(source)} > {ip(target)}: {PROTOCOLS[protocol].lower()}"
+            )
         if protocol == 6:
             return lead + self.tcp(payload, source, target)
         if protocol == 17:
@@ -108,8 +125,10 @@ class Describer:
             return "ICMP [|icmp]"
         kind, code = data[0], data[1]
         if kind in (0, 8):
-            return (f"ICMP echo {'request' if kind == 8 else 'reply'}, id {_word(data, 4)}, seq {_word(data, 6)},"
-                    f" length {len(data)}")
+            return (
+                f"ICMP echo {'request' if kind == 8 else 'reply'}, id {_word(data, 4)}, seq {_word(data, 6)},"
+                f" length {len(data)}"
+            )
         if kind in (3, 11) and len(data) >= 28:
             quoted = data[8:]
             size = (quoted[0] & 15) * 4
@@ -174,8 +193,10 @@ class Describer:
             return f"{where}{'[udp sum ok] ' if self.verbose else ''}{text}"
         if dport == 4789 and len(body) >= 8 and not self.quick:
             inner = Describer(link=False).frame(body[8:])
-            return f"{where}VXLAN, flags [{'I' if body[0] & 8 else '.'}] (0x{body[0]:02x}), vni " \
-                   f"{int.from_bytes(body[4:7], 'big')}\n{inner}"
+            return (
+                f"{where}VXLAN, flags [{'I' if body[0] & 8 else '.'}] (0x{body[0]:02x}), vni "
+                f"{int.from_bytes(body[4:7], 'big')}\n{inner}"
+            )
         return f"{where}{'[udp sum ok] ' if self.verbose else ''}UDP, length {len(body)}"
 
 
@@ -213,9 +234,11 @@ def _options(data: bytes, base: int) -> str:
         elif kind == 4:
             out.append("sackOK")
         elif kind == 5:
-            blocks = [f"{{{(int.from_bytes(value[n : n + 4], 'big') - base) & 0xFFFFFFFF}:"
-                      f"{(int.from_bytes(value[n + 4 : n + 8], 'big') - base) & 0xFFFFFFFF}}}"
-                      for n in range(0, len(value), 8)]
+            blocks = [
+                f"{{{(int.from_bytes(value[n : n + 4], 'big') - base) & 0xFFFFFFFF}:"
+                f"{(int.from_bytes(value[n + 4 : n + 8], 'big') - base) & 0xFFFFFFFF}}}"
+                for n in range(0, len(value), 8)
+            ]
             out.append(f"sack {len(blocks)} {''.join(blocks)}")
         elif kind == 8:
             out.append(f"TS val {int.from_bytes(value[:4], 'big')} ecr {int.from_bytes(value[4:8], 'big')}")
@@ -243,5 +266,7 @@ def _dns(body: bytes) -> str:
     marks = ("*" if header.aa else "") + ("" if header.ra else "-") + ("|" if header.tc else "")
     code = f" {RCODE.get(header.rcode)}" if header.rcode else ""
     answers = ", ".join(f"{QTYPE.get(record.rtype)} {record.rdata}" for record in message.rr)
-    return (f"{header.id}{code}{marks} {len(message.rr)}/{len(message.auth)}/{len(message.ar)}"
-            f"{' ' + answers if answers else ''} ({len(body)})")
+    return (
+        f"{header.id}{code}{marks} {len(message.rr)}/{len(message.auth)}/{len(message.ar)}"
+        f"{' ' + answers if answers else ''} ({len(body)})"
+    )

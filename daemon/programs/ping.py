@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from typing import TYPE_CHECKING
 
@@ -64,24 +65,51 @@ async def ping(p: ProcessContext) -> int:
     await p.print(f"PING {host} ({address}): {size} data bytes")
     socket = p.keep(p.sandbox.icmp_open())
     quiet = "q" in options
-    try:
+    with contextlib.suppress(Interrupted):
         await p.process.interruptible(
-            _exchange(p, socket, run, address, count=count, size=size, interval=interval, wait_first=wait_first,
-                      deadline=deadline, ttl=ttl, quiet=quiet, pattern=options.value("p")), (int(signal.SIGINT),))
-    except Interrupted:
-        pass
+            _exchange(
+                p,
+                socket,
+                run,
+                address,
+                count=count,
+                size=size,
+                interval=interval,
+                wait_first=wait_first,
+                deadline=deadline,
+                ttl=ttl,
+                quiet=quiet,
+                pattern=options.value("p"),
+            ),
+            (int(signal.SIGINT),),
+        )
     lost = 100 * (run.sent - run.received) // run.sent if run.sent else 0
     duplicates = f"{run.duplicates} duplicates, " if run.duplicates else ""
-    await p.print(f"\n--- {host} ping statistics ---\n{run.sent} packets transmitted, {run.received} packets received,"
-                  f" {duplicates}{lost}% packet loss")
+    await p.print(
+        f"\n--- {host} ping statistics ---\n{run.sent} packets transmitted, {run.received} packets received,"
+        f" {duplicates}{lost}% packet loss"
+    )
     if run.received:
         average = run.total / run.received
         await p.print(f"round-trip min/avg/max = {run.low:.3f}/{average:.3f}/{run.high:.3f} ms")
     return 0 if run.received else 1
 
 
-async def _exchange(p: ProcessContext, socket: IcmpSocket, run: _Run, address: str, *, count: int, size: int,
-                    interval: float, wait_first: float, deadline: float, ttl: int, quiet: bool, pattern: str) -> None:
+async def _exchange(
+    p: ProcessContext,
+    socket: IcmpSocket,
+    run: _Run,
+    address: str,
+    *,
+    count: int,
+    size: int,
+    interval: float,
+    wait_first: float,
+    deadline: float,
+    ttl: int,
+    quiet: bool,
+    pattern: str,
+) -> None:
     ident = p.process.pid & 0xFFFF
     ident = (ident + p.random.randrange(65536)) & 0xFFFF
     byte = int(pattern, 16) & 0xFF if pattern else None
@@ -131,7 +159,9 @@ async def _exchange(p: ProcessContext, socket: IcmpSocket, run: _Run, address: s
         if not interval:
             next_send = p.clock()
         if not quiet:
-            await p.print(f"{len(reply.payload) + 8} bytes from {reply.source}: seq={reply.seq} ttl={reply.ttl}"
-                          f" time={took:.3f} ms{' (DUP!)' if duplicate else ''}")
+            await p.print(
+                f"{len(reply.payload) + 8} bytes from {reply.source}: seq={reply.seq} ttl={reply.ttl}"
+                f" time={took:.3f} ms{' (DUP!)' if duplicate else ''}"
+            )
         if count and run.received >= count:
             return

@@ -12,9 +12,22 @@ from daemon.runtime.process import ProcessContext
 if TYPE_CHECKING:
     from daemon.runtime.process import Process
 
-COLUMNS = {"pid": ("PID", 5), "ppid": ("PPID", 5), "user": ("USER", 8), "comm": ("COMMAND", 16), "args": ("COMMAND", 1),
-           "stat": ("STAT", 4), "time": ("TIME", 6), "etime": ("ELAPSED", 7), "pgid": ("PGID", 5), "tty": ("TT", 6),
-           "vsz": ("VSZ", 6), "rss": ("RSS", 4), "group": ("GROUP", 8), "nice": ("NI", 5)}
+COLUMNS = {
+    "pid": ("PID", 5),
+    "ppid": ("PPID", 5),
+    "user": ("USER", 8),
+    "comm": ("COMMAND", 16),
+    "args": ("COMMAND", 1),
+    "stat": ("STAT", 4),
+    "time": ("TIME", 6),
+    "etime": ("ELAPSED", 7),
+    "pgid": ("PGID", 5),
+    "tty": ("TT", 6),
+    "vsz": ("VSZ", 6),
+    "rss": ("RSS", 4),
+    "group": ("GROUP", 8),
+    "nice": ("NI", 5),
+}
 
 
 def signal_number(text: str) -> int | None:
@@ -133,11 +146,22 @@ def user_name(process: Process) -> str:
 def field(process: Process, column: str) -> str:
     """One ps column of a process."""
     age = int(process.guest.world.wall() - process.started)
-    return {"pid": str(process.pid), "ppid": str(process.ppid), "user": user_name(process), "comm": process.name[:15],
-            "args": command_line(process), "stat": process.state, "time": "0:00",
-            "etime": f"{age // 60}:{age % 60:02}", "pgid": str(process.group),
-            "tty": "136,0" if process.terminal is not None else "?", "vsz": "1.6m", "rss": "4", "group": "root",
-            "nice": "0"}[column]
+    return {
+        "pid": str(process.pid),
+        "ppid": str(process.ppid),
+        "user": user_name(process),
+        "comm": process.name[:15],
+        "args": command_line(process),
+        "stat": process.state,
+        "time": "0:00",
+        "etime": f"{age // 60}:{age % 60:02}",
+        "pgid": str(process.group),
+        "tty": "136,0" if process.terminal is not None else "?",
+        "vsz": "1.6m",
+        "rss": "4",
+        "group": "root",
+        "nice": "0",
+    }[column]
 
 
 def command_line(process: Process) -> str:
@@ -147,9 +171,13 @@ def command_line(process: Process) -> str:
 @program("ps [-o COL1,COL2=HEADER]")
 async def ps(p: ProcessContext) -> int:
     """ps [-o COLUMNS]"""
-    options = parse([word if word.startswith("-") else word for word in p.argv[1:]], "o:aAefTwl")
+    options = parse(p.argv[1:], "o:aAefTwl")
     columns = [column for value in options.values("o") for column in value.split(",")] or [
-        "pid", "user", "time", "args"]
+        "pid",
+        "user",
+        "time",
+        "args",
+    ]
     heads: list[str] = []
     names: list[str] = []
     for column in columns:
@@ -183,8 +211,10 @@ async def top(p: ProcessContext) -> int:
         await p.print(f"Load average: 0.00 0.00 0.00 1/{len(processes)} {processes[-1].pid}")
         await p.print("  PID  PPID USER     STAT   VSZ %VSZ CPU %CPU COMMAND")
         for process in processes:
-            await p.print(f"{process.pid:5} {process.ppid:5} {user_name(process):8} {process.state:4}   1640   0%"
-                          f"   0   0% {command_line(process)}")
+            await p.print(
+                f"{process.pid:5} {process.ppid:5} {user_name(process):8} {process.state:4}   1640   0%"
+                f"   0   0% {command_line(process)}"
+            )
         done += 1
         if done == rounds:
             return 0

@@ -86,16 +86,21 @@ def from_hosts(p: ProcessContext, name: str, family: int) -> list[str]:
     """Address of `name` in /etc/hosts; family 4, 6, or 0 for both. The first line alone counts, as for a libc without
     `multi on` in host.conf(5)."""
     wanted = name.lower().rstrip(".")
-    return [address for address, names in hosts(p) if wanted in (entry.lower() for entry in names)
-            and family in (0, ipaddress.ip_address(address).version)][:1]
+    return [
+        address
+        for address, names in hosts(p)
+        if wanted in (entry.lower() for entry in names) and family in (0, ipaddress.ip_address(address).version)
+    ][:1]
 
 
-async def exchange(p: ProcessContext, server: tuple[str, int], name: str, kind: str, timeout: float, *,
-                   recursive: bool = True) -> DNSRecord:
+async def exchange(
+    p: ProcessContext, server: tuple[str, int], name: str, kind: str, timeout: float, *, recursive: bool = True
+) -> DNSRecord:
     """One question to one server, once. TimeoutError; OSError; ValueError for a name that cannot be asked."""
     try:
-        question = DNSRecord(DNSHeader(id=p.random.randrange(65536), rd=int(recursive)),
-                             q=DNSQuestion(name, getattr(QTYPE, kind)))
+        question = DNSRecord(
+            DNSHeader(id=p.random.randrange(65536), rd=int(recursive)), q=DNSQuestion(name, getattr(QTYPE, kind))
+        )
         packet = question.pack()
     except (DNSError, UnicodeError) as error:
         raise ValueError(f"bad name: {name}") from error

@@ -63,8 +63,12 @@ async def sed(p: ProcessContext) -> int:
                 editor.status = 1
                 continue
             chunks: list[str] = []
-            each = _Editor(p, _Reader("\n".join(scripts), extended="r" in options or "E" in options).commands(),
-                           quiet="n" in options, sink=chunks)
+            each = _Editor(
+                p,
+                _Reader("\n".join(scripts), extended="r" in options or "E" in options).commands(),
+                quiet="n" in options,
+                sink=chunks,
+            )
             await each.run([name])
             p.files.write(p.path(name), "".join(chunks))
         return editor.status
@@ -141,8 +145,7 @@ class _Reader:
             self._text(command)
         elif letter in ":btT":
             self._space()
-            end = min((n for n in (self.text.find(stop, self.at) for stop in "\n;}") if n >= 0),
-                      default=len(self.text))
+            end = min((n for n in (self.text.find(stop, self.at) for stop in "\n;}") if n >= 0), default=len(self.text))
             command.text = self.text[self.at : end].strip()
             self.at = end
         elif letter in "rw":
@@ -335,8 +338,9 @@ class _Quit(Exception):
 
 
 class _Editor:
-    def __init__(self, p: ProcessContext, commands: list[_Command], *, quiet: bool,
-                 sink: list[str] | None = None) -> None:
+    def __init__(
+        self, p: ProcessContext, commands: list[_Command], *, quiet: bool, sink: list[str] | None = None
+    ) -> None:
         self.p = p
         self.commands = commands
         self.quiet = quiet
@@ -432,8 +436,11 @@ class _Editor:
             chosen = self._matches(command.start)
             if chosen:
                 command.until = self.number + end.plus if end.line == -2 else end.line
-                command.active = True if end.pattern is not None else (
-                    self.ahead is not None if end.line == -1 else command.until > self.number)
+                command.active = (
+                    True
+                    if end.pattern is not None
+                    else (self.ahead is not None if end.line == -1 else command.until > self.number)
+                )
         return chosen != command.negated
 
     async def _block(self, commands: list[_Command]) -> bool:
@@ -442,8 +449,9 @@ class _Editor:
         while isinstance(jump, str):
             if jump == "":
                 return True
-            place = next((n for n, command in enumerate(self.commands)
-                          if command.letter == ":" and command.text == jump), None)
+            place = next(
+                (n for n, command in enumerate(self.commands) if command.letter == ":" and command.text == jump), None
+            )
             if place is None:
                 raise Failure(f"can't find label for jump to '{jump}'")
             jump = await self._run_list(self.commands[place + 1 :])

@@ -59,8 +59,9 @@ async def sort(p: ProcessContext) -> int:
             order = compare(rows[number - 1], rows[number])
             if order > 0 or (order == 0 and "u" in options):
                 if "c" in options:
-                    await p.error(f"sort: {options.rest[0] if options.rest else '-'}:{number + 1}: disorder:"
-                                  f" {rows[number]}")
+                    await p.error(
+                        f"sort: {options.rest[0] if options.rest else '-'}:{number + 1}: disorder: {rows[number]}"
+                    )
                 return 1
         return 0
     rows.sort(key=functools.cmp_to_key(compare))
@@ -79,8 +80,9 @@ def _key(text: str, flags: str) -> _Key:
     if match is None or match.group(1) == "0":
         raise Failure(f"bad field specification '{text}'" if match is None else "bad -k parameter")
     own = match.group(3) + (match.group(6) or "")
-    return _Key(int(match.group(1)), int(match.group(2) or 1), int(match.group(4) or 0), int(match.group(5) or 0),
-                own or flags)
+    return _Key(
+        int(match.group(1)), int(match.group(2) or 1), int(match.group(4) or 0), int(match.group(5) or 0), own or flags
+    )
 
 
 def _extract(row: str, key: _Key, separator: str | None) -> str:
@@ -97,8 +99,11 @@ def _extract(row: str, key: _Key, separator: str | None) -> str:
     if "b" in key.flags:
         start += len(row[start:]) - len(row[start:].lstrip())
     start += key.first_char - 1
-    end = len(row) if key.last == 0 or key.last > len(ends) else (
-        starts[key.last - 1] + key.last_char if key.last_char else ends[key.last - 1])
+    end = (
+        len(row)
+        if key.last == 0 or key.last > len(ends)
+        else (starts[key.last - 1] + key.last_char if key.last_char else ends[key.last - 1])
+    )
     return row[start:end]
 
 
@@ -111,8 +116,10 @@ def _order(a: str, b: str, flags: str) -> int:
         m = [months.index(t.strip()[:3].lower()) if t.strip()[:3].lower() in months else -1 for t in (a, b)]
         return m[0] - m[1]
     if "V" in flags:
-        left, right = ([(1, int(part), "") if part.isdigit() else (0, 0, part) for part in re.findall(r"\d+|\D+", t)]
-                       for t in (a, b))
+        left, right = (
+            [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in re.findall(r"\d+|\D+", t)]
+            for t in (a, b)
+        )
         return (left > right) - (left < right)
     if "d" in flags:
         a, b = (re.sub(r"[^A-Za-z0-9\s]", "", text) for text in (a, b))

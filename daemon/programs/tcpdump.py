@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import struct
 import time as calendar  # formatting of given seconds only: no clock is read
@@ -25,8 +26,10 @@ PCAP_MAGIC = 0xA1B2C3D4
 ETHERNET = 1
 
 
-@program("tcpdump [-AdDeflLnNOpqStuUvxX] [-c count] [-i interface] [-r file] [-s snaplen] [-w file] [expression]",
-         busybox=False)
+@program(
+    "tcpdump [-AdDeflLnNOpqStuUvxX] [-c count] [-i interface] [-r file] [-s snaplen] [-w file] [expression]",
+    busybox=False,
+)
 async def tcpdump(p: ProcessContext) -> int:
     """tcpdump [-i IF|any] [-c N] [-neqvtlUX] [-w FILE] [-r FILE] [EXPRESSION]"""
     options = parse(p.argv[1:], "+AdDefKlLnNOpqStuUvxXi:c:w:r:s:B:C:W:G:Z:y:#", {"immediate-mode": "L"})
@@ -39,8 +42,12 @@ async def tcpdump(p: ProcessContext) -> int:
         if not resolver.is_address(word) and (found := resolver.from_hosts(p, word, 4)):
             names[word] = found[0]
     for at, word in enumerate(options.rest):
-        if word == "host" and at + 1 < len(options.rest) and not resolver.is_address(options.rest[at + 1]) \
-                and options.rest[at + 1] not in names:
+        if (
+            word == "host"
+            and at + 1 < len(options.rest)
+            and not resolver.is_address(options.rest[at + 1])
+            and options.rest[at + 1] not in names
+        ):
             address = await resolver.first(p, options.rest[at + 1], 4)
             if address is not None:
                 names[options.rest[at + 1]] = address
@@ -53,15 +60,22 @@ async def tcpdump(p: ProcessContext) -> int:
     name = options.value("i") or next((i.name for i in interfaces if not i.loopback), "lo")
     if name != "any" and name not in [interface.name for interface in interfaces]:
         raise Failure(f"{name}: No such device exists\n(No such device exists)")
-    writer = p.keep(p.open(options.value("w"), write=True, create=True, truncate=True)) \
-        if options.value("w") not in ("", "-") else p.stdout if "w" in options else None
+    writer = (
+        p.keep(p.open(options.value("w"), write=True, create=True, truncate=True))
+        if options.value("w") not in ("", "-")
+        else p.stdout
+        if "w" in options
+        else None
+    )
     if writer is not None:
         await writer.write(struct.pack("<IHHiIII", PCAP_MAGIC, 2, 4, 0, 0, SNAPSHOT, ETHERNET))
         await p.error(f"tcpdump: listening on {name}, link-type EN10MB (Ethernet), snapshot length {SNAPSHOT} bytes")
     else:
         hint = "" if "v" in options else "tcpdump: verbose output suppressed, use -v[v]... for full protocol decode\n"
-        await p.error(f"{hint}{'' if hint else 'tcpdump: '}listening on {name}, link-type EN10MB (Ethernet),"
-                      f" snapshot length {SNAPSHOT} bytes")
+        await p.error(
+            f"{hint}{'' if hint else 'tcpdump: '}listening on {name}, link-type EN10MB (Ethernet),"
+            f" snapshot length {SNAPSHOT} bytes"
+        )
     capture = p.keep(p.sandbox.capture(None if name == "any" else name))
     seen = [0, 0]
 
@@ -80,12 +94,11 @@ async def tcpdump(p: ProcessContext) -> int:
             if count and seen[0] >= count:
                 return
 
-    try:
+    with contextlib.suppress(Interrupted):
         await p.process.interruptible(collect(), (int(signal.SIGINT), int(signal.SIGTERM)))
-    except Interrupted:
-        pass
-    await p.error(f"{seen[0]} packets captured\n{seen[1]} packets received by filter\n"
-                  f"{capture.dropped} packets dropped by kernel")
+    await p.error(
+        f"{seen[0]} packets captured\n{seen[1]} packets received by filter\n{capture.dropped} packets dropped by kernel"
+    )
     return 0
 
 
@@ -94,8 +107,9 @@ def _record(when: float, frame: bytes) -> bytes:
     return struct.pack("<IIII", seconds, int((when - seconds) * 1e6), len(frame), len(frame)) + frame
 
 
-async def _show(p: ProcessContext, options: Options, describer: Describer, when: float, frame: bytes,
-                way: str = "") -> None:
+async def _show(
+    p: ProcessContext, options: Options, describer: Describer, when: float, frame: bytes, way: str = ""
+) -> None:
     stamps = len(options.values("t"))
     seconds = int(when)
     clock = calendar.strftime("%H:%M:%S", calendar.gmtime(seconds))

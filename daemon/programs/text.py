@@ -85,10 +85,16 @@ def _visible(line: bytes, given: dict[str, list[str]]) -> bytes:
     if "t" in given or "A" in given:
         line = line.replace(b"\t", b"^I")
     if {"v", "e", "t", "A"} & set(given):
-        line = b"".join(bytes([c]) if c in (9, 10) or 32 <= c < 127 else b"^?" if c == 127 else
-                        b"^" + bytes([c + 64]) if c < 32 else b"M-" + (bytes([c - 128]) if 160 <= c < 255 else
-                                                                      b"^" + bytes([(c - 128) ^ 64]))
-                        for c in line)
+        line = b"".join(
+            bytes([c])
+            if c in (9, 10) or 32 <= c < 127
+            else b"^?"
+            if c == 127
+            else b"^" + bytes([c + 64])
+            if c < 32
+            else b"M-" + (bytes([c - 128]) if 160 <= c < 255 else b"^" + bytes([(c - 128) ^ 64]))
+            for c in line
+        )
     return line
 
 
@@ -100,8 +106,9 @@ async def tee(p: ProcessContext) -> int:
     status = 0
     for name in options.rest:
         try:
-            files.append(p.keep(p.open(name, write=True, create=True, append="a" in options,
-                                       truncate="a" not in options)))
+            files.append(
+                p.keep(p.open(name, write=True, create=True, append="a" in options, truncate="a" not in options))
+            )
         except OSError as error:
             await p.error(f"tee: {name}: {error.strerror}")
             status = 1
@@ -120,8 +127,12 @@ def _count(text: str) -> int:
 
 def _counts(words: list[str], pattern: str) -> list[str]:
     """The old form of a count, `-5` or `+5`, as `-n`; one that is an option's value is left alone."""
-    return [f"-n{word.removeprefix('-')}" if re.fullmatch(pattern, word) and words[max(n - 1, 0)] not in ("-n", "-c")
-            else word for n, word in enumerate(words)]
+    return [
+        f"-n{word.removeprefix('-')}"
+        if re.fullmatch(pattern, word) and words[max(n - 1, 0)] not in ("-n", "-c")
+        else word
+        for n, word in enumerate(words)
+    ]
 
 
 @program("head [OPTIONS] [FILE]...")
@@ -172,10 +183,10 @@ async def tail(p: ProcessContext) -> int:
         first = False
         data = await whole(stream)
         if "c" in options:
-            await p.stdout.write(data[max(0, count - 1):] if from_start else data[len(data) - min(count, len(data)):])
+            await p.stdout.write(data[max(0, count - 1) :] if from_start else data[len(data) - min(count, len(data)) :])
         else:
             rows = data.splitlines(keepends=True) if b"\r" not in data else re.findall(rb"[^\n]*\n|[^\n]+", data)
-            kept = rows[max(0, count - 1):] if from_start else rows[len(rows) - min(count, len(rows)):]
+            kept = rows[max(0, count - 1) :] if from_start else rows[len(rows) - min(count, len(rows)) :]
             await p.stdout.write(b"".join(kept))
         if ("f" in options or "F" in options) and name != "-" and len(options.rest) == 1:
             await _follow(p, name, len(data), options.number("s", FOLLOW_INTERVAL, whole=False))
@@ -314,9 +325,18 @@ async def tr(p: ProcessContext) -> int:
     return 0
 
 
-TR_CLASSES = {"alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "upper": "A-Z", "lower": "a-z",
-              "space": " \\t\\n\\v\\f\\r", "blank": " \\t", "xdigit": "0-9A-Fa-f", "punct": "!-/:-@[-`{-~",
-              "cntrl": "\\0-\\037"}
+TR_CLASSES = {
+    "alpha": "a-zA-Z",
+    "digit": "0-9",
+    "alnum": "a-zA-Z0-9",
+    "upper": "A-Z",
+    "lower": "a-z",
+    "space": " \\t\\n\\v\\f\\r",
+    "blank": " \\t",
+    "xdigit": "0-9A-Fa-f",
+    "punct": "!-/:-@[-`{-~",
+    "cntrl": "\\0-\\037",
+}
 
 
 def _characters(text: str) -> bytes:

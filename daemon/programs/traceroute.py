@@ -16,8 +16,10 @@ BASE_PORT = 33434
 MARKS = {0: "!N", 1: "!H", 2: "!P", 4: "!F", 5: "!S", 9: "!A", 10: "!A", 13: "!X"}
 
 
-@program("traceroute [-46IFlnrv] [-f 1ST_TTL] [-m MAXTTL] [-q PROBES] [-p PORT]\n\t[-t TOS] [-w WAIT_SEC] [-s SRC_IP]"
-         " [-i IFACE] [-z PAUSE_MSEC] HOST [BYTES]")
+@program(
+    "traceroute [-46IFlnrv] [-f 1ST_TTL] [-m MAXTTL] [-q PROBES] [-p PORT]\n\t[-t TOS] [-w WAIT_SEC] [-s SRC_IP]"
+    " [-i IFACE] [-z PAUSE_MSEC] HOST [BYTES]"
+)
 async def traceroute(p: ProcessContext) -> int:
     """traceroute [-In] [-f TTL] [-m MAXTTL] [-q PROBES] [-p PORT] [-w SEC] HOST [BYTES]"""
     options = parse(p.argv[1:], "46IFlnrvdf:m:q:p:t:w:s:i:z:g:")
@@ -53,8 +55,9 @@ async def traceroute(p: ProcessContext) -> int:
             if answer.source != shown:
                 shown = answer.source
                 name = None if "n" in options else await resolver.reverse(p, answer.source)
-                await p.print(f" {answer.source}" if "n" in options else f" {name or answer.source} ({answer.source})",
-                              end="")
+                await p.print(
+                    f" {answer.source}" if "n" in options else f" {name or answer.source} ({answer.source})", end=""
+                )
             await p.print(f"  {took * 1000:.3f} ms", end="")
             if answer.type == 3 and answer.code != 3:
                 await p.print(f" {MARKS.get(answer.code, f'!<{answer.code}>')}", end="")
@@ -67,8 +70,17 @@ async def traceroute(p: ProcessContext) -> int:
     return 0
 
 
-async def _probe(p: ProcessContext, icmp: IcmpSocket, udp: UdpSocket | None, address: str, port: int, sequence: int,
-                 ttl: int, payload: bytes, wait: float) -> tuple[IcmpReceived | None, float]:
+async def _probe(
+    p: ProcessContext,
+    icmp: IcmpSocket,
+    udp: UdpSocket | None,
+    address: str,
+    port: int,
+    sequence: int,
+    ttl: int,
+    payload: bytes,
+    wait: float,
+) -> tuple[IcmpReceived | None, float]:
     ident = p.process.pid & 0xFFFF
     start = p.clock()
     try:
@@ -85,8 +97,12 @@ async def _probe(p: ProcessContext, icmp: IcmpSocket, udp: UdpSocket | None, add
                 answer = await icmp.recv()
                 if udp is None and answer.ident == ident and answer.seq == sequence:
                     break
-                if udp is not None and answer.type in (3, 11) and answer.ident == udp.local[1] \
-                        and answer.seq == port & 0xFFFF:
+                if (
+                    udp is not None
+                    and answer.type in (3, 11)
+                    and answer.ident == udp.local[1]
+                    and answer.seq == port & 0xFFFF
+                ):
                     break
     except TimeoutError:
         return None, 0.0

@@ -21,15 +21,30 @@ if TYPE_CHECKING:
 
 MAX_REDIRECTS = 5
 TIMEOUT = 900.0  # seconds, busybox's default for -T
-LONG = {"header": "header:", "post-data": "post:", "post-file": "file:", "spider": "spider", "quiet": "q",
-        "output-document": "O:", "timeout": "T:", "tries": "t:", "no-check-certificate": "nocheck",
-        "user-agent": "U:", "server-response": "S", "directory-prefix": "P:", "continue": "c", "proxy": "Y:",
-        "output-file": "o:"}
+LONG = {
+    "header": "header:",
+    "post-data": "post:",
+    "post-file": "file:",
+    "spider": "spider",
+    "quiet": "q",
+    "output-document": "O:",
+    "timeout": "T:",
+    "tries": "t:",
+    "no-check-certificate": "nocheck",
+    "user-agent": "U:",
+    "server-response": "S",
+    "directory-prefix": "P:",
+    "continue": "c",
+    "proxy": "Y:",
+    "output-file": "o:",
+}
 
 
-@program("wget [-cqS] [--spider] [-O FILE] [-o LOGFILE] [--header STR]\n\t[--post-data STR | --post-file FILE]"
-         " [-Y on/off]\n\t[--no-check-certificate] [-P DIR] [-U AGENT] [-T SEC] URL...\n\n"
-         "Retrieve files via HTTP")
+@program(
+    "wget [-cqS] [--spider] [-O FILE] [-o LOGFILE] [--header STR]\n\t[--post-data STR | --post-file FILE]"
+    " [-Y on/off]\n\t[--no-check-certificate] [-P DIR] [-U AGENT] [-T SEC] URL...\n\n"
+    "Retrieve files via HTTP"
+)
 async def wget(p: ProcessContext) -> int:
     """wget [-q] [-O FILE] [-T SEC] [-S] [--spider] [--header STR] [--post-data STR] URL..."""
     options = parse(p.argv[1:], "cqSO:o:P:U:T:t:Y:n", LONG)
@@ -55,7 +70,8 @@ async def wget(p: ProcessContext) -> int:
                 await say("remote file exists")
                 continue
             name = options.value("O") or (options.value("P", ".").rstrip("/") + "/" if "P" in options else "") + (
-                urlsplit(job.url).path.rsplit("/", 1)[-1] or "index.html")
+                urlsplit(job.url).path.rsplit("/", 1)[-1] or "index.html"
+            )
             await _save(p, job, head, name, say, given="O" in options)
     return 0
 
@@ -104,8 +120,9 @@ def _size(count: int) -> str:
 class _Download:
     """One URL, followed over redirects, with a deadline on every step."""
 
-    def __init__(self, p: ProcessContext, url: str, headers: list[str], body: bytes | None, agent: str,
-                 timeout: float) -> None:
+    def __init__(
+        self, p: ProcessContext, url: str, headers: list[str], body: bytes | None, agent: str, timeout: float
+    ) -> None:
         self.p = p
         self.url = url if "://" in url else f"http://{url}"
         self.headers = headers
@@ -131,8 +148,11 @@ class _Download:
         for _ in range(MAX_REDIRECTS + 1):
             parts = urlsplit(self.url)
             if parts.scheme != "http":
-                raise Failure(f"not an http or ftp url: {self.url}" if parts.scheme != "https"
-                              else "TLS is not there in the simulated runtime")
+                raise Failure(
+                    f"not an http or ftp url: {self.url}"
+                    if parts.scheme != "https"
+                    else "TLS is not there in the simulated runtime"
+                )
             try:
                 port = parts.port or 80
             except ValueError:
@@ -151,8 +171,9 @@ class _Download:
             self.reader = Reader(self.connection)
             head = await self._request(parts.netloc.rsplit("@", 1)[-1], parts.path or "/", parts.query)
             if show:
-                await self.p.error("\n".join(f"  {row}" for row in [head.line, *(f"{k}: {v}" for k, v in head.headers),
-                                                                     ""]))
+                await self.p.error(
+                    "\n".join(f"  {row}" for row in [head.line, *(f"{k}: {v}" for k, v in head.headers), ""])
+                )
             words = head.line.split(None, 2)
             status = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
             location = head.get("Location")

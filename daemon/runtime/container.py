@@ -34,6 +34,12 @@ class World(Protocol):
     def entropy(self) -> Callable[[int], bytes]: ...
 
 
+def _environment(entries: Sequence[str]) -> dict[str, str]:
+    """NAME=value strings as a dict; a name alone is empty."""
+    split = (entry.partition("=") for entry in entries)
+    return {name: value for name, _, value in split}
+
+
 class NotADirectory(Exception):
     """The working directory is not there or no directory."""
 
@@ -49,12 +55,13 @@ class Guest:
     (a restarted container keeps its files): the next spawn is PID 1 again, and `sandbox` may have been set anew.
     """
 
-    def __init__(self, *, hostname: str, image: Image, env: Sequence[str], sandbox: Sandbox, world: World,
-                 domainname: str = "") -> None:
+    def __init__(
+        self, *, hostname: str, image: Image, env: Sequence[str], sandbox: Sandbox, world: World, domainname: str = ""
+    ) -> None:
         self.hostname = hostname
         self.domainname = domainname
         self.image = image
-        self.env = dict(entry.split("=", 1) if "=" in entry else (entry, "") for entry in (*image.env, *env))
+        self.env = _environment((*image.env, *env))
         self.sandbox = sandbox
         self.world = world
         self.files = Filesystem(image.tree, wall=world.wall)
@@ -65,8 +72,18 @@ class Guest:
         self.booted = world.wall()
         mount(self)
 
-    def spawn(self, argv: Sequence[str], *, env: Sequence[str] = (), cwd: str = "/", stdin: Pipe, stdout: Pipe,
-              stderr: Pipe, user: str = "", tty: bool = False) -> Process:
+    def spawn(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Sequence[str] = (),
+        cwd: str = "/",
+        stdin: Pipe,
+        stdout: Pipe,
+        stderr: Pipe,
+        user: str = "",
+        tty: bool = False,
+    ) -> Process:
         """Start a program. `env` (NAME=value) is added to the container's. The pipes' far ends are the engine's.
 
         With `tty` the process gets a terminal between `stdin` and `stdout` (echo, line editing, ^C); `stderr` is not
@@ -80,7 +97,7 @@ class Guest:
         environment["HOSTNAME"] = self.hostname
         if tty:
             environment.setdefault("TERM", "xterm")
-        environment.update(entry.split("=", 1) if "=" in entry else (entry, "") for entry in env)
+        environment.update(_environment(env))
         environment.setdefault("HOME", "/root" if self.user_id(user) == 0 else "/")
         program, arguments = self.find_program(argv, environment, directory)
         if not self._processes:
@@ -91,10 +108,17 @@ class Guest:
             descriptors: dict[int, Description] = {0: terminal, 1: terminal.duplicate(), 2: terminal.duplicate()}
         else:
             out = PipeWriter(stdout)
-            descriptors = {0: PipeReader(stdin), 1: out,
-                           2: out.duplicate() if stderr is stdout else PipeWriter(stderr)}
-        process = self.new_process(arguments, env=environment, cwd=directory, descriptors=descriptors, parent=None,
-                                   group=0, user=user, terminal=terminal)
+            descriptors = {0: PipeReader(stdin), 1: out, 2: out.duplicate() if stderr is stdout else PipeWriter(stderr)}
+        process = self.new_process(
+            arguments,
+            env=environment,
+            cwd=directory,
+            descriptors=descriptors,
+            parent=None,
+            group=0,
+            user=user,
+            terminal=terminal,
+        )
         if terminal is not None:
             terminal.foreground = process.group
         process.run(program)
@@ -187,12 +211,32 @@ class Guest:
 
     # -- for Process -------------------------------------------------------------------------------------------
 
-    def new_process(self, argv: list[str], *, env: dict[str, str], cwd: str, descriptors: dict[int, Description],
-                    parent: Process | None, group: int, user: str, terminal: Terminal | None) -> Process:
+    def new_process(
+        self,
+        argv: list[str],
+        *,
+        env: dict[str, str],
+        cwd: str,
+        descriptors: dict[int, Description],
+        parent: Process | None,
+        group: int,
+        user: str,
+        terminal: Terminal | None,
+    ) -> Process:
         pid = self._next_pid
         self._next_pid += 1
-        process = Process(self, pid, argv, env=env, cwd=cwd, descriptors=descriptors, parent=parent,
-                          group=group or pid, user=user, terminal=terminal)
+        process = Process(
+            self,
+            pid,
+            argv,
+            env=env,
+            cwd=cwd,
+            descriptors=descriptors,
+            parent=parent,
+            group=group or pid,
+            user=user,
+            terminal=terminal,
+        )
         self._processes[pid] = process
         if parent is not None:
             parent.children.append(process)

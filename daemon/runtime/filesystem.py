@@ -182,8 +182,18 @@ class Filesystem:
         parent, name, _ = self._walk(path, follow=True)
         return "/" + "/".join([*parent, name] if name else parent)
 
-    def open(self, path: str, *, read: bool = False, write: bool = False, append: bool = False,
-             create: bool = False, truncate: bool = False, exclusive: bool = False, mode: int = 0o644) -> Description:
+    def open(
+        self,
+        path: str,
+        *,
+        read: bool = False,
+        write: bool = False,
+        append: bool = False,
+        create: bool = False,
+        truncate: bool = False,
+        exclusive: bool = False,
+        mode: int = 0o644,
+    ) -> Description:
         """An open file description with one reference (open(2))."""
         parts, name, node = self._walk(path, follow=True)
         if node is None:

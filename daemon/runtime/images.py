@@ -80,24 +80,41 @@ def _tree(programs: Mapping[str, Program], files: Mapping[str, Node], release: s
     binaries: dict[str, Node] = {"busybox": _program("busybox", BUSYBOX["sh"])}
     binaries.update({name: _program(name, program) for name, program in BUSYBOX.items()})
     local = {name: _program(name, program) for name, program in {**EXTRA, **programs}.items()}
-    root = _directory({
-        "bin": _directory(binaries),
-        "dev": _directory({}),
-        "etc": _directory({
-            "passwd": _text("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n"),
-            "group": _text("root:x:0:\nnobody:x:65534:\n"),
-            "nsswitch.conf": _text("hosts: files dns\n"),
-            "os-release": _text(release),
-        }),
-        "home": _directory({}), "lib": _directory({}), "mnt": _directory({}), "opt": _directory({}),
-        "proc": _directory({}, 0o555), "root": _directory({}, 0o700), "run": _directory({}),
-        "sbin": _directory({}), "srv": _directory({}), "sys": _directory({}, 0o555),
-        "tmp": _directory({}, 0o1777),
-        "usr": _directory({"bin": _directory(local), "sbin": _directory({}), "lib": _directory({}),
-                           "local": _directory({"bin": _directory({}), "sbin": _directory({})}),
-                           "share": _directory({})}),
-        "var": _directory({"log": _directory({}), "run": Symlink("/run", CREATED), "tmp": _directory({}, 0o1777)}),
-    })
+    root = _directory(
+        {
+            "bin": _directory(binaries),
+            "dev": _directory({}),
+            "etc": _directory(
+                {
+                    "passwd": _text("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n"),
+                    "group": _text("root:x:0:\nnobody:x:65534:\n"),
+                    "nsswitch.conf": _text("hosts: files dns\n"),
+                    "os-release": _text(release),
+                }
+            ),
+            "home": _directory({}),
+            "lib": _directory({}),
+            "mnt": _directory({}),
+            "opt": _directory({}),
+            "proc": _directory({}, 0o555),
+            "root": _directory({}, 0o700),
+            "run": _directory({}),
+            "sbin": _directory({}),
+            "srv": _directory({}),
+            "sys": _directory({}, 0o555),
+            "tmp": _directory({}, 0o1777),
+            "usr": _directory(
+                {
+                    "bin": _directory(local),
+                    "sbin": _directory({}),
+                    "lib": _directory({}),
+                    "local": _directory({"bin": _directory({}), "sbin": _directory({})}),
+                    "share": _directory({}),
+                }
+            ),
+            "var": _directory({"log": _directory({}), "run": Symlink("/run", CREATED), "tmp": _directory({}, 0o1777)}),
+        }
+    )
     for path, node in files.items():
         here = root
         *parents, name = [part for part in path.split("/") if part]
@@ -117,18 +134,34 @@ class Images:
         self._by_reference: dict[str, Image] = {}
         release = 'NAME="Alpine Linux"\nID=alpine\nVERSION_ID={0}.0\nPRETTY_NAME="Alpine Linux v{0}"\n'
         alpine = _tree({}, {"/etc/alpine-release": _text("3.19.0\n")}, release.format("3.19"))
-        self._add("alpine", alpine, ("alpine:latest", *(f"alpine:{v}" for v in ALPINE_VERSIONS), "alpine:edge"),
-                  cmd=("sh",))
-        self._add("busybox", _tree({}, {}, 'NAME="BusyBox"\nID=busybox\n'),
-                  ("busybox:latest", "busybox:1.35", "busybox:1.36", "busybox:stable", "busybox:musl"),
-                  cmd=("sh",), size=4_860_000)
-        self._add("nginx", _tree({"nginx": nginx_server}, NGINX_FILES, 'NAME="Debian GNU/Linux"\nID=debian\n'),
-                  ("nginx:latest", "nginx:alpine", "nginx:stable", "nginx:mainline", "nginx:1.25", "nginx:1.27"),
-                  cmd=("nginx", "-g", "daemon off;"), exposed_ports=("80/tcp",), size=187_000_000,
-                  labels={"maintainer": "NGINX Docker Maintainers <docker-maint@nginx.com>"}, stop_signal="SIGQUIT")
-        self._add("whoami", _tree({}, {"/whoami": _program("whoami", whoami_server)}, 'NAME="scratch"\nID=scratch\n'),
-                  ("traefik/whoami:latest", "traefik/whoami:v1.10", "containous/whoami:latest"),
-                  entrypoint=("/whoami",), exposed_ports=("80/tcp",), size=6_610_000)
+        self._add(
+            "alpine", alpine, ("alpine:latest", *(f"alpine:{v}" for v in ALPINE_VERSIONS), "alpine:edge"), cmd=("sh",)
+        )
+        self._add(
+            "busybox",
+            _tree({}, {}, 'NAME="BusyBox"\nID=busybox\n'),
+            ("busybox:latest", "busybox:1.35", "busybox:1.36", "busybox:stable", "busybox:musl"),
+            cmd=("sh",),
+            size=4_860_000,
+        )
+        self._add(
+            "nginx",
+            _tree({"nginx": nginx_server}, NGINX_FILES, 'NAME="Debian GNU/Linux"\nID=debian\n'),
+            ("nginx:latest", "nginx:alpine", "nginx:stable", "nginx:mainline", "nginx:1.25", "nginx:1.27"),
+            cmd=("nginx", "-g", "daemon off;"),
+            exposed_ports=("80/tcp",),
+            size=187_000_000,
+            labels={"maintainer": "NGINX Docker Maintainers <docker-maint@nginx.com>"},
+            stop_signal="SIGQUIT",
+        )
+        self._add(
+            "whoami",
+            _tree({}, {"/whoami": _program("whoami", whoami_server)}, 'NAME="scratch"\nID=scratch\n'),
+            ("traefik/whoami:latest", "traefik/whoami:v1.10", "containous/whoami:latest"),
+            entrypoint=("/whoami",),
+            exposed_ports=("80/tcp",),
+            size=6_610_000,
+        )
 
     def resolve(self, reference: str) -> Image | None:
         """By reference (`alpine`, `docker.io/library/alpine:3.19`), id or unique id prefix; None when unknown."""
@@ -146,9 +179,17 @@ class Images:
         """Every image, in the order it came."""
         return list(self._images)
 
-    def register(self, reference: str, program: Program, *, cmd: Sequence[str] = (), env: Sequence[str] = (),
-                 exposed_ports: Sequence[str] = (), labels: Mapping[str, str] | None = None,
-                 programs: Mapping[str, Program] | None = None) -> Image:
+    def register(
+        self,
+        reference: str,
+        program: Program,
+        *,
+        cmd: Sequence[str] = (),
+        env: Sequence[str] = (),
+        exposed_ports: Sequence[str] = (),
+        labels: Mapping[str, str] | None = None,
+        programs: Mapping[str, Program] | None = None,
+    ) -> Image:
         """Make `reference` an image whose entrypoint is the coroutine `program` (see the module's example).
 
         `cmd` are its default arguments; `programs` are further coroutines by name, found on the PATH. An image of
@@ -162,8 +203,16 @@ class Images:
             self._images.remove(old)
             for other in old.tags:
                 self._by_reference.pop(other, None)
-        return self._add(name, tree, (tag,), cmd=tuple(cmd), entrypoint=(name,), env=(f"PATH={PATH}", *env),
-                         exposed_ports=tuple(exposed_ports), labels=labels or {})
+        return self._add(
+            name,
+            tree,
+            (tag,),
+            cmd=tuple(cmd),
+            entrypoint=(name,),
+            env=(f"PATH={PATH}", *env),
+            exposed_ports=tuple(exposed_ports),
+            labels=labels or {},
+        )
 
     def retag(self, image: Image, tags: Sequence[str]) -> Image | None:
         """Give `image` exactly these references, taking them from images that have them; without any it is gone."""
@@ -185,13 +234,33 @@ class Images:
         self._by_reference.update(dict.fromkeys(tags, changed))
         return changed
 
-    def _add(self, name: str, tree: Directory, tags: tuple[str, ...], *, cmd: tuple[str, ...] = (),
-             entrypoint: tuple[str, ...] = (), env: tuple[str, ...] = (f"PATH={PATH}",),
-             exposed_ports: tuple[str, ...] = (), labels: Mapping[str, str] | None = None, size: int = 7_330_000,
-             stop_signal: str = "") -> Image:
+    def _add(
+        self,
+        name: str,
+        tree: Directory,
+        tags: tuple[str, ...],
+        *,
+        cmd: tuple[str, ...] = (),
+        entrypoint: tuple[str, ...] = (),
+        env: tuple[str, ...] = (f"PATH={PATH}",),
+        exposed_ports: tuple[str, ...] = (),
+        labels: Mapping[str, str] | None = None,
+        size: int = 7_330_000,
+        stop_signal: str = "",
+    ) -> Image:
         digest = hashlib.sha256(" ".join((name, *tags, *cmd, *entrypoint)).encode()).hexdigest()
-        image = Image(f"sha256:{digest}", tags, tree, cmd, entrypoint, env, exposed_ports, labels or {}, size=size,
-                      stop_signal=stop_signal)
+        image = Image(
+            f"sha256:{digest}",
+            tags,
+            tree,
+            cmd,
+            entrypoint,
+            env,
+            exposed_ports,
+            labels or {},
+            size=size,
+            stop_signal=stop_signal,
+        )
         self._images.append(image)
         self._by_reference.update({tag: image for tag in tags})
         return image

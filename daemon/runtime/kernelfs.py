@@ -14,8 +14,19 @@ if TYPE_CHECKING:
     from daemon.runtime.process import Process
     from overlay.sandbox import Interface
 
-TCP_STATES = {"ESTABLISHED": 1, "SYN-SENT": 2, "SYN-RECEIVED": 3, "FIN-WAIT-1": 4, "FIN-WAIT-2": 5, "TIME-WAIT": 6,
-              "CLOSED": 7, "CLOSE-WAIT": 8, "LAST-ACK": 9, "LISTEN": 10, "CLOSING": 11}  # include/net/tcp_states.h
+TCP_STATES = {
+    "ESTABLISHED": 1,
+    "SYN-SENT": 2,
+    "SYN-RECEIVED": 3,
+    "FIN-WAIT-1": 4,
+    "FIN-WAIT-2": 5,
+    "TIME-WAIT": 6,
+    "CLOSED": 7,
+    "CLOSE-WAIT": 8,
+    "LAST-ACK": 9,
+    "LISTEN": 10,
+    "CLOSING": 11,
+}  # include/net/tcp_states.h
 KERNEL = "6.1.0-shoal"
 
 
@@ -40,9 +51,17 @@ def mount(guest: Guest) -> None:
     """Put them into the guest's files."""
     entropy = Device(lambda n: guest.world.entropy(min(n, 65536)), _swallow)
     devices: dict[str, Node] = {
-        "null": NULL, "zero": ZERO, "full": FULL, "random": entropy, "urandom": entropy, "tty": NULL,
-        "stdin": Symlink("/proc/self/fd/0"), "stdout": Symlink("/proc/self/fd/1"),
-        "stderr": Symlink("/proc/self/fd/2"), "shm": Directory({}, 0o1777), "pts": Directory(),
+        "null": NULL,
+        "zero": ZERO,
+        "full": FULL,
+        "random": entropy,
+        "urandom": entropy,
+        "tty": NULL,
+        "stdin": Symlink("/proc/self/fd/0"),
+        "stdout": Symlink("/proc/self/fd/1"),
+        "stderr": Symlink("/proc/self/fd/2"),
+        "shm": Directory({}, 0o1777),
+        "pts": Directory(),
     }
     guest.files.place("/dev", Directory(devices, owner=guest.files))
     guest.files.place("/proc", Generated(lambda: _proc(guest)))
@@ -59,18 +78,21 @@ def _proc(guest: Guest) -> dict[str, Node]:
         for process in guest.processes()
     }
     up = max(0.0, guest.world.wall() - guest.booted)
-    entries.update({
-        "net": Generated(lambda: _net(guest)),
-        "sys": Generated(lambda: _sysctl(guest)),
-        "uptime": _text(lambda: f"{up:.2f} {up:.2f}\n"),
-        "loadavg": _text(lambda: f"0.00 0.00 0.00 1/{len(guest.processes())} {guest.processes()[-1].pid}\n"),
-        "version": _text(lambda: f"Linux version {KERNEL} (shoal@shoal) #1 SMP\n"),
-        "meminfo": _text(lambda: "MemTotal:        1048576 kB\nMemFree:          524288 kB\n"
-                                 "MemAvailable:     786432 kB\n"),
-        "cpuinfo": _text(lambda: "processor\t: 0\nmodel name\t: simulated\n\n"),
-        "mounts": _text(lambda: "overlay / overlay rw,relatime 0 0\nproc /proc proc rw,nosuid,nodev,noexec 0 0\n"),
-        "filesystems": _text(lambda: "nodev\tproc\nnodev\tsysfs\n\toverlay\n"),
-    })
+    entries.update(
+        {
+            "net": Generated(lambda: _net(guest)),
+            "sys": Generated(lambda: _sysctl(guest)),
+            "uptime": _text(lambda: f"{up:.2f} {up:.2f}\n"),
+            "loadavg": _text(lambda: f"0.00 0.00 0.00 1/{len(guest.processes())} {guest.processes()[-1].pid}\n"),
+            "version": _text(lambda: f"Linux version {KERNEL} (shoal@shoal) #1 SMP\n"),
+            "meminfo": _text(
+                lambda: "MemTotal:        1048576 kB\nMemFree:          524288 kB\nMemAvailable:     786432 kB\n"
+            ),
+            "cpuinfo": _text(lambda: "processor\t: 0\nmodel name\t: simulated\n\n"),
+            "mounts": _text(lambda: "overlay / overlay rw,relatime 0 0\nproc /proc proc rw,nosuid,nodev,noexec 0 0\n"),
+            "filesystems": _text(lambda: "nodev\tproc\nnodev\tsysfs\n\toverlay\n"),
+        }
+    )
     return entries
 
 
@@ -80,8 +102,12 @@ def _process(process: Process) -> dict[str, Node]:
         "cmdline": _text(lambda: "".join(word + "\0" for word in process.argv)),
         "comm": _text(lambda: process.name[:15] + "\n"),
         "environ": _text(lambda: "".join(f"{name}={value}\0" for name, value in env.items())),
-        "status": _text(lambda: f"Name:\t{process.name[:15]}\nState:\t{process.state} (sleeping)\nTgid:\t{process.pid}\n"
-                                f"Pid:\t{process.pid}\nPPid:\t{process.ppid}\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n"),
+        "status": _text(
+            lambda: (
+                f"Name:\t{process.name[:15]}\nState:\t{process.state} (sleeping)\nTgid:\t{process.pid}\n"
+                f"Pid:\t{process.pid}\nPPid:\t{process.ppid}\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n"
+            )
+        ),
         "stat": _text(lambda: f"{process.pid} ({process.name[:15]}) {process.state} {process.ppid} {process.group}\n"),
         "cgroup": _text(lambda: "0::/\n"),
         "mounts": _text(lambda: "overlay / overlay rw,relatime 0 0\n"),
@@ -92,10 +118,15 @@ def _process(process: Process) -> dict[str, Node]:
 
 
 def _sysctl(guest: Guest) -> dict[str, Node]:
-    ipv4: dict[str, Node] = {"ip_forward": _text(lambda: f"{int(guest.sandbox.forwarding)}\n"),
-                             "ip_local_port_range": _text(lambda: "32768\t60999\n")}
-    kernel: dict[str, Node] = {"hostname": _text(lambda: guest.hostname + "\n"),
-                               "osrelease": _text(lambda: KERNEL + "\n"), "ostype": _text(lambda: "Linux\n")}
+    ipv4: dict[str, Node] = {
+        "ip_forward": _text(lambda: f"{int(guest.sandbox.forwarding)}\n"),
+        "ip_local_port_range": _text(lambda: "32768\t60999\n"),
+    }
+    kernel: dict[str, Node] = {
+        "hostname": _text(lambda: guest.hostname + "\n"),
+        "osrelease": _text(lambda: KERNEL + "\n"),
+        "ostype": _text(lambda: "Linux\n"),
+    }
     net: dict[str, Node] = {"ipv4": Generated(lambda: ipv4)}
     return {"net": Generated(lambda: net), "kernel": Generated(lambda: kernel)}
 
@@ -106,22 +137,30 @@ def _hex_address(address: str) -> str:
 
 def _net(guest: Guest) -> dict[str, Node]:
     return {
-        "dev": _text(lambda: _dev(guest)), "route": _text(lambda: _route(guest)), "arp": _text(lambda: _arp(guest)),
-        "tcp": _text(lambda: _sockets(guest, "tcp")), "udp": _text(lambda: _sockets(guest, "udp")),
-        "tcp6": _text(lambda: _sockets(guest, "tcp6")), "udp6": _text(lambda: _sockets(guest, "udp6")),
+        "dev": _text(lambda: _dev(guest)),
+        "route": _text(lambda: _route(guest)),
+        "arp": _text(lambda: _arp(guest)),
+        "tcp": _text(lambda: _sockets(guest, "tcp")),
+        "udp": _text(lambda: _sockets(guest, "udp")),
+        "tcp6": _text(lambda: _sockets(guest, "tcp6")),
+        "udp6": _text(lambda: _sockets(guest, "udp6")),
         "if_inet6": _text(lambda: ""),
     }
 
 
 def _dev(guest: Guest) -> str:
-    lines = ["Inter-|   Receive                                                |  Transmit",
-             " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls"
-             " carrier compressed"]
+    lines = [
+        "Inter-|   Receive                                                |  Transmit",
+        " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls"
+        " carrier compressed",
+    ]
     for interface in guest.sandbox.interfaces():
         c = interface.counters
-        lines.append(f"{interface.name:>6}: {c.rx_bytes:7} {c.rx_packets:7} {c.rx_errors:4} {c.rx_dropped:4}    0     0"
-                     f"          0         0 {c.tx_bytes:8} {c.tx_packets:7} {c.tx_errors:4} {c.tx_dropped:4}    0     0"
-                     "       0          0")
+        lines.append(
+            f"{interface.name:>6}: {c.rx_bytes:7} {c.rx_packets:7} {c.rx_errors:4} {c.rx_dropped:4}    0     0"
+            f"          0         0 {c.tx_bytes:8} {c.tx_packets:7} {c.tx_errors:4} {c.tx_dropped:4}    0     0"
+            "       0          0"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -132,9 +171,11 @@ def _route(guest: Guest) -> str:
         if network.version == 6:
             continue
         flags = 1 | (2 if route.via else 0) | (4 if network.prefixlen == 32 else 0)
-        lines.append(f"{route.interface}\t{_hex_address(str(network.network_address))}\t"
-                     f"{_hex_address(route.via or '0.0.0.0')}\t{flags:04X}\t0\t0\t{route.metric}\t"
-                     f"{_hex_address(str(network.netmask))}\t0\t0\t0")
+        lines.append(
+            f"{route.interface}\t{_hex_address(str(network.network_address))}\t"
+            f"{_hex_address(route.via or '0.0.0.0')}\t{flags:04X}\t0\t0\t{route.metric}\t"
+            f"{_hex_address(str(network.netmask))}\t0\t0\t0"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -142,36 +183,58 @@ def _arp(guest: Guest) -> str:
     lines = ["IP address       HW type     Flags       HW address            Mask     Device"]
     for neighbour in guest.sandbox.neighbours():
         flags = "0x0" if neighbour.mac is None else "0x6" if neighbour.state == "PERMANENT" else "0x2"
-        lines.append(f"{neighbour.ip:<16} 0x1         {flags}         {neighbour.mac or '00:00:00:00:00:00'}     *"
-                     f"        {neighbour.interface}")
+        lines.append(
+            f"{neighbour.ip:<16} 0x1         {flags}         {neighbour.mac or '00:00:00:00:00:00'}     *"
+            f"        {neighbour.interface}"
+        )
     return "\n".join(lines) + "\n"
 
 
 def _sockets(guest: Guest, protocol: str) -> str:
     lines = ["  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"]
-    rows = [row for row in guest.sandbox.sockets() if row.protocol == protocol.rstrip("6")
-            and (":" in row.local[0]) == protocol.endswith("6")]
+    rows = [
+        row
+        for row in guest.sandbox.sockets()
+        if row.protocol == protocol.rstrip("6") and (":" in row.local[0]) == protocol.endswith("6")
+    ]
     for number, row in enumerate(rows):
         peer = row.peer or ("0.0.0.0", 0)
         state = TCP_STATES.get(row.state.replace("_", "-"), 7)
-        lines.append(f"{number:4}: {_hex_address(row.local[0])}:{row.local[1]:04X} {_hex_address(peer[0])}:{peer[1]:04X}"
-                     f" {state:02X} {row.send_queue:08X}:{row.receive_queue:08X} 00:00000000 00000000     0        0"
-                     f" {1000 + number}")
+        lines.append(
+            f"{number:4}: {_hex_address(row.local[0])}:{row.local[1]:04X} {_hex_address(peer[0])}:{peer[1]:04X}"
+            f" {state:02X} {row.send_queue:08X}:{row.receive_queue:08X} 00:00000000 00000000     0        0"
+            f" {1000 + number}"
+        )
     return "\n".join(lines) + "\n"
 
 
 def _sys(guest: Guest) -> dict[str, Node]:
-    net: dict[str, Node] = {"net": Generated(lambda: {
-        interface.name: Generated(lambda interface=interface: _interface(interface))  # type: ignore[misc]
-        for interface in guest.sandbox.interfaces()})}
+    net: dict[str, Node] = {
+        "net": Generated(
+            lambda: {
+                interface.name: Generated(lambda interface=interface: _interface(interface))  # type: ignore[misc]
+                for interface in guest.sandbox.interfaces()
+            }
+        )
+    }
     return {"class": Generated(lambda: net)}
 
 
 def _interface(interface: Interface) -> dict[str, Node]:
     counters = interface.counters
-    statistics: dict[str, Node] = {name: _text(lambda name=name: f"{getattr(counters, name)}\n")  # type: ignore[misc]
-                                   for name in ("rx_packets", "rx_bytes", "rx_errors", "rx_dropped", "tx_packets",
-                                                "tx_bytes", "tx_errors", "tx_dropped")}
+    statistics: dict[str, Node] = {
+        name: _text(lambda name=name: f"{getattr(counters, name)}\n")  # type: ignore[misc]
+        for name in (
+            "rx_packets",
+            "rx_bytes",
+            "rx_errors",
+            "rx_dropped",
+            "tx_packets",
+            "tx_bytes",
+            "tx_errors",
+            "tx_dropped",
+        )
+    }
     loopback = interface.loopback
     return {
         "mtu": _text(lambda: f"{interface.mtu}\n"),

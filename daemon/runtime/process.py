@@ -7,6 +7,7 @@ The coroutine is driven through `_Stoppable`, which can hold it between two of i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
@@ -67,8 +68,7 @@ class ProcessExit(BaseException):
 class Replace(BaseException):
     """Raised inside a program to become another one in the same process (execve(2))."""
 
-    def __init__(self, program: Program, argv: Sequence[str],
-                 env: Mapping[str, str]) -> None:
+    def __init__(self, program: Program, argv: Sequence[str], env: Mapping[str, str]) -> None:
         super().__init__(argv)
         self.program = program
         self.argv = list(argv)
@@ -179,8 +179,16 @@ class ProcessContext:
             path = f"/proc/{self.process.pid}{path[10:]}"
         return path
 
-    def open(self, name: str, *, read: bool = False, write: bool = False, append: bool = False, create: bool = False,
-             truncate: bool = False) -> Description:
+    def open(
+        self,
+        name: str,
+        *,
+        read: bool = False,
+        write: bool = False,
+        append: bool = False,
+        create: bool = False,
+        truncate: bool = False,
+    ) -> Description:
         """Open a file as open(2) does; /dev/stdin, /dev/fd/N and /dev/tty are this process's own."""
         path = self.path(name)
         numbers = {"/dev/stdin": "0", "/dev/stdout": "1", "/dev/stderr": "2"}
@@ -194,8 +202,15 @@ class ProcessContext:
             if self.process.terminal is None:
                 raise OSError(6, "No such device or address", name)
             return self.process.terminal.duplicate()
-        return self.files.open(path, read=read, write=write, append=append, create=create, truncate=truncate,
-                               mode=0o666 & ~self.process.umask)
+        return self.files.open(
+            path,
+            read=read,
+            write=write,
+            append=append,
+            create=create,
+            truncate=truncate,
+            mode=0o666 & ~self.process.umask,
+        )
 
     async def print(self, text: str, end: str = "\n") -> None:
         """Write text and a newline to standard output."""
@@ -205,8 +220,14 @@ class ProcessContext:
         """Write text and a newline to standard error."""
         await self.stderr.write((text + end).encode("utf-8", "surrogateescape"))
 
-    def spawn(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: str | None = None,
-              streams: Mapping[int, Description] | None = None) -> Process:
+    def spawn(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        streams: Mapping[int, Description] | None = None,
+    ) -> Process:
         """Start a program as a child. Descriptors are inherited (`streams` replaces some; the caller keeps its own).
 
         Raises ProgramNotFound, PermissionDenied.
@@ -252,13 +273,45 @@ class Process:
     `pid`, `ppid`, `argv`, `started` (seconds since 1970), `exit_code` (None while it runs; 128+n after signal n).
     """
 
-    __slots__ = ("_ended", "_exiting", "_signal", "_task", "_tasks", "argv", "children", "context", "cwd",
-                 "descriptors", "exit_code", "gate", "group", "guest", "handlers", "kept", "parent", "pid", "started",
-                 "terminal", "umask", "user")
+    __slots__ = (
+        "_ended",
+        "_exiting",
+        "_signal",
+        "_task",
+        "_tasks",
+        "argv",
+        "children",
+        "context",
+        "cwd",
+        "descriptors",
+        "exit_code",
+        "gate",
+        "group",
+        "guest",
+        "handlers",
+        "kept",
+        "parent",
+        "pid",
+        "started",
+        "terminal",
+        "umask",
+        "user",
+    )
 
-    def __init__(self, guest: Guest, pid: int, argv: list[str], *, env: dict[str, str], cwd: str,
-                 descriptors: dict[int, Description], parent: Process | None, group: int, user: str,
-                 terminal: Terminal | None) -> None:
+    def __init__(
+        self,
+        guest: Guest,
+        pid: int,
+        argv: list[str],
+        *,
+        env: dict[str, str],
+        cwd: str,
+        descriptors: dict[int, Description],
+        parent: Process | None,
+        group: int,
+        user: str,
+        terminal: Terminal | None,
+    ) -> None:
         self.guest = guest
         self.pid = pid
         self.argv = argv
@@ -306,7 +359,7 @@ class Process:
         return await asyncio.shield(self._ended)
 
     def kill(self, number: int) -> None:
-        """Deliver a signal. PID 1 ignores what it has no handler for, except SIGKILL and SIGSTOP (pid_namespaces(7))."""
+        """Deliver a signal. PID 1 ignores what it has no handler for, except SIGKILL (pid_namespaces(7))."""
         if self.exit_code is not None or number == 0:
             return
         if number == SIGKILL:
@@ -329,17 +382,34 @@ class Process:
         if self.pid != 1:
             self._terminate(number)
 
-    def fork(self, program: Program, argv: Sequence[str], *,
-             env: Mapping[str, str], cwd: str | None = None, streams: Mapping[int, Description] | None = None,
-             group: int | None = None) -> Process:
+    def fork(
+        self,
+        program: Program,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: str | None = None,
+        streams: Mapping[int, Description] | None = None,
+        group: int | None = None,
+    ) -> Process:
         """A child that runs `program`; it inherits descriptors, directory, group and terminal."""
-        descriptors = {number: stream.duplicate() for number, stream in self.descriptors.items()
-                       if streams is None or number not in streams}
+        descriptors = {
+            number: stream.duplicate()
+            for number, stream in self.descriptors.items()
+            if streams is None or number not in streams
+        }
         for number, stream in (streams or {}).items():
             descriptors[number] = stream.duplicate()
-        child = self.guest.new_process(list(argv), env=dict(env), cwd=cwd or self.cwd, descriptors=descriptors,
-                                       parent=self, group=self.group if group is None else group, user=self.user,
-                                       terminal=self.terminal)
+        child = self.guest.new_process(
+            list(argv),
+            env=dict(env),
+            cwd=cwd or self.cwd,
+            descriptors=descriptors,
+            parent=self,
+            group=self.group if group is None else group,
+            user=self.user,
+            terminal=self.terminal,
+        )
         child.handlers = {number: None for number, handler in self.handlers.items() if handler is None}
         child.umask = self.umask
         child.run(program)
@@ -370,6 +440,7 @@ class Process:
             def interrupt() -> None:
                 came.append(number)
                 task.cancel()
+
             return interrupt
 
         for number in numbers:
@@ -411,10 +482,8 @@ class Process:
             return await self._complain("Segmentation fault", code=139)
 
     async def _complain(self, text: str, code: int = 1) -> int:
-        try:
+        with contextlib.suppress(OSError, asyncio.CancelledError):
             await self.descriptor(2).write(text.encode("utf-8", "surrogateescape") + b"\n")
-        except (OSError, asyncio.CancelledError):
-            pass
         return code
 
     def _terminate(self, number: int) -> None:
@@ -429,8 +498,9 @@ class Process:
         if task in self._tasks:
             self._tasks.remove(task)
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, OSError):
-            log.error("a thread of a program failed", program=self.name, container=self.guest.hostname,
-                      error=repr(error))
+            log.error(
+                "a thread of a program failed", program=self.name, container=self.guest.hostname, error=repr(error)
+            )
 
     def _done(self, task: asyncio.Task[int]) -> None:
         self.exit_code = 128 + (self._signal or SIGKILL) if task.cancelled() else task.result() & 0xFF

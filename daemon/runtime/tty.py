@@ -25,8 +25,23 @@ class Terminal(Description):
     `rows`, `columns` are the window's size (`resize`).
     """
 
-    __slots__ = ("_ended", "_escape", "_guest", "_line", "_output", "_pump", "_ready", "_shown", "_source", "_waker",
-                 "columns", "echo", "foreground", "history", "rows")
+    __slots__ = (
+        "_ended",
+        "_escape",
+        "_guest",
+        "_line",
+        "_output",
+        "_pump",
+        "_ready",
+        "_shown",
+        "_source",
+        "_waker",
+        "columns",
+        "echo",
+        "foreground",
+        "history",
+        "rows",
+    )
 
     def __init__(self, guest: Guest, source: Pipe, output: Pipe) -> None:
         super().__init__()
@@ -122,8 +137,9 @@ class Terminal(Description):
         elif key == KILL_LINE:
             await self._replace(b"")
         elif key == ERASE_WORD:
-            await self._replace(bytes(self._line.rstrip().rpartition(b" ")[0] + b" " if b" " in self._line.rstrip()
-                                      else b""))
+            await self._replace(
+                bytes(self._line.rstrip().rpartition(b" ")[0] + b" " if b" " in self._line.rstrip() else b"")
+            )
         elif key in (INTERRUPT, QUIT):
             await self._show(b"^C" if key == INTERRUPT else b"^\\")
             self._line.clear()

@@ -1,1 +1,1 @@
-"""sh: a POSIX shell with busybox ash's texts. Parse (`parser`), expand (`expand`, `arithmetic`), run (`interpreter`)."""
+"""sh: a POSIX shell with busybox ash's texts. Parse (`parser`), expand (`expand`), run (`interpreter`)."""

@@ -5,10 +5,23 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
-TOKEN = re.compile(r"\s*(0[xX][0-9a-fA-F]+|\d+|[A-Za-z_]\w*|\*\*|<<=|>>=|\+\+|--|[-+*/%&|^]=|<<|>>|<=|>=|==|!=|&&|\|\|"
-                   r"|[-+*/%&|^~!<>=?:,()])")
-BINARY = (("||",), ("&&",), ("|",), ("^",), ("&",), ("==", "!="), ("<", "<=", ">", ">="), ("<<", ">>"), ("+", "-"),
-          ("*", "/", "%"), ("**",))
+TOKEN = re.compile(
+    r"\s*(0[xX][0-9a-fA-F]+|\d+|[A-Za-z_]\w*|\*\*|<<=|>>=|\+\+|--|[-+*/%&|^]=|<<|>>|<=|>=|==|!=|&&|\|\|"
+    r"|[-+*/%&|^~!<>=?:,()])"
+)
+BINARY = (
+    ("||",),
+    ("&&",),
+    ("|",),
+    ("^",),
+    ("&",),
+    ("==", "!="),
+    ("<", "<=", ">", ">="),
+    ("<<", ">>"),
+    ("+", "-"),
+    ("*", "/", "%"),
+    ("**",),
+)
 
 
 class Variables(Protocol):
@@ -179,9 +192,18 @@ class _Expression:
             return left | right
         if operator == "^":
             return left ^ right
-        return int({"&&": left != 0 and right != 0, "||": left != 0 or right != 0, "==": left == right,
-                    "!=": left != right, "<": left < right, "<=": left <= right, ">": left > right,
-                    ">=": left >= right}[operator])
+        return int(
+            {
+                "&&": left != 0 and right != 0,
+                "||": left != 0 or right != 0,
+                "==": left == right,
+                "!=": left != right,
+                "<": left < right,
+                "<=": left <= right,
+                ">": left > right,
+                ">=": left >= right,
+            }[operator]
+        )
 
 
 def _is_name(token: str) -> bool:

@@ -10,7 +10,7 @@ from daemon.programs.basic import echo, false, pwd, true
 from daemon.programs.conditions import test
 from daemon.programs.formatting import printf
 from daemon.programs.processes import kill
-from daemon.programs.shell.state import OPTIONS, Break, Continue, Return, ShellError, quote
+from daemon.programs.shell.state import OPTIONS, Break, Continue, Return, ShellError
 from daemon.runtime.process import PermissionDenied, ProcessContext, ProcessExit, ProgramNotFound, Replace
 
 if TYPE_CHECKING:
@@ -23,8 +23,24 @@ if TYPE_CHECKING:
     Builtin = Callable[[Shell, list[str]], Awaitable[int]]
 
 #: POSIX 2.14: their assignments stay and their errors end a script.
-SPECIAL = (":", ".", "break", "continue", "eval", "exec", "exit", "export", "readonly", "return", "set", "shift",
-           "times", "trap", "unset", "source")
+SPECIAL = (
+    ":",
+    ".",
+    "break",
+    "continue",
+    "eval",
+    "exec",
+    "exit",
+    "export",
+    "readonly",
+    "return",
+    "set",
+    "shift",
+    "times",
+    "trap",
+    "unset",
+    "source",
+)
 
 
 def _number(text: str) -> int:
@@ -197,8 +213,8 @@ async def export(shell: Shell, argv: list[str]) -> int:
         table[name] = True
     if not words:
         for name in sorted(table):
-            value = shell.variables.get(name)
-            await shell.p.print(f"{argv[0]} {name}" + ("" if value is None else "=" + quote_always(value)))
+            held = shell.variables.get(name)
+            await shell.p.print(f"{argv[0]} {name}" + ("" if held is None else "=" + quote_always(held)))
     return 0
 
 
@@ -306,13 +322,13 @@ def signal_number(text: str) -> int:
 async def trap(shell: Shell, argv: list[str]) -> int:
     words = [word for word in argv[1:] if word != "--"]
     if not words:
-        for key, action in shell.traps.items():
+        for key, held in shell.traps.items():
             name = "EXIT" if key == "EXIT" else signal.Signals(int(key)).name[3:]
-            await shell.p.print(f"trap -- {quote_always(action)} {name}")
+            await shell.p.print(f"trap -- {quote_always(held)} {name}")
         return 0
     action: str | None = words[0]
     names = words[1:]
-    if action is not None and action.isdigit() or not names:
+    if (action is not None and action.isdigit()) or not names:
         names, action = words, None
     elif action == "-":
         action = None
@@ -346,8 +362,10 @@ def find_job(shell: Shell, text: str) -> Job | None:
         if text[1:] in ("", "%", "+", "-"):
             return live[-1] if live else None
         return next((job for job in shell.jobs if str(job.number) == text[1:]), None)
-    return next((job for job in shell.jobs if text.isdigit() and any(
-        process.pid == int(text) for process in job.processes)), None)
+    return next(
+        (job for job in shell.jobs if text.isdigit() and any(process.pid == int(text) for process in job.processes)),
+        None,
+    )
 
 
 async def wait(shell: Shell, argv: list[str]) -> int:
@@ -447,8 +465,9 @@ async def read(shell: Shell, argv: list[str]) -> int:
     return 0 if complete else 1
 
 
-async def _logical_line(readline: Callable[[int], Awaitable[bytes]], raw: bool,
-                        limit: int) -> tuple[list[tuple[str, bool]], bool]:
+async def _logical_line(
+    readline: Callable[[int], Awaitable[bytes]], raw: bool, limit: int
+) -> tuple[list[tuple[str, bool]], bool]:
     """Characters with whether they were escaped, and whether the line ended in a newline."""
     out: list[tuple[str, bool]] = []
     while True:
@@ -559,15 +578,50 @@ async def kill_(shell: Shell, argv: list[str]) -> int:
 def _program(program: Program) -> Builtin:
     async def builtin(shell: Shell, argv: list[str]) -> int:
         return await program(ProcessContext(shell.p.process, argv, {**shell.p.env, "\0sh": shell.name}))
+
     return builtin
 
 
 BUILTINS: dict[str, Builtin] = {
-    ":": colon, ".": dot, "source": dot, "break": leave, "continue": leave, "cd": cd, "chdir": cd,
-    "command": command, "eval": evaluate, "exec": exec_, "exit": exit_, "export": export, "readonly": export,
-    "unset": unset, "local": local, "return": return_, "set": set_, "shift": shift, "times": times, "trap": trap,
-    "type": type_, "umask": umask, "wait": wait, "jobs": jobs, "fg": foreground, "bg": foreground, "read": read,
-    "getopts": getopts, "kill": kill_, "hash": colon, "alias": colon, "unalias": colon, "ulimit": colon,
-    "echo": _program(echo), "printf": _program(printf), "test": _program(test), "[": _program(test),
-    "[[": _program(test), "true": _program(true), "false": _program(false), "pwd": _program(pwd),
+    ":": colon,
+    ".": dot,
+    "source": dot,
+    "break": leave,
+    "continue": leave,
+    "cd": cd,
+    "chdir": cd,
+    "command": command,
+    "eval": evaluate,
+    "exec": exec_,
+    "exit": exit_,
+    "export": export,
+    "readonly": export,
+    "unset": unset,
+    "local": local,
+    "return": return_,
+    "set": set_,
+    "shift": shift,
+    "times": times,
+    "trap": trap,
+    "type": type_,
+    "umask": umask,
+    "wait": wait,
+    "jobs": jobs,
+    "fg": foreground,
+    "bg": foreground,
+    "read": read,
+    "getopts": getopts,
+    "kill": kill_,
+    "hash": colon,
+    "alias": colon,
+    "unalias": colon,
+    "ulimit": colon,
+    "echo": _program(echo),
+    "printf": _program(printf),
+    "test": _program(test),
+    "[": _program(test),
+    "[[": _program(test),
+    "true": _program(true),
+    "false": _program(false),
+    "pwd": _program(pwd),
 }

@@ -157,7 +157,8 @@ class Expander:
         value = self.shell.get(name)
         if operator.lstrip(":") in ("-", "=", "?", "+") and operator != ":":
             missing = (not self.shell.positional if multiple else value is None) or (
-                operator.startswith(":") and not value)
+                operator.startswith(":") and not value
+            )
             kind = operator[-1]
             if kind == "+":
                 if not missing:
@@ -167,8 +168,11 @@ class Expander:
                 return
             if missing:
                 if kind == "?":
-                    text = await self.text(word) if word else (
-                        "parameter not set or null" if operator == ":?" else "parameter not set")
+                    text = (
+                        await self.text(word)
+                        if word
+                        else ("parameter not set or null" if operator == ":?" else "parameter not set")
+                    )
                     raise ExpansionProblem(f"{name}: {text}")
                 if kind == "=":
                     if not name.isidentifier():
@@ -192,8 +196,9 @@ class Expander:
         elif multiple and not operator:
             self._all(name, part.quoted, self.shell.positional, into)
         else:
-            self._value(await self._changed(value or "", operator, word) if operator else value or "", part.quoted,
-                        into)
+            self._value(
+                await self._changed(value or "", operator, word) if operator else value or "", part.quoted, into
+            )
 
     async def _changed(self, value: str, operator: str, word: Word) -> str:
         if operator == ":":
@@ -216,8 +221,13 @@ class Expander:
                     into = replacement
                     text = after
                 into.append((text, quoted))
-            return re.sub(pattern.regex(target), lambda _: pattern.literal(replacement), value,
-                          count=1 if operator == "/" else 0, flags=re.DOTALL)
+            return re.sub(
+                pattern.regex(target),
+                lambda _: pattern.literal(replacement),
+                value,
+                count=1 if operator == "/" else 0,
+                flags=re.DOTALL,
+            )
         expression = re.compile(pattern.regex(await self.pieces(word)), re.DOTALL)
         prefix = operator[0] == "#"
         cuts = range(len(value) + 1)

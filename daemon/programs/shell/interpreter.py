@@ -148,8 +148,9 @@ class Shell(State):
         self.add_job(processes)
         return 0
 
-    def _fork(self, what: Command | Sequence | str, streams: Mapping[int, Description],
-              group: int | None = None) -> Process:
+    def _fork(
+        self, what: Command | Sequence | str, streams: Mapping[int, Description], group: int | None = None
+    ) -> Process:
         """A subshell process that runs `what`."""
         state = self.snapshot()
 
@@ -168,8 +169,14 @@ class Shell(State):
             return await child.guarded(body())
 
         process = self.p.process
-        return process.fork(subshell, process.argv, env=self.p.env, cwd=process.cwd, streams=streams,
-                            group=group if group is not None else (0 if self.interactive else None))
+        return process.fork(
+            subshell,
+            process.argv,
+            env=self.p.env,
+            cwd=process.cwd,
+            streams=streams,
+            group=group if group is not None else (0 if self.interactive else None),
+        )
 
     async def wait_foreground(self, processes: list[Process]) -> int:
         """Wait for a foreground job; its status. Its group owns the terminal meanwhile."""
@@ -213,10 +220,12 @@ class Shell(State):
 
     def signal_handler(self, number: int) -> Callable[[], None]:
         """What a trapped signal does: it is noted, and a `wait` ends."""
+
         def note() -> None:
             self.pending.append(number)
             if self.waiting is not None and not self.waiting.done():
                 self.waiting.set_result(None)
+
         return note
 
     def interrupt(self) -> None:
@@ -254,8 +263,11 @@ class Shell(State):
         elif isinstance(node, While):
             await self._while(node, tested)
         elif isinstance(node, For):
-            words = [field for word in node.words for field in await self.expand.fields(word)] if node.words is not None \
+            words = (
+                [field for word in node.words for field in await self.expand.fields(word)]
+                if node.words is not None
                 else list(self.positional)
+            )
             await self._for(node, words, tested)
         elif isinstance(node, Case):
             await self._case(node, tested, last)
@@ -373,8 +385,9 @@ class Shell(State):
                 self.put_back(variable, value, exported)
         return self.status
 
-    async def _builtin(self, argv: list[str], assignments: list[tuple[str, str]],
-                       changes: dict[int, Description | None]) -> None:
+    async def _builtin(
+        self, argv: list[str], assignments: list[tuple[str, str]], changes: dict[int, Description | None]
+    ) -> None:
         name = argv[0]
         if name == "exec" and len(argv) == 1:
             self.undo_later(changes)
@@ -410,13 +423,15 @@ class Shell(State):
             self.builtin = outer
             self.undo(saved)
 
-    async def _external(self, argv: list[str], assignments: list[tuple[str, str]],
-                        changes: dict[int, Description | None], *, last: bool) -> None:
+    async def _external(
+        self, argv: list[str], assignments: list[tuple[str, str]], changes: dict[int, Description | None], *, last: bool
+    ) -> None:
         environment = {**self.environment(), **dict(assignments)}
         saved = self.apply(changes)
         try:
-            program, arguments = self.p.guest.find_program(argv, {**environment, "PATH": environment.get(
-                "PATH", self.get("PATH") or "")}, self.directory)
+            program, arguments = self.p.guest.find_program(
+                argv, {**environment, "PATH": environment.get("PATH", self.get("PATH") or "")}, self.directory
+            )
             if last and not self.traps and not self.interactive:
                 for stream in saved.values():  # its redirections become the new program's
                     if stream is not None:
@@ -454,8 +469,11 @@ class Shell(State):
                 if error.errno in (2, 20):
                     text = "nonexistent directory" if creating else "no such file"
                 verb = "create" if creating else "open"
-                await self.complain(str(error.args[1]) if redirect.operator in ("<&", ">&") and error.errno == 9
-                                    else f"can't {verb} {target}: {text}")
+                await self.complain(
+                    str(error.args[1])
+                    if redirect.operator in ("<&", ">&") and error.errno == 9
+                    else f"can't {verb} {target}: {text}"
+                )
                 return None
             old = changes.get(redirect.descriptor)
             if old is not None:

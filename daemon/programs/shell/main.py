@@ -76,8 +76,11 @@ async def _read_commands(shell: Shell) -> int:
         if shell.interactive:
             await p.error(_prompt(shell, "PS2" if text else "PS1"), end="")
         try:
-            data = await p.process.interruptible(p.stdin.readline(), (SIGINT,)) if shell.interactive \
+            data = (
+                await p.process.interruptible(p.stdin.readline(), (SIGINT,))
+                if shell.interactive
                 else await p.stdin.readline()
+            )
         except Interrupted:
             await p.error("")
             text = ""
@@ -145,9 +148,19 @@ def _prompt(shell: Shell, name: str) -> str:
     while at < len(text):
         if text[at] == "\\" and at + 1 < len(text):
             letter = text[at + 1]
-            out += {"w": here, "W": here.rsplit("/", 1)[-1] or "/", "h": shell.p.hostname.split(".")[0],
-                    "H": shell.p.hostname, "u": "root", "$": "#", "n": "\n", "e": "\x1b", "[": "", "]": "",
-                    "\\": "\\"}.get(letter, letter)
+            out += {
+                "w": here,
+                "W": here.rsplit("/", 1)[-1] or "/",
+                "h": shell.p.hostname.split(".")[0],
+                "H": shell.p.hostname,
+                "u": "root",
+                "$": "#",
+                "n": "\n",
+                "e": "\x1b",
+                "[": "",
+                "]": "",
+                "\\": "\\",
+            }.get(letter, letter)
             at += 2
         else:
             out += text[at]

@@ -25,8 +25,25 @@ from daemon.programs.shell.words import WordReader
 
 OPERATORS = ("<<-", "&&", "||", ";;", "<<", ">>", "<&", ">&", "<>", ">|", "&", "|", ";", "<", ">", "(", ")")
 REDIRECTS = ("<<-", "<<", ">>", "<&", ">&", "<>", ">|", "<", ">")
-RESERVED = ("if", "then", "elif", "else", "fi", "for", "in", "do", "done", "while", "until", "case", "esac", "{", "}",
-            "!", "function")
+RESERVED = (
+    "if",
+    "then",
+    "elif",
+    "else",
+    "fi",
+    "for",
+    "in",
+    "do",
+    "done",
+    "while",
+    "until",
+    "case",
+    "esac",
+    "{",
+    "}",
+    "!",
+    "function",
+)
 CLOSING = ("then", "elif", "else", "fi", "do", "done", "esac", "}", ")", ";;", "in")
 
 
@@ -65,7 +82,7 @@ class Parser(WordReader):
             if token in CLOSING or token in (";", "&", "&&", "||", "|"):
                 self._unexpected()
         if self._pending:
-            raise Incomplete('syntax error: unexpected end of file')
+            raise Incomplete("syntax error: unexpected end of file")
         return Sequence(tuple(items))
 
     # -- tokens ------------------------------------------------------------------------------------------------

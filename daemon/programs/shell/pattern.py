@@ -13,8 +13,17 @@ if TYPE_CHECKING:
 #: A piece of a field: its characters, and whether they were quoted.
 Piece = tuple[str, bool]
 
-CLASSES = {"alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "upper": "A-Z", "lower": "a-z", "space": r"\s",
-           "blank": " \t", "punct": r"!-/:-@\[-`{-~", "xdigit": "0-9A-Fa-f"}
+CLASSES = {
+    "alpha": "a-zA-Z",
+    "digit": "0-9",
+    "alnum": "a-zA-Z0-9",
+    "upper": "A-Z",
+    "lower": "a-z",
+    "space": r"\s",
+    "blank": " \t",
+    "punct": r"!-/:-@\[-`{-~",
+    "xdigit": "0-9A-Fa-f",
+}
 
 
 def has_magic(pieces: Sequence[Piece]) -> bool:
@@ -98,8 +107,9 @@ def expand_path(files: Filesystem, cwd: str, pieces: Sequence[Piece]) -> list[st
                 except OSError:
                     continue
                 hidden = name.startswith(".")
-                candidates = [entry for entry in entries if (hidden or not entry.startswith("."))
-                              and match(component, entry)]
+                candidates = [
+                    entry for entry in entries if (hidden or not entry.startswith(".")) and match(component, entry)
+                ]
             for candidate in candidates:
                 path = base + candidate
                 if not _exists(files, _absolute(cwd, path)):

@@ -19,8 +19,20 @@ if TYPE_CHECKING:
     from daemon.runtime.filesystem import Filesystem
     from daemon.runtime.process import Process, ProcessContext
 
-OPTIONS = {"errexit": "e", "xtrace": "x", "nounset": "u", "noglob": "f", "noexec": "n", "allexport": "a",
-           "verbose": "v", "noclobber": "C", "monitor": "m", "pipefail": "pipefail", "notify": "b", "ignoreeof": "I"}
+OPTIONS = {
+    "errexit": "e",
+    "xtrace": "x",
+    "nounset": "u",
+    "noglob": "f",
+    "noexec": "n",
+    "allexport": "a",
+    "verbose": "v",
+    "noclobber": "C",
+    "monitor": "m",
+    "pipefail": "pipefail",
+    "notify": "b",
+    "ignoreeof": "I",
+}
 
 
 class ShellError(Exception):
@@ -202,19 +214,46 @@ class State:
 
     def snapshot(self) -> Snapshot:
         ignored = {name: action for name, action in self.traps.items() if action == ""}
-        return Snapshot(dict(self.variables), dict(self.exported), dict(self.readonly), dict(self.functions),
-                        dict(self.options), list(self.positional), self.status, self.background, self.shell_pid,
-                        self.line, self.commandname, self.depth, ignored)
+        return Snapshot(
+            dict(self.variables),
+            dict(self.exported),
+            dict(self.readonly),
+            dict(self.functions),
+            dict(self.options),
+            list(self.positional),
+            self.status,
+            self.background,
+            self.shell_pid,
+            self.line,
+            self.commandname,
+            self.depth,
+            ignored,
+        )
 
     def restore(self, state: Snapshot) -> None:
-        for name in ("variables", "exported", "readonly", "functions", "options", "positional", "status",
-                     "background", "shell_pid", "line", "commandname", "depth"):
+        for name in (
+            "variables",
+            "exported",
+            "readonly",
+            "functions",
+            "options",
+            "positional",
+            "status",
+            "background",
+            "shell_pid",
+            "line",
+            "commandname",
+            "depth",
+        ):
             setattr(self, name, copy.copy(getattr(state, name)))
         self.traps = dict(state.ignored)
 
     def add_job(self, processes: list[Process]) -> Job:
-        self.jobs = [job for job in self.jobs if any(process.exit_code is None for process in job.processes)
-                     or len(self.jobs) < 64]
+        self.jobs = [
+            job
+            for job in self.jobs
+            if any(process.exit_code is None for process in job.processes) or len(self.jobs) < 64
+        ]
         number = 1 + max((job.number for job in self.jobs), default=0)
         job = Job(number, processes)
         self.jobs.append(job)

@@ -120,7 +120,7 @@ class WordReader:
         while True:
             char = self.text[self.at : self.at + 1]
             if not char:
-                raise Incomplete('syntax error: EOF in backquote substitution')
+                raise Incomplete("syntax error: EOF in backquote substitution")
             self.at += 1
             if char == "`":
                 return Substitution("".join(script), quoted)
@@ -251,4 +251,4 @@ class WordReader:
             if word == "esac" and text[at + 1 : at + 2] == ")":
                 cases, word = max(0, cases - 1), ""
             at += 1
-        raise Incomplete("syntax error: unexpected end of file (expecting \")\")")
+        raise Incomplete('syntax error: unexpected end of file (expecting ")")')

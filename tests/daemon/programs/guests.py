@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -62,15 +63,14 @@ class Running:
 
     async def finish(self, stdin: bytes = b"") -> Result:
         """Feed it, read everything, wait for its end."""
-        out, err, _, code = await asyncio.wait_for(asyncio.gather(
-            drain(self.stdout), drain(self.stderr), self._feed(stdin), self.process.wait()), DEADLINE)
+        out, err, _, code = await asyncio.wait_for(
+            asyncio.gather(drain(self.stdout), drain(self.stderr), self._feed(stdin), self.process.wait()), DEADLINE
+        )
         return Result(out, err, code)
 
     async def _feed(self, data: bytes) -> None:
-        try:
+        with contextlib.suppress(BrokenPipeError):
             await self.stdin.write(data)
-        except BrokenPipeError:
-            pass
         self.stdin.close_write()
 
 
