@@ -100,7 +100,7 @@ class Membership:
                 if message.node and message.node != local.name:
                     local.drop("ping_for_another")
                 else:
-                    local.send(source, Ack(message.seq).encode())
+                    local.send(source, Ack(message.seq).encode(), *self._believed_gone(source))
             case Ack():
                 if not self._prober.ack(message.seq) and not self._relays.ack(message.seq):
                     self.counters["late_acks"] += 1
@@ -127,6 +127,13 @@ class Membership:
                     self._delegate.user_message(message.data, source, now)
                 else:
                     local.drop("foreign_user_message")
+
+    def _believed_gone(self, source: Address) -> list[bytes]:
+        """Whoever pings lives: if we hold that he died or left, he should hear it, and refute."""
+        record = self._local.table.at(source)
+        if record is None or record.member.reachable:
+            return []
+        return [Suspect(record.member.incarnation, record.member.name, self._local.name).encode()]
 
     def _is_stale(self, message: Suspect | Dead) -> bool:
         own = self._local.table.get(self._local.name)
