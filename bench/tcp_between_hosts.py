@@ -99,11 +99,11 @@ async def send(size: int, plain: bool) -> None:
     answer = await conn.readexactly(32)
     took = time.perf_counter() - start
     endpoint = conn._endpoint
-    print(
-        f"{(size >> 20 << 23) / took / 1e9:.3f} Gbit/s, {'identical' if answer == digest.digest() else 'DIFFERENT'}, "
-        f"sender: {size * 8 / (time.process_time() - cpu) / 1e9:.2f} Gbit per second of CPU, "
-        f"srtt {endpoint.rtt.srtt * 1000:.2f} ms, window {endpoint.congestion.window}, mss {endpoint.mss}, segments up to {endpoint.segment_limit}"
-    )
+    identical = "identical" if answer == digest.digest() else "DIFFERENT"
+    rate = size * 8 / (time.process_time() - cpu) / 1e9
+    print(f"{(size >> 20 << 23) / took / 1e9:.3f} Gbit/s, {identical}; sender: {rate:.2f} Gbit per second of CPU")
+    print(f"srtt {endpoint.rtt.srtt * 1000:.2f} ms, window {endpoint.congestion.window}, mss {endpoint.mss}, ", end="")
+    print(f"segments up to {endpoint.segment_limit}")
     print({name: count for name, count in network.counters.items() if "vxlan" in name}, dict(sandbox.counters))
     await network.stop()
 

@@ -48,13 +48,15 @@ def segment_arrives(conn: Connection, segment: Segment, now: float) -> None:
         age = (stamps[0] - conn.ts_recent) & _MASK
         if age >= _HALF and not flags & RST and now - conn.ts_recent_at < PAWS_IDLE:
             conn.layer.stack.count("tcp-paws")
-            transmit.acknowledge(conn)
+            conn.layer.challenge(conn)
             return
-        if age < _HALF and seq <= conn.last_ack_sent:
-            conn.ts_recent, conn.ts_recent_at = stamps[0], now
     if end < conn.last_ack_sent or seq > max(conn.rcv_adv, conn.rcv_nxt):
         _not_acceptable(conn, segment, seq, now)
         return
+    # Only now: a stranger's segment must not set the clock that ours are measured by.
+    newer = stamps is not None and conn.timestamps_on and (stamps[0] - conn.ts_recent) & _MASK < _HALF
+    if stamps is not None and newer and seq <= conn.last_ack_sent:
+        conn.ts_recent, conn.ts_recent_at = stamps[0], now
     if flags & RST:
         if seq == conn.rcv_nxt:
             _reset(conn, now)
@@ -96,7 +98,11 @@ def _not_acceptable(conn: Connection, segment: Segment, seq: int, now: float) ->
         else:
             transmit.resend(conn, conn.scoreboard.records[0], now, 1)
         return
-    if segment.payload and seq < conn.rcv_nxt:
+    if not segment.payload:
+        # Two ends that disagree about where they are would answer each other for ever.
+        conn.layer.challenge(conn)
+        return
+    if seq < conn.rcv_nxt:
         conn.duplicate = (seq, seq + len(segment.payload))
     transmit.acknowledge(conn)
 

@@ -188,7 +188,10 @@ def test_large_datagrams_cross(size: int) -> None:
 def test_a_router_forwards_and_counts_hops_down() -> None:
     network = Network()
     a, router, c = routed(network)
+    raw = a.icmp.open()
     assert ping(network, a, C) == (icmp.ECHO_REPLY, 0, C)
+    assert raw.queue.popleft().packet.ttl == 63
+    raw.close()
     assert ping(network, a, C, size=5000) == (icmp.ECHO_REPLY, 0, C)
     assert ping(network, a, C, ttl=1) == (icmp.TIME_EXCEEDED, icmp.TTL_EXCEEDED, pack_ip("10.0.0.254"))
     assert ping(network, a, pack_ip("8.8.8.8")) == (

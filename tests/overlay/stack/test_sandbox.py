@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from overlay.port import Port, cable
-from overlay.sandbox import QUEUED_FRAMES, Sandbox
+from overlay.sandbox import QUEUED_BYTES, QUEUED_FRAMES, Sandbox
 
 
 class Pair:
@@ -202,6 +202,18 @@ async def test_a_flood_is_bounded_and_does_not_starve_others(pair: Pair) -> None
         await asyncio.sleep(0)
         turns += 1
     assert turns > 10
+
+
+async def test_the_queue_is_bounded_in_bytes_too(pair: Pair) -> None:
+    counters = pair.a.interfaces()[1].counters
+    frame = bytes(60_000)
+    for _ in range(2):
+        before = counters.rx_dropped
+        for _ in range(300):
+            pair.ports[1].transmit(frame)
+        assert counters.rx_dropped == before + 300 - QUEUED_BYTES // len(frame)
+        for _ in range(300):
+            await asyncio.sleep(0)
 
 
 async def test_close_wakes_everybody(pair: Pair) -> None:
