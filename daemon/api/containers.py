@@ -137,11 +137,14 @@ async def update(request: web.Request) -> web.Response:
 async def prune(request: web.Request) -> web.Response:
     engine = request.app[ENGINE]
     wanted = filters(request).only(("until", "label", "label!"))
+    until = wanted.until(engine.world.wall())
     removed: list[str] = []
     reclaimed = 0
     for container in engine.containers.all():
         labels = container.config["Labels"]
         if container.state.running or not wanted.match_labels("label", labels):
+            continue
+        if until is not None and container.created > until:
             continue
         if "label!" in wanted and wanted.match_labels("label!", labels):
             continue

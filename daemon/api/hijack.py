@@ -30,7 +30,8 @@ RAW = "application/vnd.docker.raw-stream"
 MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
 
 _LINGER = 0.2  # seconds in which unread input is swallowed before the close, so that no RST overtakes the output
-_HEAD_WAIT = 0.005  # seconds in which a client should have read the head of an answer
+_HEAD_WAIT = 0.25  # seconds after which a client that does not read the head of an answer gets the rest all the same
+_HEAD_PAUSE = 0.005  # where the system does not tell whether it has
 _HEAD_POLL = 0.0002
 _GONE_POLL = 1.0
 _SIOCOUTQ = 0x5411  # linux/sockios.h
@@ -164,9 +165,11 @@ async def _head_taken(transport: asyncio.Transport) -> None:
         return
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _HEAD_WAIT
+    if _unread(connection) is None:
+        await asyncio.sleep(_HEAD_PAUSE)
     # The kernel has no event for "has been read", so this polls.
-    while (unread := _unread(connection)) != 0 and loop.time() < deadline:  # noqa: ASYNC110
-        await asyncio.sleep(_HEAD_POLL if unread is not None else _HEAD_WAIT)
+    while _unread(connection) and loop.time() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(_HEAD_POLL)
 
 
 def _unread(connection: socket.socket) -> int | None:

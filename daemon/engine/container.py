@@ -178,11 +178,13 @@ class Container:
         return mode.removeprefix("container:") if mode.startswith("container:") else None
 
     def mount_points(self) -> list[str]:
-        """Where volumes would be; in this version each is a directory of the container's own."""
+        """Where volumes would be; in this version each is a directory of the container's own. Those files of /etc that
+        the engine writes stay its own."""
         binds = [bind.split(":")[1] if ":" in bind else bind for bind in self.host_config["Binds"] or []]
         mounts = [str(mount["Target"]) for mount in self.host_config.get("Mounts") or [] if mount.get("Target")]
         tmpfs = list(self.host_config.get("Tmpfs") or {})
-        return [*(self.config["Volumes"] or {}), *binds, *mounts, *tmpfs]
+        places = [*(self.config["Volumes"] or {}), *binds, *mounts, *tmpfs]
+        return [place for place in places if place not in ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")]
 
     def event_attributes(self) -> dict[str, str]:
         """What every event about this container carries: labels, image and name."""

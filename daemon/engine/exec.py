@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from daemon.engine.container import Container
@@ -45,7 +44,6 @@ class Exec:
     pid: int = 0
     process: Process | None = None
     size: tuple[int, int] | None = None
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def to_api(self) -> JsonObject:
         config: JsonObject = {
@@ -168,7 +166,6 @@ class Execs:
         except ApiError as error:
             exec_.exit_code = NOT_STARTED
             exec_.streams.end()
-            exec_.ended.set()
             text = _RUNC + error.message if isinstance(error, CannotStart) else error.message
             raise BadParameter(text) from error
         exec_.process, exec_.running = running.process, True
@@ -182,7 +179,6 @@ class Execs:
         exec_.exit_code, exec_.running, exec_.process = code, False, None
         self._publish(exec_, "exec_die", {"exitCode": str(code)})
         exec_.streams.end()
-        exec_.ended.set()
 
     def _publish(self, exec_: Exec, action: str, attributes: dict[str, str] | None = None) -> None:
         self._engine.containers.publish(exec_.container, action, {"execID": exec_.id, **(attributes or {})})

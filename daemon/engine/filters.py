@@ -74,6 +74,18 @@ class Filters:
             return False
         raise BadParameter(f"Invalid filter '{key}={self.values(key)}'")
 
+    def until(self, now: float) -> float | None:
+        """The moment of `until=10m` (before `now`) or `until=<seconds since the epoch>`; None without one."""
+        if not self.values("until"):
+            return None
+        text = self.values("until")[0]
+        if re.fullmatch(r"\d+(\.\d+)?", text):
+            return float(text)
+        if not re.fullmatch(r"(\d+(\.\d+)?(ms|h|m|s))+", text):
+            raise BadParameter(f"invalid filter 'until={text}'")
+        units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+        return now - sum(float(n) * units[unit] for n, _, unit in re.findall(r"(\d+(\.\d+)?)(ms|h|m|s)", text))
+
     def match_glob(self, key: str, sources: Sequence[str]) -> bool:
         """No such filter, or one value matches one source as a shell pattern (image references)."""
         return key not in self or any(fnmatch.fnmatchcase(s, v) for v in self.values(key) for s in sources)
