@@ -8,6 +8,8 @@ PYTHON ?= $(shell for p in /usr/bin/python3 /usr/local/bin/python3 python3 pytho
 BIN := .venv/bin
 STAMP := .venv/.installed
 JOBS ?= 2
+# In a checkout that its user may only read, test runners keep no caches.
+UNWRITABLE := $(shell test -w . || echo "-p no:cacheprovider -W ignore::hypothesis.errors.HypothesisWarning")
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -25,7 +27,7 @@ demo: $(STAMP)  ## the main job on three daemons, each step checked (ARGS="--ste
 	@$(BIN)/shoal demo $(ARGS)
 
 test: $(STAMP) tools  ## all tests (ARGS="tests/overlay -k arp")
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) $(UNWRITABLE) $(ARGS)
 
 lint: $(STAMP)  ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .
