@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from random import Random
 
 from gossip.anti_entropy import DELTA_STREAM, REPAIR, AntiEntropy
+from gossip.gates import Gates
 from gossip.numbers.allocator import Allocator
 from gossip.numbers.inheritance import INHERIT, Inheritance
 from gossip.numbers.numbers import NUMBERS, Numbers
@@ -29,8 +30,6 @@ from gossip.tables.spreading import BACKLOG, Spreading
 from gossip.tables.view import ROSTER_TABLE
 from gossip.underlay import Underlay
 
-LONELY = 5.0
-"""Seconds after a start, without any peer, after which a node gives numbers without a sync."""
 SNAPSHOT_GRACE = 10.0
 """Seconds after a start when a boot's rows count as all published, if nobody said so before."""
 FLUSH_DELAY = 0.2
@@ -105,6 +104,7 @@ class GossipNode:
                 label=identity.cluster_id.encode(),
             )
         )
+        self._gates = Gates(self.node_id, self.roster, self.live_peers)
         self._anti_entropy = AntiEntropy(self, self._replica, random)
         self._spreading = Spreading(
             self._replica,
@@ -115,9 +115,6 @@ class GossipNode:
         )
         self.members = Memberlist(settings, underlay=underlay, delegate=self._spreading, random=random, entropy=entropy)
         self._chores_due = asyncio.Event()
-        self._synced = asyncio.Event()
-        self._gate = asyncio.Event()
-        self._giving = False
         self._complete = False
         self._floor: tuple[int, float] | None = None
         self._started = 0.0
@@ -140,7 +137,7 @@ class GossipNode:
         self.members.subscribe(self._member_event)
         await self.members.start()
         self._running = True
-        self.may_give()
+        self._gates.start()
         loops = (self._anti_entropy.repairs(), self._anti_entropy.streams(), self._chores_loop())
         self._tasks = [asyncio.create_task(loop, name=f"gossip {self.identity.name}") for loop in loops]
 
@@ -245,11 +242,7 @@ class GossipNode:
 
     async def synced(self, deadline: float) -> bool:
         """Whether all was exchanged with a live peer since the start (or there is no peer), within seconds."""
-        end = self.now() + deadline
-        while not (self.is_synced or self.roster.only_member()):
-            if not await self._wait_gate(end):
-                return False
-        return True
+        return await self._gates.wait_synced(deadline)
 
     async def pull(self, deadline: float, peer: str | None = None) -> None:
         """Repair now with one live peer (or just that one), within seconds; without one nothing happens."""
@@ -266,22 +259,12 @@ class GossipNode:
         ]
 
     def may_give(self) -> bool:
-        """Whether numbers may be given: admitted, and at some time since the start synced, or the only member, or
-        without any peer for LONELY seconds."""
-        if not self._running or not self.roster.contains(self.node_id):
-            return False
-        if not self._giving:
-            lonely = self.now() - self._started >= LONELY and not self.live_peers()
-            self._giving = self.is_synced or lonely or self.roster.only_member()
-        return self._giving
+        """Whether numbers may be given: see `gates`."""
+        return self._gates.may_give()
 
     async def wait_may_give(self, deadline: float) -> bool:
         """Wait for may_give for some seconds; whether it came true."""
-        end = self.now() + deadline
-        while not self.may_give():
-            if not await self._wait_gate(min(end, self._started + LONELY + 0.01)) and self.now() >= end:
-                return self.may_give()
-        return True
+        return await self._gates.wait_may_give(deadline)
 
     async def ask(self, node_id: str, kind: str, payload: bytes, *, deadline: float) -> bytes:
         """One question to one node; raises OSError when no answer comes within `deadline` seconds."""
@@ -296,29 +279,11 @@ class GossipNode:
     @property
     def is_synced(self) -> bool:
         """Whether all was exchanged with a live peer since the start."""
-        return self._synced.is_set()
+        return self._gates.is_synced
 
     def now(self) -> float:
         """Seconds of the loop's clock."""
         return asyncio.get_running_loop().time()
-
-    async def _wait_gate(self, end: float) -> bool:
-        """Wait until something that gates may have changed; False at the time `end`."""
-        try:
-            async with asyncio.timeout_at(max(end, self.now() + 0.01)):
-                await self._gate.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    def _may_be_member(self, name: str) -> bool:
-        """All but the removed: a joiner may be heard before its admission is, and its rows are hidden till then."""
-        return not self.roster.removed(node_of(name))
-
-    def _open_gate(self) -> None:
-        """Wake whoever waits; they look for themselves."""
-        self._gate.set()
-        self._gate.clear()
 
     def sources(self) -> list[str]:
         """Who can be asked for rows: live roster members; before the first sync any live member."""
@@ -336,20 +301,23 @@ class GossipNode:
         for node in new:
             self._anti_entropy.repair_soon(node)
         self._chores_due.set()
-        self._open_gate()
+        self._gates.look()
 
     def _own_watch(self, change: Change) -> None:
         if change.table == ROSTER_TABLE:
             if change.after is None and self._running:
                 self.members.allow(self._may_be_member)
-            self.may_give()  # the only member is so before it admits others
             self._chores_due.set()
-            self._open_gate()
+            self._gates.look()
         elif change.table == SPACES_TABLE:
             if change.after is None:
                 self.numbers.forget(change.key)
             else:
                 self._chores_due.set()
+
+    def _may_be_member(self, name: str) -> bool:
+        """All but the removed: a joiner may be heard before its admission is, and its rows are hidden till then."""
+        return not self.roster.removed(node_of(name))
 
     def _news(self) -> None:
         """Something was merged or written: tell others at once, by stream if it is much."""
@@ -407,10 +375,9 @@ class GossipNode:
         if not self.roster.contains(self.node_id) or not self.roster.contains(node) or self.is_synced:
             return
         self._replica.bounded = True
-        self._synced.set()
+        self._gates.sync()
         self.numbers.define_pending()
         self._chores_due.set()
-        self._open_gate()
 
     async def _serve_repair(self, peer: str, payload: bytes) -> bytes:
         return answer(self._replica, node_of(peer), payload)

@@ -1,0 +1,85 @@
+"""When a node is in step with the swarm, and when it may give numbers.
+
+After a start a host gives nothing until it has synced with a peer: others may have been given what its disk does not
+know of. Two exceptions: the only member of a swarm that it began, and a host whose peers all stayed out of reach for a
+while (its own ranges are its own, whatever happens elsewhere). Once open, the gate stays open for this boot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from gossip.tables.roster import Roster
+
+LONELY = 5.0
+"""Seconds after a start, without any peer, after which a node gives numbers without a sync."""
+
+
+class Gates:
+    """Two questions that can be waited for: synced, and may give."""
+
+    def __init__(self, node_id: str, roster: Roster, live_peers: Callable[[], list[str]]) -> None:
+        self._node_id = node_id
+        self._roster = roster
+        self._live_peers = live_peers
+        self._changed = asyncio.Event()
+        self._started: float | None = None
+        self._giving = False
+        self.is_synced = False
+        """Whether all was exchanged with a live peer since the start."""
+
+    def start(self) -> None:
+        """The time since the start counts from now."""
+        self._started = _now()
+        self.look()
+
+    def sync(self) -> None:
+        """All was exchanged with a live peer."""
+        self.is_synced = True
+        self.look()
+
+    def look(self) -> None:
+        """Members came, went, or were admitted: whoever waits looks again."""
+        self.may_give()
+        self._changed.set()
+        self._changed.clear()
+
+    def may_give(self) -> bool:
+        """Whether numbers may be given now."""
+        if self._started is None or not self._roster.contains(self._node_id):
+            return False
+        if not self._giving:
+            lonely = _now() - self._started >= LONELY and not self._live_peers()
+            self._giving = self.is_synced or lonely or self._roster.only_member()
+        return self._giving
+
+    async def wait_may_give(self, deadline: float) -> bool:
+        """Wait for may_give for some seconds; whether it came true."""
+        end = _now() + deadline
+        while not self.may_give():
+            lonely = LONELY + 0.01 + (self._started or 0.0)
+            if not await self._wait(min(end, lonely) if lonely > _now() else end) and _now() >= end:
+                return self.may_give()
+        return True
+
+    async def wait_synced(self, deadline: float) -> bool:
+        """Wait for a sync (the only member needs none) for some seconds; whether it came true."""
+        end = _now() + deadline
+        while not (self.is_synced or self._roster.only_member()):
+            if not await self._wait(end):
+                return False
+        return True
+
+    async def _wait(self, end: float) -> bool:
+        """Wait until something changed; False at the time `end`."""
+        try:
+            async with asyncio.timeout_at(end):
+                await self._changed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
