@@ -56,9 +56,7 @@ async def create(request: web.Request) -> web.Response:
 @routes.get("/containers/json")
 async def list_(request: web.Request) -> web.Response:
     engine = request.app[ENGINE]
-    chosen = listing.select(
-        engine, filters(request), all=flag(request, "all"), limit=integer(request, "limit") or 0
-    )
+    chosen = listing.select(engine, filters(request), all=flag(request, "all"), limit=integer(request, "limit") or 0)
     size = flag(request, "size")
     return json_answer([shown.summary(engine, container, size=size) for container in chosen])
 
