@@ -6,26 +6,21 @@ then fails is given back before the error is raised.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from daemon.engine import published
 from daemon.engine.container import Container, EndpointSettings
-from daemon.engine.documents import JsonObject
-from daemon.engine.etc_files import hosts_file, resolver_file
+from daemon.engine.container_names import ContainerNames, main_network
 from daemon.engine.network import Endpoint, Network
+from daemon.engine.publishing import Publishing
 from daemon.errors import ApiError, BadParameter, Conflict, Forbidden, NotFound, NotImplementedYet, ServerError
 from overlay.ipam.errors import AddressInUse, NoAvailableAddresses, NotInSubnet
 from overlay.ipam.mac import mac_from_ip
-from overlay.spec import EndpointSpec, NetworkError, PublishFailed
+from overlay.spec import EndpointSpec, NetworkError
 
 if TYPE_CHECKING:
     from daemon.engine.engine import Engine
     from daemon.engine.networks import Networks
     from overlay.sandbox import Sandbox
-
-LAN_RESOLVER = "192.0.2.254"
 
 # runconfig/errors.go, opts of moby
 _IP_ON_PREDEFINED = "user specified IP address is supported on user defined networks only"
@@ -38,22 +33,15 @@ _HOST = "container cannot be disconnected from host network or connected to host
 _NONE = "container cannot be connected to multiple networks with one of the networks in private (none) mode"
 
 
-@dataclass(slots=True)
-class _Plumbing:
-    """What a running container has beside its endpoints."""
-
-    links: dict[str, str] = field(default_factory=dict)  # alias -> container name, live: the resolver reads it
-    resolver: bool = False
-    published_on: str | None = None  # id of the network that its ports go through
-
-
 class Endpoints:
     """The endpoints of this host's containers."""
 
     def __init__(self, engine: Engine, networks: Networks) -> None:
         self._engine = engine
         self._networks = networks
-        self._plumbing: dict[str, _Plumbing] = {}  # by container id
+        self._joined: dict[str, None] = {}  # containers by id
+        self.names = ContainerNames(engine, networks)
+        self.publishing = Publishing(engine, networks)
 
     # -- start and stop of a container --------------------------------------------------------------------------
 
@@ -64,18 +52,19 @@ class Endpoints:
             self._share(container, container.shares_sandbox_of)
             return
         assert container.sandbox is not None, "a sandbox is made before networks are joined"
-        self._plumbing[container.id] = _Plumbing()
+        self._joined[container.id] = None
+        self.names.open(container)
         if container.config.get("NetworkDisabled"):
             return
         try:
             if not container.endpoints:
-                container.endpoints[self._main_network(container)] = EndpointSettings()
+                container.endpoints[main_network(self._networks, container)] = EndpointSettings()
             # The default bridge first (moby's allocateNetwork): legacy links need its addresses.
             for name in sorted(container.endpoints, key=lambda name: name != "bridge"):
                 settings = container.endpoints[name]
                 network = await self._attach(container, name, settings, container.sandbox)
                 self._keep_under_name(container, name, network)
-            await self._publish(container)
+            await self.publishing.settle(container)
         except BaseException:
             await self.leave_all(container)
             raise
@@ -95,18 +84,13 @@ class Endpoints:
             raise Conflict(f"cannot join network of a non running container: {other.id}")
         container.sandbox, container.sandbox_id = other.sandbox, other.sandbox_id
 
-    def _main_network(self, container: Container) -> str:
-        mode = "bridge" if container.network_mode == "default" else container.network_mode
-        network = self._networks.resolve_or_none(mode)
-        return network.name if network is not None else mode
-
     async def leave_all(self, container: Container) -> None:
         """The reverse of join_all; nothing for a container that has not joined."""
-        engine = self._engine
-        if self._plumbing.pop(container.id, None) is None:
+        if container.id not in self._joined:
             return
-        await engine.host_network.unpublish(container.id)
-        container.ports = []
+        del self._joined[container.id]
+        self.names.close(container)
+        await self.publishing.end(container)
         for network in self._networks.all():
             endpoint = network.endpoint_of(container.id)
             if endpoint is not None:
@@ -157,8 +141,8 @@ class Endpoints:
             raise
         self._fill(network, endpoint, settings)
         if network.user_defined and network.has_interface:
-            self._resolver(container, sandbox)
-        self._link(container, network, settings)
+            self.names.serve(container, sandbox)
+        self.names.link(container, network, settings)
         self._networks.event(network, "connect", container=container.id)
         return network
 
@@ -245,136 +229,6 @@ class Endpoints:
         elif endpoint.address:
             self._networks.pool_of(network).release(endpoint.address.partition("/")[0])
 
-    # -- names --------------------------------------------------------------------------------------------------
-
-    def _resolver(self, container: Container, sandbox: Sandbox) -> None:
-        """Docker's resolver, from the first user-defined network on."""
-        plumbing = self._plumbing[container.id]
-        if plumbing.resolver:
-            return
-        plumbing.resolver = True
-        self._engine.host_network.start_resolver(
-            sandbox,
-            networks=lambda: self._named_networks(container),
-            links=plumbing.links,
-            upstream=container.host_config.get("Dns") or [LAN_RESOLVER],
-        )
-
-    def _named_networks(self, container: Container) -> list[str]:
-        found = [self._networks.resolve_or_none(name) for name in container.endpoints]
-        return [network.id for network in found if network is not None and network.user_defined]
-
-    def _link(self, container: Container, network: Network, settings: EndpointSettings) -> None:
-        """--link on a user-defined network: one more name, for this container only."""
-        wished = list(settings.links or [])
-        if network.user_defined and network.name == self._main_network(container):
-            wished += container.host_config.get("Links") or []
-        links = self._plumbing[container.id].links
-        for link in wished:
-            target, alias = split_link(link)
-            other = self._linked(target)
-            links[alias] = other.short_id if other is not None else target
-
-    def _linked(self, target: str) -> Container | None:
-        try:
-            return self._engine.containers.find(target)
-        except NotFound:
-            return None
-
-    def _legacy_links(self, container: Container) -> list[tuple[str, str]]:
-        """--link on the default bridge: lines of /etc/hosts, with alias, hostname and name."""
-        lines = []
-        if "bridge" not in container.endpoints:
-            return []
-        for link in container.host_config.get("Links") or []:
-            target, alias = split_link(link)
-            other = self._linked(target)
-            settings = other.endpoints.get("bridge") if other is not None else None
-            if other is None or settings is None or not settings.ip_address:
-                continue
-            names = dict.fromkeys([alias, other.hostname, other.name])
-            lines.append((settings.ip_address, " ".join(names)))
-        return lines
-
-    def renamed(self, container: Container) -> None:
-        for network in self._networks.all():
-            endpoint = network.endpoint_of(container.id)
-            if endpoint is None:
-                continue
-            endpoint.name = container.name
-            if not network.user_defined:
-                continue
-            settings = container.endpoints.get(network.name)
-            aliases = settings.aliases if settings is not None else None
-            endpoint.names = tuple(dict.fromkeys([container.name, *(aliases or [])]))
-            if settings is not None:
-                settings.dns_names = list(endpoint.names)
-            self._engine.host_network.rename(endpoint.id, endpoint.names)
-            if network.scope == "swarm":
-                self._engine.cluster.overlays.renamed(network, endpoint, container)
-
-    def etc_files(self, container: Container) -> Mapping[str, str]:
-        shared = container.shares_sandbox_of
-        if shared is not None:
-            return self.etc_files(self._engine.containers.find(shared))
-        plumbing = self._plumbing.get(container.id)
-        host_config = container.host_config
-        extra = []
-        for entry in host_config.get("ExtraHosts") or []:
-            name, _, address = entry.partition(":")
-            extra.append((self._host_gateway() if address == "host-gateway" else address, name))
-        own = [s.ip_address for s in container.endpoints.values() if s.ip_address]
-        return {
-            "/etc/hostname": f"{container.hostname}\n",
-            "/etc/hosts": hosts_file(
-                [*extra, *self._legacy_links(container)],
-                own,
-                container.config["Hostname"],
-                container.config.get("Domainname") or "",
-            ),
-            "/etc/resolv.conf": resolver_file(
-                host_servers=[LAN_RESOLVER],
-                dns=host_config.get("Dns") or [],
-                search=host_config.get("DnsSearch") or [],
-                options=host_config.get("DnsOptions") or [],
-                embedded=plumbing is not None and plumbing.resolver,
-            ),
-        }
-
-    def _host_gateway(self) -> str:
-        pools = self._networks.find("bridge").pools
-        return (pools[0].gateway or "") if pools else ""
-
-    # -- ports --------------------------------------------------------------------------------------------------
-
-    async def _publish(self, container: Container) -> None:
-        """Through the network of the container's default route, as libnetwork's gateway endpoint does."""
-        host_network = self._engine.host_network
-        if container.sandbox is None or container.sandbox is host_network.host:
-            return
-        plumbing = self._plumbing[container.id]
-        wishes = published.again(container.ports) if container.ports else published.wishes(container)
-        target = host_network.gateway_address(container.sandbox)
-        way_out = host_network.gateway_network(container.sandbox)
-        if way_out == plumbing.published_on or not wishes:
-            return
-        if plumbing.published_on is not None:
-            await host_network.unpublish(container.id)
-        plumbing.published_on = way_out
-        if target is None or way_out is None:
-            container.ports = []
-            return
-        try:
-            container.ports = await host_network.publish(container.id, wishes, target.partition("/")[0])
-        except PublishFailed as error:
-            network = next((n for n in self._networks.all() if n.id == way_out), None)
-            endpoint = network.endpoint_of(container.id) if network is not None else None
-            endpoint_id = endpoint.id if endpoint is not None else ""
-            raise ServerError(
-                "driver failed programming external connectivity on endpoint "
-                f"{container.name} ({endpoint_id}): {error}"
-            ) from error
-
     # -- connect and disconnect ---------------------------------------------------------------------------------
 
     async def connect(self, ref: str, container: Container, settings: EndpointSettings) -> None:
@@ -396,9 +250,10 @@ class Endpoints:
         container.endpoints.pop(network.id, None)
         container.endpoints[network.name] = settings
         try:
-            await self._publish(container)
+            await self.publishing.settle(container)
         except ApiError:
             await self._remove_from(network, container)
+            await self.publishing.settle(container)  # where they were before
             raise
         self._engine.containers.write_etc(container)
         self._engine.containers.save(container)
@@ -444,7 +299,7 @@ class Endpoints:
             if network.endpoint_of(container.id) is None:
                 raise ServerError(f"container {container.id} is not connected to network {network.name}")
             await self._remove_from(network, container)
-            await self._publish(container)
+            await self.publishing.settle(container)
             self._engine.containers.write_etc(container)
         if network is not None:
             self._networks.event(network, "disconnect", container=container.id)
@@ -470,52 +325,12 @@ class Endpoints:
                 if endpoint.id not in network.endpoints:
                     continue  # stopped meanwhile
                 await self._remove_from(network, container)
-                await self._publish(container)
+                await self.publishing.settle(container)
                 self._engine.containers.write_etc(container)
                 self._engine.containers.save(container)
             self._networks.event(network, "disconnect", container=container.id)
             touched.append(container)
         return touched
-
-    # -- inspect ------------------------------------------------------------------------------------------------
-
-    def settings(self, container: Container) -> JsonObject:
-        host = container.network_mode == "host"
-        alone = host or "none" in container.endpoints or container.shares_sandbox_of is not None
-        running = container.sandbox is not None and container.state.running
-        main = container.endpoints.get("bridge") or EndpointSettings()
-        ports: JsonObject = {}
-        if running and not alone:
-            ports = published.ports_document(container.config.get("ExposedPorts"), container.ports)
-        key = f"/run/docker/netns/{'default' if host else container.sandbox_id[:12]}" if container.sandbox_id else ""
-        return {
-            "Bridge": "",
-            "SandboxID": container.sandbox_id,
-            "HairpinMode": False,
-            "LinkLocalIPv6Address": "",
-            "LinkLocalIPv6PrefixLen": 0,
-            "Ports": ports,
-            "SandboxKey": key,
-            "SecondaryIPAddresses": None,
-            "SecondaryIPv6Addresses": None,
-            "EndpointID": main.endpoint_id,
-            "Gateway": main.gateway,
-            "GlobalIPv6Address": main.global_ipv6_address,
-            "GlobalIPv6PrefixLen": main.global_ipv6_prefix_len,
-            "IPAddress": main.ip_address,
-            "IPPrefixLen": main.prefix_len,
-            "IPv6Gateway": main.ipv6_gateway,
-            "MacAddress": main.mac_address,
-            "Networks": {name: settings.to_api() for name, settings in container.endpoints.items()},
-        }
-
-
-def split_link(link: str) -> tuple[str, str]:
-    """"web:store" or "/web:/me/store" → (target, alias); without an alias the name is it."""
-    target, _, alias = link.partition(":")
-    target = target.removeprefix("/")
-    return target, alias.rsplit("/", 1)[-1] or target
-
 
 def no_such_address(address: str) -> ServerError:
     return ServerError(f"Invalid address {address}: It does not belong to any of this network's subnets")

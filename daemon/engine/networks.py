@@ -6,20 +6,20 @@ and the API use.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from daemon.config import LAN_NETWORK
 from daemon.engine import network_plan, published
 from daemon.engine.container import Container, EndpointSettings
 from daemon.engine.documents import JsonObject
 from daemon.engine.endpoints import Endpoints
 from daemon.engine.filters import Filters
 from daemon.engine.network import BRIDGE_MTU, GATEWAY_BRIDGE, MTU_OPTION, PREDEFINED, Network, shown_pool
+from daemon.engine.network_settings import network_settings
+from daemon.engine.pools import LocalPools
 from daemon.errors import ApiError, BadParameter, Conflict, Forbidden, NotFound, ServerError
-from overlay.ipam.errors import AddressInUse, InvalidPool, IpamError, NoAvailablePool, PoolOverlap
+from overlay.ipam.errors import IpamError
 from overlay.ipam.pool import AddressPool
-from overlay.ipam.space import AddressSpace
 from overlay.spec import (
     BRIDGE_NAME,
     DEFAULT_BRIDGE,
@@ -27,7 +27,6 @@ from overlay.spec import (
     ENABLE_MASQUERADE,
     HOST_BINDING,
     NetworkError,
-    Pool,
 )
 
 if TYPE_CHECKING:
@@ -48,8 +47,7 @@ class Networks:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._local: dict[str, Network] = {}
-        self._space = AddressSpace()
-        self._pools: dict[str, AddressPool] = {}
+        self._pools = LocalPools()
         self.endpoints = Endpoints(engine, self)
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -72,8 +70,8 @@ class Networks:
     def _bring_up(self, network: Network) -> None:
         """Take the pools that the network had before this start."""
         if network.has_interface and not network.config_only:
-            self._take_pools(network, network.pools)
-            self._engine.host_network.create_network(network.spec(), self._pools[network.id])
+            self._pools.take(network, network.pools)
+            self._engine.host_network.create_network(network.spec(), self._pools.of(network))
         self._local[network.id] = network
 
     def _make_predefined(self, name: str) -> None:
@@ -88,9 +86,9 @@ class Networks:
                 BRIDGE_NAME: "docker0",
                 MTU_OPTION: str(BRIDGE_MTU),
             }
-            self._allocate(network, [])
+            self._pools.allocate(network, [])
             network.ipam_config = [shown_pool(pool, gateway=False) for pool in network.pools]
-            self._engine.host_network.create_network(network.spec(), self._pools[network.id])
+            self._engine.host_network.create_network(network.spec(), self._pools.of(network))
         self._keep(network)
 
     def _now(self) -> float:
@@ -210,23 +208,23 @@ class Networks:
             self._keep(network)
             return network.id
         network_plan.check_single(network)
-        self._allocate(network, network_plan.wished_pools(network))
+        self._pools.allocate(network, network_plan.wished_pools(network))
         try:
-            self._check_ipv6(network)
+            self._pools.check_ipv6(network, self._local.values())
         except ApiError:
-            self._give_back(network)
+            self._pools.give_back(network)
             raise
         added = [] if network_plan.wishes_ipv4(network) else [shown_pool(pool) for pool in network.pools]
         network.ipam_config = network_plan.shown_config(network, added)
         try:
-            engine.host_network.create_network(network.spec(), self._pools[network.id])
+            engine.host_network.create_network(network.spec(), self._pools.of(network))
             self._keep(network)
         except NetworkError as error:
-            self._give_back(network)
+            self._pools.give_back(network)
             raise Forbidden(str(error)) from error
         except OSError:
             engine.host_network.delete_network(network.id)
-            self._give_back(network)
+            self._pools.give_back(network)
             raise
         self.event(network, "create")
         return network.id
@@ -263,7 +261,7 @@ class Networks:
             self._engine.host_network.delete_network(network.id)
         self._engine.store.commit([(_KIND, network.id, None)])
         del self._local[network.id]
-        self._give_back(network)
+        self._pools.give_back(network)
         self.event(network, "destroy")
 
     def _busy(self, network: Network) -> bool:
@@ -302,9 +300,9 @@ class Networks:
         world = self._engine.world
         network = Network(world.hex_id(), GATEWAY_BRIDGE, self._now(), "bridge")
         network.options = {BRIDGE_NAME: GATEWAY_BRIDGE, ENABLE_ICC: "false", ENABLE_MASQUERADE: "true"}
-        self._allocate(network, [])
+        self._pools.allocate(network, [])
         network.ipam_config = [shown_pool(pool) for pool in network.pools]
-        self._engine.host_network.create_network(network.spec(), self._pools[network.id])
+        self._engine.host_network.create_network(network.spec(), self._pools.of(network))
         self._keep(network)
 
     def event(self, network: Network, action: str, **attributes: str) -> None:
@@ -312,60 +310,9 @@ class Networks:
         named = {**attributes, "name": network.name, "type": network.driver}
         self._engine.events.publish("network", action, network.id, named, scope=scope)
 
-    # -- pools of local scope -----------------------------------------------------------------------------------
-
-    def _allocate(self, network: Network, wished: Sequence[Pool]) -> None:
-        """The wished pool, or the next default one; gateway first, then auxiliary addresses, as libnetwork does."""
-        self._take_pools(network, wished or [Pool("", None)])
-        pool = self._pools[network.id]
-        first = wished[0] if wished else Pool("", None)
-        network.pools = (Pool(str(pool.network), pool.gateway, first.ip_range, dict(first.auxiliary)),)
-
-    def _check_ipv6(self, network: Network) -> None:
-        """IPv6 subnets have no defaults, and do not overlap. Addresses from them are not given yet."""
-        wished = network_plan.ipv6_subnets(network)
-        if network.enable_ipv6 and not wished:
-            raise NotFound(
-                "could not find an available, non-overlapping IPv6 address pool among the defaults to assign to the "
-                "network"
-            )
-        others = [s for other in self._local.values() if other.enable_ipv6 for s in network_plan.ipv6_subnets(other)]
-        if network.enable_ipv6 and any(mine.overlaps(theirs) for mine in wished for theirs in others):
-            raise Forbidden(str(PoolOverlap()))
-
-    def _take_pools(self, network: Network, wished: Sequence[Pool]) -> None:
-        if len(wished) > 1:
-            raise Forbidden(f"{network.driver} driver doesn't support multiple subnets")
-        wish = wished[0]
-        try:
-            pool = self._space.request_pool(wish.subnet or None, ip_range=wish.ip_range, avoid=(LAN_NETWORK,))
-        except PoolOverlap as error:
-            raise Forbidden(str(error)) from error
-        except NoAvailablePool as error:
-            raise NotFound(str(error)) from error
-        except InvalidPool as error:
-            raise BadParameter(str(error)) from error
-        try:
-            pool.request_gateway(wish.gateway)
-        except IpamError as error:
-            self._space.release(pool)
-            raise ServerError(f"failed to allocate gateway ({wish.gateway or ''}): {error}") from error
-        for name, address in wish.auxiliary.items():
-            try:
-                pool.reserve([address])
-            except AddressInUse as error:
-                self._space.release(pool)
-                raise ServerError(f"failed to allocate secondary ip address ({name}:{address}): {error}") from error
-        self._pools[network.id] = pool
-
-    def _give_back(self, network: Network) -> None:
-        pool = self._pools.pop(network.id, None)
-        if pool is not None:
-            self._space.release(pool)
-
     def pool_of(self, network: Network) -> AddressPool:
         """A local network's addresses."""
-        return self._pools[network.id]
+        return self._pools.of(network)
 
     # -- containers ---------------------------------------------------------------------------------------------
 
@@ -395,12 +342,12 @@ class Networks:
 
     async def renamed(self, container: Container) -> None:
         """`docker rename`: its name changes in every network that has names."""
-        self.endpoints.renamed(container)
+        self.endpoints.names.renamed(container)
 
     def settings(self, container: Container) -> JsonObject:
         """NetworkSettings of inspect."""
-        return self.endpoints.settings(container)
+        return network_settings(container)
 
     def etc_files(self, container: Container) -> Mapping[str, str]:
         """Contents of /etc/hosts, /etc/resolv.conf and /etc/hostname as they should be now."""
-        return self.endpoints.etc_files(container)
+        return self.endpoints.names.etc_files(container)
