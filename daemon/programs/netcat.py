@@ -135,14 +135,19 @@ async def relay(
     *,
     half_close: bool,
     stay: bool,
+    both: bool = False,
     linger: float | None = None,
     idle: float | None = None,
     read_stdin: bool = True,
 ) -> None:
-    """Copy both ways until the peer ends. `half_close`: our end of file is sent as FIN. Without `stay` it ends with
-    standard input; `linger` seconds after it; `idle`: seconds of silence after which it ends."""
+    """Copy both ways until the peer ends.
+
+    `half_close`: our end of file is sent as FIN. Without `stay` it ends with standard input; `linger` seconds after
+    it; `both`: only when standard input has ended too; `idle`: seconds of silence after which it ends.
+    """
     stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     last = p.clock()
+    ended = {"in": False, "out": not read_stdin}
 
     def stop() -> None:
         if not stopped.done():
@@ -159,10 +164,11 @@ async def relay(
             return
         if half_close:
             connection.shutdown_write()
+        ended["out"] = True
         if linger is not None:
             await asyncio.sleep(linger)
             stop()
-        elif not stay:
+        elif not stay or ended["in"]:
             stop()
 
     async def inward() -> None:
@@ -172,8 +178,10 @@ async def relay(
                 last = p.clock()
                 await p.stdout.write(data)
         except OSError:
-            pass
-        stop()
+            stop()
+        ended["in"] = True
+        if ended["out"] or not both:
+            stop()
 
     async def silence() -> None:
         assert idle is not None
@@ -256,6 +264,7 @@ async def netcat(p: ProcessContext) -> int:
                 connection,
                 half_close="N" in options,
                 stay="q" not in options,
+                both=True,
                 idle=timeout,
                 linger=options.number("q", 0, whole=False) if options.number("q", -1) >= 0 else None,
                 read_stdin="d" not in options,
