@@ -15,7 +15,7 @@ from daemon.api.hijack import content_type, frame, relay, take_over
 from daemon.api.keys import ENGINE
 from daemon.api.query import filters, flag, integer, timestamp
 from daemon.api.versions import asked_for
-from daemon.engine import archive, hostconfig, listing, shown, stats, top, validate
+from daemon.engine import archive, changes, hostconfig, listing, shown, stats, top, validate
 from daemon.engine.container import Container
 from daemon.engine.documents import rfc3339_fixed
 from daemon.engine.exec import check_active
@@ -299,6 +299,6 @@ async def export(request: web.Request) -> web.Response:
 
 
 @routes.get("/containers/{name}/changes")
-async def changes(request: web.Request) -> web.Response:
-    _container(request)
-    raise ApiError("listing a container's changed files is not implemented in this version of shoal", 501)
+async def changes_(request: web.Request) -> web.Response:
+    guest = request.app[ENGINE].containers.lifecycle.guest(_container(request))
+    return json_answer(changes.changes(guest.files, guest.image.tree) or None)
