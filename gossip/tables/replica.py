@@ -15,7 +15,8 @@ from collections.abc import Iterable, Sequence
 
 from gossip.numbers.ring import Ring
 from gossip.storage import Storage
-from gossip.tables.digest import Digests, fingerprint
+from gossip.tables.digest import Digests
+from gossip.tables.holdings import Holdings
 from gossip.tables.lamport import LamportClock
 from gossip.tables.outbox import Outbox
 from gossip.tables.record import (
@@ -35,9 +36,9 @@ from gossip.tables.record import (
     decode_record,
     encode_record,
 )
-from gossip.tables.row import Row, RowRemoved, Value, ValueRejected, check_name, decode_value, encode_value
+from gossip.tables.row import Row, RowRemoved, Value, check_name, decode_value, encode_value
 from gossip.tables.tombstones import Tombstones
-from gossip.tables.view import ROSTER_TABLE, View
+from gossip.tables.view import View
 
 SPACES_TABLE = "spaces"
 """Shared table with one row for each number space; its tombstone ends the space's ring."""
@@ -52,7 +53,6 @@ class Replica:
         self.node_id = node_id
         self.epoch = epoch
         self.clock = LamportClock(storage)
-        self.digests = Digests()
         self.outbox = Outbox()
         self.counters: Counter[str] = Counter()
         self.bounded = False
@@ -60,11 +60,10 @@ class Replica:
         self.newer_epoch = 0
         """A later epoch of ours that a peer knows: our storage is older than what we published."""
         self._storage = storage
-        self._records: dict[RecordId, Body] = {}
-        self._packed: dict[RecordId, bytes] = {}
-        self._rows: dict[RecordId, Row | None] = {}
-        self._owned: dict[str, dict[RecordId, None]] = {}
-        self._by_table: dict[str, dict[RecordId, None]] = {}
+        self.failed = False
+        """The last write to disk failed: nothing is told to others before one succeeds."""
+        self._holdings = Holdings(self.counters)
+        self._rings: dict[str, Ring] = {}
         self._roster: dict[str, RosterBody] = {}
         self._sequence = 0
         self._tombstones = Tombstones(node_id)
@@ -77,26 +76,30 @@ class Replica:
 
     def body(self, id: RecordId) -> Body | None:
         """The body of a record that is held."""
-        return self._records.get(id)
+        return self._holdings.get(id)
+
+    @property
+    def digests(self) -> Digests:
+        """The digests of all that is held."""
+        return self._holdings.digests
 
     def packed(self, id: RecordId) -> bytes | None:
         """The bytes of a record that is held, or of a tombstone that was collected."""
         collected = self._tombstones.collected.get(id)
-        return encode_record(Record(id, collected)) if collected is not None else self._packed.get(id)
+        return encode_record(Record(id, collected)) if collected is not None else self._holdings.packed(id)
 
     def has_tombstone(self, id: RecordId) -> bool:
         """Whether a shared row was removed, as far as is remembered."""
-        body = self._records.get(id)
+        body = self._holdings.get(id)
         return id in self._tombstones.collected or (isinstance(body, SharedBody) and body.value is None)
 
     def records(self) -> list[Record]:
         """Everything, sorted by id."""
-        return [Record(id, self._records[id]) for id in sorted(self._records)]
+        return self._holdings.all()
 
     def rings(self) -> list[tuple[str, Ring]]:
         """Every number space with this host's view of it, sorted by name."""
-        found = [(id.key, body) for id, body in self._records.items() if id.kind == RING and isinstance(body, Ring)]
-        return sorted(found, key=lambda item: item[0])
+        return [(space, self._rings[space]) for space in sorted(self._rings)]
 
     def roster(self) -> dict[str, RosterBody]:
         """Every id that was ever admitted or removed."""
@@ -117,8 +120,8 @@ class Replica:
     def all_rows(self, table: str) -> list[Row]:
         """Hidden rows too: of the dead, and of an earlier boot whose owner has not yet published everything."""
         found: list[Row] = []
-        for id in self._by_table.get(table, {}):
-            row = self._read(id)
+        for id in self._holdings.of_table(table):
+            row = self._holdings.row(id)
             if row is not None:
                 found.append(row)
         return sorted(found, key=lambda row: (row.key, row.owner))
@@ -142,7 +145,7 @@ class Replica:
         """Write an own row, or delete it (None)."""
         id = RecordId(OWNED, check_name(table), check_name(key), self.node_id)
         data = None if value is None else encode_value(value)
-        current = self._records.get(id)
+        current = self._holdings.get(id)
         if data is None and not (isinstance(current, OwnedBody) and current.value is not None):
             return
         self._say(id, self.clock.tick(), data)
@@ -166,11 +169,15 @@ class Replica:
         self.commit_local([Record(id, SharedBody(self.clock.tick(), self.node_id, None))])
 
     def commit_local(self, records: Sequence[Record], extra: Extra = ()) -> None:
-        """Enter records written here; they and `extra` are durable before this returns or a watcher hears."""
+        """Enter records written here. They and `extra` are on disk before anybody hears; if that fails, nothing is."""
+        joined: list[Record] = []
         for id, body in records:
-            current = self._records.get(id)
-            self._enter(id, body if current is None else current.join(body))
-        self._settle(extra, urgent=True)
+            current = self._holdings.get(id)
+            joined.append(Record(id, body if current is None else current.join(body)))
+        self._storage.commit([*((_STORED, _key(record.id), encode_record(record)) for record in joined), *extra])
+        for id, body in joined:
+            self._enter(id, body)
+        self._settle(urgent=any(id.kind in (SHARED, ROSTER) for id, _ in joined))
 
     def complete_snapshot(self) -> None:
         """Say that all own rows of this boot have been written: peers may forget those of earlier boots."""
@@ -179,16 +186,15 @@ class Replica:
 
     def deleted_own(self) -> tuple[int, int]:
         """How many own rows are deleted but still told, and how many live."""
-        bodies = [self._records[id] for id in self._owned.get(self.node_id, {})]
-        live = sum(1 for body in bodies if isinstance(body, OwnedBody) and body.value is not None)
-        return len(bodies) - live, live
+        owned = self._holdings.owned_by(self.node_id)
+        live = sum(1 for _, body in owned if body.value is not None)
+        return len(owned) - live, live
 
     def say_again(self) -> int:
         """Publish every live own row under a new sequence; returns the first of those, a floor for later."""
         floor = self._sequence + 1
-        for id in list(self._owned.get(self.node_id, {})):
-            body = self._records[id]
-            if isinstance(body, OwnedBody) and body.value is not None:
+        for id, body in self._holdings.owned_by(self.node_id):
+            if body.value is not None:
                 self._say(id, body.lamport, body.value)
         self._settle()
         return floor
@@ -201,9 +207,8 @@ class Replica:
     def begin_epoch(self, epoch: int) -> None:
         """Publish this boot's epoch; own rows written under an earlier one (a restored store) are raised to it."""
         self.epoch = epoch
-        for id in list(self._owned.get(self.node_id, {})):
-            body = self._records[id]
-            if isinstance(body, OwnedBody) and body.epoch < epoch:
+        for id, body in self._holdings.owned_by(self.node_id):
+            if body.epoch < epoch:
                 self._say(id, body.lamport, body.value)
         self._enter_epoch(EpochBody(epoch))
         self._settle()
@@ -231,11 +236,11 @@ class Replica:
                 continue
             if id.kind == OWNED and isinstance(body, OwnedBody):
                 header = RecordId(EPOCH, "", "", id.owner)
-                known = self._records.get(header)
+                known = self._holdings.get(header)
                 if not isinstance(known, EpochBody) or body.epoch > known.epoch:
                     seen = EpochBody(body.epoch)
                     self._enter(header, known.join(seen) if isinstance(known, EpochBody) else seen)
-            current = self._records.get(id)
+            current = self._holdings.get(id)
             joined = body if current is None else current.join(body)
             if joined == current:
                 continue
@@ -246,9 +251,20 @@ class Replica:
         return list(changed)
 
     def flush(self) -> None:
-        """Write what is not yet on disk."""
-        if self._dirty:
-            self._commit(())
+        """Write what is not yet on disk. A failure is counted, and keeps this host silent until a write succeeds."""
+        changes: list[tuple[str, str, bytes | None]] = []
+        for id in self._dirty:
+            if id.owner != self.node_id:
+                changes.append((_STORED, _key(id), self._holdings.packed(id)))
+        try:
+            if changes:
+                self._storage.commit(changes)
+        except Exception:
+            self.counters["storage_errors"] += 1
+            self.failed = True
+        else:
+            self._dirty.clear()
+            self.failed = False
 
     def _admissible(self, id: RecordId, body: Body) -> bool:
         """Whether a peer's record may be joined at all."""
@@ -256,7 +272,7 @@ class Replica:
             if id.owner == self.node_id:
                 self.newer_epoch = max(self.newer_epoch, body.epoch if body.epoch > self.epoch else 0)
                 return False
-            header = self._records.get(RecordId(EPOCH, "", "", id.owner))
+            header = self._holdings.get(RecordId(EPOCH, "", "", id.owner))
             if self.is_removed(id.owner):
                 return False
             if not isinstance(body, OwnedBody):
@@ -325,45 +341,33 @@ class Replica:
     def _enter_epoch(self, body: EpochBody) -> None:
         """Enter an own header, joined with the one before."""
         id = RecordId(EPOCH, "", "", self.node_id)
-        known = self._records.get(id)
+        known = self._holdings.get(id)
         self._enter(id, known.join(body) if isinstance(known, EpochBody) else body)
 
     def _hold(self, id: RecordId, body: Body) -> None:
-        packed = encode_record(Record(id, body))
-        self._records[id] = body
-        self._packed[id] = packed
-        self._rows.pop(id, None)
-        self.digests.set(id, fingerprint(packed))
+        self._holdings.set(id, body)
         self.view.touch([id])
-        if id.kind in (OWNED, SHARED):
-            self._by_table.setdefault(id.table, {})[id] = None
-        if id.kind == OWNED:
-            self._owned.setdefault(id.owner, {})[id] = None
-        elif isinstance(body, RosterBody):
+        if isinstance(body, RosterBody):
             self._roster[id.key] = body
             self._tombstones.roster_changed(self._roster)
+        elif isinstance(body, Ring):
+            self._rings[id.key] = body
         elif isinstance(body, SharedBody) and body.value is None:
             self._tombstones.held[id] = None
 
     def _drop(self, id: RecordId) -> None:
-        if self._records.pop(id, None) is None:
-            return
-        del self._packed[id]
-        self._rows.pop(id, None)
-        self._by_table.get(id.table, {}).pop(id, None)
-        self.digests.set(id, None)
-        self.outbox.discard(id)
-        self.view.touch([id])
-        self._dirty[id] = None
-        self._tombstones.held.pop(id, None)
-        if id.kind == OWNED:
-            self._owned.get(id.owner, {}).pop(id, None)
+        if self._holdings.discard(id):
+            self.outbox.discard(id)
+            self.view.touch([id])
+            self._dirty[id] = None
+            self._tombstones.held.pop(id, None)
+            if id.kind == RING:
+                del self._rings[id.key]
 
     def _forget_owned(self, owner: str, header: EpochBody | None) -> None:
         """Drop those of an owner's rows that his header outdates, or all and the header too (None: he was removed)."""
-        for id in list(self._owned.get(owner, {})):
-            body = self._records[id]
-            if header is None or (isinstance(body, OwnedBody) and header.outdates(body)):
+        for id, body in self._holdings.owned_by(owner):
+            if header is None or header.outdates(body):
                 self._drop(id)
         if header is None:
             self._drop(RecordId(EPOCH, "", "", owner))
@@ -371,13 +375,13 @@ class Replica:
     def _acknowledge_all(self) -> None:
         """The roster changed, so what was acknowledged under the old one is to be acknowledged again."""
         for id in list(self._tombstones.held):
-            body = self._records.get(id)
+            body = self._holdings.get(id)
             if isinstance(body, SharedBody):
                 self._acknowledge(id, body)
 
     def _acknowledge(self, id: RecordId, body: SharedBody) -> None:
         body = self._tombstones.acknowledged(body)
-        if body != self._records.get(id):
+        if body != self._holdings.get(id):
             self._hold(id, body)
             self.outbox.add(id)
             self._dirty[id] = None
@@ -387,42 +391,23 @@ class Replica:
             self.outbox.add(id)  # others may still lack some of the acknowledgements
 
     def _touch_owner(self, owner: str) -> None:
-        self.view.touch(self._owned.get(owner, {}))
+        self.view.touch(id for id, _ in self._holdings.owned_by(owner))
         self.view.touch([RecordId(ROSTER, "", owner, "")])
-
-    def _read(self, id: RecordId) -> Row | None:
-        """A record as a row, whether visible or not; None for deleted ones and unreadable values."""
-        if id not in self._rows and id in self._records:
-            self._rows[id] = self._row_of(id, self._records[id])
-        return self._rows.get(id)
-
-    def _row_of(self, id: RecordId, body: Body) -> Row | None:
-        try:
-            if isinstance(body, OwnedBody) and body.value is not None:
-                return Row(id.table, id.key, id.owner, decode_value(body.value), body.lamport)
-            if isinstance(body, SharedBody) and body.value is not None:
-                return Row(id.table, id.key, "", decode_value(body.value), body.lamport)
-        except ValueRejected:
-            self.counters["bad_values"] += 1
-        if isinstance(body, RosterBody) and body.removal is None:
-            value: Value = {"hostname": body.hostname, "role": body.role, "address": body.address}
-            return Row(ROSTER_TABLE, id.key, "", value, body.lamport)
-        return None
 
     def visible(self, id: RecordId) -> Row | None:
         """What a reader sees of a record now."""
-        body = self._records.get(id)
+        body = self._holdings.get(id)
         if isinstance(body, OwnedBody) and id.owner != self.node_id:
-            header = self._records.get(RecordId(EPOCH, "", "", id.owner))
+            header = self._holdings.get(RecordId(EPOCH, "", "", id.owner))
             current = header.epoch if isinstance(header, EpochBody) else 0
             if body.epoch < current or id.owner not in self._live or not self.in_roster(id.owner):
                 return None
-        return self._read(id)
+        return self._holdings.row(id)
 
-    def _settle(self, extra: Extra = (), *, urgent: bool = False) -> None:
+    def _settle(self, *, urgent: bool = False) -> None:
         """End of a batch: disk first if it must be, then what readers see, then who watches."""
-        if urgent or extra:
-            self._commit(extra)
+        if urgent:
+            self.flush()
         if self.outbox.fresh:
             self.outbox.fresh = False
             self.on_news()
@@ -430,17 +415,6 @@ class Replica:
 
     def on_news(self) -> None:
         """There is something new to tell others; the shell replaces it by what sends."""
-
-    def _commit(self, extra: Extra) -> None:
-        changes: list[tuple[str, str, bytes | None]] = []
-        for id in self._dirty:
-            if id.owner == self.node_id:
-                continue
-            changes.append((_STORED, "\x1f".join(id), self._packed.get(id) if id in self._records else None))
-        self._dirty.clear()
-        changes.extend(extra)
-        if changes:
-            self._storage.commit(changes)
 
     def _load(self) -> None:
         for _key, data in self._storage.all(_STORED):
@@ -451,3 +425,7 @@ class Replica:
                 continue
             self._hold(id, body)
         self._settle()
+
+
+def _key(id: RecordId) -> str:
+    return "\x1f".join(id)

@@ -45,6 +45,8 @@ class Spreading:
         return b"\xff" + cast(bytes, msgpack.packb({"shoal": "1", "role": self.role}, use_bin_type=False))
 
     def broadcasts(self, overhead: int, limit: int) -> list[bytes]:
+        if self._replica.failed:
+            return []
         messages = fill_packet(
             self._replica, overhead=overhead, limit=limit, members=self._members(), full=FULL_PACKET - overhead
         )

@@ -1,0 +1,86 @@
+"""The records that a host holds, with their bytes, digests, and the ways to find them: by owner, by table, as rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from gossip.tables.digest import Digests, fingerprint
+from gossip.tables.record import OWNED, SHARED, Body, OwnedBody, Record, RecordId, RosterBody, SharedBody, encode_record
+from gossip.tables.row import Row, Value, ValueRejected, decode_value
+from gossip.tables.view import ROSTER_TABLE
+
+
+class Holdings:
+    """A map of ids to bodies, indexed."""
+
+    def __init__(self, counters: Counter[str]) -> None:
+        self._counters = counters
+        self._bodies: dict[RecordId, Body] = {}
+        self._packed: dict[RecordId, bytes] = {}
+        self._rows: dict[RecordId, Row | None] = {}
+        self._by_owner: dict[str, dict[RecordId, None]] = {}
+        self._by_table: dict[str, dict[RecordId, None]] = {}
+        self.digests = Digests()
+
+    def get(self, id: RecordId) -> Body | None:
+        """The body that is held under an id."""
+        return self._bodies.get(id)
+
+    def packed(self, id: RecordId) -> bytes | None:
+        """Its bytes."""
+        return self._packed.get(id)
+
+    def all(self) -> list[Record]:
+        """Everything, sorted by id."""
+        return [Record(id, self._bodies[id]) for id in sorted(self._bodies)]
+
+    def owned_by(self, owner: str) -> list[tuple[RecordId, OwnedBody]]:
+        """An owner's rows, deleted ones included, in order of their coming."""
+        found = [(id, self._bodies[id]) for id in self._by_owner.get(owner, {})]
+        return [(id, body) for id, body in found if isinstance(body, OwnedBody)]
+
+    def of_table(self, table: str) -> Iterable[RecordId]:
+        """The ids of a table's rows, owned and shared."""
+        return self._by_table.get(table, {})
+
+    def set(self, id: RecordId, body: Body) -> None:
+        """Hold this body from now on."""
+        packed = encode_record(Record(id, body))
+        self._bodies[id] = body
+        self._packed[id] = packed
+        self._rows.pop(id, None)
+        self.digests.set(id, fingerprint(packed))
+        if id.kind in (OWNED, SHARED):
+            self._by_table.setdefault(id.table, {})[id] = None
+        if id.kind == OWNED:
+            self._by_owner.setdefault(id.owner, {})[id] = None
+
+    def discard(self, id: RecordId) -> bool:
+        """Hold nothing under this id any more; whether something was."""
+        if self._bodies.pop(id, None) is None:
+            return False
+        del self._packed[id]
+        self._rows.pop(id, None)
+        self.digests.set(id, None)
+        self._by_table.get(id.table, {}).pop(id, None)
+        self._by_owner.get(id.owner, {}).pop(id, None)
+        return True
+
+    def row(self, id: RecordId) -> Row | None:
+        """A record as a row, whether visible or not; None for deleted ones and unreadable values."""
+        body = self._bodies.get(id)
+        if body is not None and id not in self._rows:
+            self._rows[id] = self._decode(id, body)
+        return self._rows.get(id)
+
+    def _decode(self, id: RecordId, body: Body) -> Row | None:
+        try:
+            if isinstance(body, OwnedBody | SharedBody) and body.value is not None:
+                return Row(id.table, id.key, id.owner, decode_value(body.value), body.lamport)
+        except ValueRejected:
+            self._counters["bad_values"] += 1
+        if isinstance(body, RosterBody) and body.removal is None:
+            value: Value = {"hostname": body.hostname, "role": body.role, "address": body.address}
+            return Row(ROSTER_TABLE, id.key, "", value, body.lamport)
+        return None
