@@ -17,12 +17,12 @@ from daemon.cluster.network_rows import (
     NETWORKS,
     SUBNET_SPACE,
     VNI_SPACE,
-    address_space,
+    address_spaces,
     network_of,
     row_of,
     subnet_numbers,
 )
-from daemon.cluster.overlay_numbers import DEADLINE, numbers_of, refusal
+from daemon.cluster.overlay_numbers import DEADLINE, no_identity
 from daemon.engine.documents import JsonObject
 from daemon.engine.network import VNI_OPTION, Network, shown_pool
 from daemon.engine.network_plan import shown_config
@@ -69,12 +69,13 @@ class NetworkLife:
                 given = [shown_pool(pools[0])]
             network.vni = await self._vni(network)
         except NumbersError as error:
-            raise refusal(error, network) from error
+            raise no_identity(error, network) from error
         network.pools = tuple(pools)
         network.ipam_config = [shown_pool(pool) for pool in pools] if wished else shown_config(network, given)
         network.options[VNI_OPTION] = str(network.vni)
         for index, pool in enumerate(pools):
-            gossip.numbers.define(address_space(network.id, index), *numbers_of(pool))
+            for space, (first, size) in address_spaces(network.id, index, pool).items():
+                gossip.numbers.define(space, first, size)
         gossip.write(NETWORKS, network.id, row_of(network))
         gossip.claim("network", network.name, network.id)
         self._engine.networks.event(network, "create")
@@ -155,8 +156,9 @@ class NetworkLife:
         known = network_of(row)
         if known is None:
             return
-        for index in range(len(known.pools)):
-            gossip.numbers.drop(address_space(row.key, index))
+        for index, pool in enumerate(known.pools):
+            for space in address_spaces(row.key, index, pool):
+                gossip.numbers.drop(space)
         if known.vni is not None and known.vni >= _FIRST_VNI:
             gossip.numbers.release(VNI_SPACE, known.vni)
         base, length = self._cluster.address_pools[0], self._cluster.subnet_size

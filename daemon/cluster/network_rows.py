@@ -21,9 +21,28 @@ VNI_SPACE = "vnis"
 ADDRESS_SPACE = "addresses"
 
 
-def address_space(network_id: str, pool: int) -> str:
-    """Numbers in it are offsets from the pool's network address."""
-    return f"{ADDRESS_SPACE}/{network_id}/{pool}"
+def address_spaces(network_id: str, index: int, pool: Pool) -> dict[str, tuple[int, int]]:
+    """Number spaces of a pool: name to first number and size. Numbers are offsets from the pool's network address; its
+    own and the broadcast address are none. Beside a range a second space has those that are given only when asked for.
+    """
+    subnet = ipaddress.IPv4Network(pool.subnet)
+    whole = (1, max(subnet.num_addresses - 2, 1))
+    name = f"{ADDRESS_SPACE}/{network_id}/{index}"
+    if pool.ip_range is None:
+        first = 2 if pool.gateway == str(subnet[1]) else 1
+        return {name: (first, max(whole[1] - first + 1, 1))}
+    within = ipaddress.IPv4Network(pool.ip_range)
+    first = max(offset_of(str(within.network_address), subnet), 1)
+    last = min(offset_of(str(within.broadcast_address), subnet), whole[1])
+    return {name: (first, max(last - first + 1, 1)), f"{name}/chosen": whole}
+
+
+def space_of(network_id: str, index: int, pool: Pool, offset: int | None) -> str:
+    """The space that a number of a pool comes from; None is any number."""
+    spaces = list(address_spaces(network_id, index, pool).items())
+    first, size = spaces[0][1]
+    inside = offset is None or len(spaces) == 1 or first <= offset < first + size
+    return spaces[0 if inside else 1][0]
 
 
 def offset_of(address: str, subnet: ipaddress.IPv4Network) -> int:

@@ -13,9 +13,9 @@ from daemon.cluster.network_rows import (
     NETWORKS,
     SUBNET_SPACE,
     VNI_SPACE,
-    address_space,
     network_of,
     offset_of,
+    space_of,
     subnet_numbers,
     text_list,
 )
@@ -23,7 +23,6 @@ from daemon.engine.endpoints import exhausted, no_such_address
 from daemon.engine.network import Network
 from daemon.errors import ApiError, Forbidden, ServerError
 from gossip.numbers.errors import NumberOutside, NumbersError, NumberTaken, OwnerUnreachable, SpaceExhausted
-from overlay.spec import Pool
 
 if TYPE_CHECKING:
     from gossip.node import GossipNode
@@ -53,7 +52,7 @@ class Addresses:
             offset = None if wanted is None else offset_of(wanted, subnet)
             try:
                 number = await self._gossip.numbers.allocate(
-                    address_space(network.id, index), wanted=offset, holder=holder, deadline=DEADLINE
+                    space_of(network.id, index, pool, offset), wanted=offset, holder=holder, deadline=DEADLINE
                 )
             except NumbersError as error:
                 failure = error
@@ -70,7 +69,8 @@ class Addresses:
         for index, pool in enumerate(network.pools):
             subnet = ipaddress.IPv4Network(pool.subnet)
             if ipaddress.ip_address(address) in subnet:
-                self._gossip.numbers.release(address_space(network.id, index), offset_of(address, subnet))
+                offset = offset_of(address, subnet)
+                self._gossip.numbers.release(space_of(network.id, index, pool, offset), offset)
                 return
 
     def request_now(self, network: Network, holder: str) -> str | None:
@@ -78,7 +78,7 @@ class Addresses:
         numbers = self._gossip.numbers
         for index, pool in enumerate(network.pools):
             try:
-                number = numbers.allocate_now(address_space(network.id, index), holder=holder)
+                number = numbers.allocate_now(space_of(network.id, index, pool, None), holder=holder)
             except NumbersError:
                 continue
             if number is not None:
@@ -87,32 +87,32 @@ class Addresses:
         return None
 
 
-def numbers_of(pool: Pool) -> tuple[int, int]:
-    """First offset and how many offsets of the subnet containers may get: not the network's own, nor broadcast."""
-    subnet = ipaddress.IPv4Network(pool.subnet)
-    if pool.ip_range:
-        within = ipaddress.IPv4Network(pool.ip_range)
-        first, size = int(within.network_address) - int(subnet.network_address), within.num_addresses
-    else:
-        first, size = 0, subnet.num_addresses
-    last = min(first + size - 1, subnet.num_addresses - 2)
-    first = max(first, 1)
-    if pool.gateway == str(subnet[first]):
-        first += 1
-    return first, max(last - first + 1, 1)
-
-
 def refusal(error: NumbersError, network: Network, wanted: str | None = None) -> ApiError:
-    if isinstance(error, NumberTaken):
-        return Forbidden("Address already in use" if wanted else f"vxlan id {error.number} is already in use")
-    if isinstance(error, NumberOutside):
-        return no_such_address(wanted or "")
+    """What the API says of an address that could not be had."""
+    if isinstance(error, NumberTaken | NumberOutside):
+        return Forbidden("Address already in use") if wanted else ServerError(str(error))
     if isinstance(error, SpaceExhausted):
         return exhausted(network)
     if isinstance(error, OwnerUnreachable):
         return ServerError(
             f"no address of network {network.name} can be given out now: host {error.hostname}, "
             "which has the free ones, cannot be reached"
+        )
+    return ServerError(str(error))
+
+
+def no_identity(error: NumbersError, network: Network) -> ApiError:
+    """What the API says of a network that gets no subnet or no VNI."""
+    if isinstance(error, NumberTaken | NumberOutside):
+        return Forbidden(f"failed to allocate vxlan id {error.number}: it is in use or out of range")
+    if isinstance(error, SpaceExhausted):
+        return ServerError(
+            "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network"
+        )
+    if isinstance(error, OwnerUnreachable):
+        return ServerError(
+            f"network {network.name} cannot be made now: host {error.hostname}, which has the free subnets and VNIs, "
+            "cannot be reached"
         )
     return ServerError(str(error))
 
@@ -127,9 +127,10 @@ def taken(gossip: GossipNode, space: str, base: str, length: int) -> Iterable[in
     kind, _, rest = space.partition("/")
     network_id, _, index = rest.partition("/")
     network = next((n for n in known if n.id == network_id), None)
-    if kind != ADDRESS_SPACE or network is None or int(index) >= len(network.pools):
+    number = int(index.partition("/")[0]) if kind == ADDRESS_SPACE else 0
+    if kind != ADDRESS_SPACE or network is None or number >= len(network.pools):
         return []
-    pool = network.pools[int(index)]
+    pool = network.pools[number]
     subnet = ipaddress.IPv4Network(pool.subnet)
     texts = [pool.gateway or "", *pool.auxiliary.values()]
     for row in gossip.all_rows(ENDPOINTS):

@@ -251,6 +251,34 @@ def test_a_small_network_gives_every_address_once_and_again_when_it_comes_back()
     tell(story, hosts=2)
 
 
+def test_an_address_outside_the_range_is_given_only_to_who_asks_for_it() -> None:
+    async def story(swarm: SimulatedSwarm) -> None:
+        config = [{"Subnet": "10.5.0.0/16", "IPRange": "10.5.1.0/24", "Gateway": "10.5.0.9"}]
+        await swarm.api("h1", "POST", "/networks/create", {"Name": "ov", **OVERLAY, "IPAM": {"Config": config}})
+
+        async def started(host: str, name: str, wanted: str = "") -> str:
+            endpoint = {"IPAMConfig": {"IPv4Address": wanted}} if wanted else {}
+            body = {
+                "Image": "alpine", "Cmd": ["sleep", "600"], "HostConfig": {"NetworkMode": "ov"},
+                "NetworkingConfig": {"EndpointsConfig": {"ov": endpoint}},
+            }  # fmt: skip
+            await swarm.api(host, "POST", f"/containers/create?name={name}", body)
+            await swarm.api(host, "POST", f"/containers/{name}/start")
+            return await address(swarm, host, name, "ov")
+
+        assert [(await started(h, f"any{h}")).rpartition(".")[0] for h in ("h1", "h2")] == ["10.5.1", "10.5.1"]
+        assert await started("h2", "chosen", "10.5.7.7") == "10.5.7.7"
+        assert await started("h1", "inside", "10.5.1.200") == "10.5.1.200"
+        for n, wanted in enumerate(("10.5.7.7", "10.5.1.200", "10.5.0.9")):
+            assert await refused(started("h1", f"late{n}", wanted)) == (403, "Address already in use")
+        assert (await refused(started("h1", "far", "10.6.0.1")))[0] == 500
+        await swarm.api("h2", "DELETE", "/containers/chosen?force=1")
+        await asyncio.sleep(0.5)
+        assert await started("h1", "again", "10.5.7.7") == "10.5.7.7"
+
+    tell(story, hosts=2)
+
+
 def test_a_network_removed_while_a_host_is_cut_off_is_in_quarantine_until_that_host_is_back() -> None:
     async def story(swarm: SimulatedSwarm) -> None:
         await swarm.api("h1", "POST", "/networks/create", {"Name": "ov", **OVERLAY})
