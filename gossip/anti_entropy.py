@@ -89,6 +89,8 @@ class AntiEntropy:
 
     async def repair_with(self, node: str, deadline: float) -> bool:
         """One whole repair with a node, within seconds; whether it came to its end."""
+        if self._replica.failed:
+            return False
         end = self._node.now() + deadline
         dialogue = repair(self._replica)
         try:
@@ -120,6 +122,8 @@ class AntiEntropy:
 
     async def push(self, peer: str, ids: Sequence[RecordId]) -> bool:
         """Send the present version of records to one peer; whether all arrived."""
+        if self._replica.failed:
+            return False
         chunk: list[bytes] = []
         size = 0
         for index, id in enumerate(ids):

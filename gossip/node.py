@@ -403,6 +403,8 @@ class GossipNode:
             self._chores_due.clear()
             if not self._complete and self.now() - self._started >= SNAPSHOT_GRACE:
                 self.snapshot_complete()
+            if self._replica.failed:
+                self._replica.flush()
             self._compact()
             if self.may_give():
                 self.numbers.define_pending()

@@ -67,6 +67,8 @@ def repair(replica: Replica) -> Generator[bytes, bytes, int]:
 def answer(replica: Replica, peer: str, request: bytes) -> bytes:
     """What to say to one request of a peer's repair; raises RepairError."""
     message = _unpack(request)
+    if replica.failed:
+        raise RepairError("this host cannot write to its disk")
     if replica.in_roster(replica.node_id) and not replica.in_roster(peer):
         return _pack({"refused": True})
     op = message.get("op")

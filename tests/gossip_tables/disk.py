@@ -9,6 +9,7 @@ class Disk:
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str], bytes] = {}
         self.commits = 0
+        self.full = False
 
     def get(self, kind: str, key: str) -> bytes | None:
         return self.kept.get((kind, key))
@@ -17,6 +18,8 @@ class Disk:
         return sorted((key, value) for (k, key), value in self.kept.items() if k == kind)
 
     def commit(self, changes: Sequence[tuple[str, str, bytes | None]]) -> None:
+        if self.full:
+            raise OSError("no space left on device")
         self.commits += 1
         for kind, key, value in changes:
             if value is None:

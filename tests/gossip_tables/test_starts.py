@@ -112,6 +112,33 @@ def test_who_leaves_hands_over_what_is_free() -> None:
     run(main())
 
 
+def test_a_full_disk_acknowledges_nothing_and_gives_nothing() -> None:
+    async def main() -> None:
+        swarm = Swarm()
+        h1, h2 = await swarm.up(2)
+        h1.numbers.define("net", 0, 32)
+        h1.write("networks", "n", {})
+        await swarm.until(lambda: len(h2.rows("networks")) == 1 and h2.numbers.spaces() == ["net"], 1)
+        await asyncio.sleep(1)
+        swarm.disks[2].full = True
+        with pytest.raises(OSError, match="no space"):
+            await h2.numbers.allocate("net", holder="x")
+        with pytest.raises(OSError, match="no space"):
+            h2.write("networks", "other", {})
+        assert h2.numbers.holders("net") == {} and len(h2.rows("networks")) == 1
+        h1.remove("networks", "n")
+        await asyncio.sleep(3)
+        assert h2.counters["storage_errors"] and not h2.rows("networks")
+        held = [record for record in h1._replica.records() if record.id.key == "n"]
+        assert len(held) == 1, "h1 keeps the tombstone that h2 could not write down"
+        swarm.disks[2].full = False
+        await swarm.until(lambda: not [r for r in h1._replica.records() if r.id.key == "n"], 30)
+        assert await h2.numbers.allocate("net", holder="x") == 16
+        await swarm.down()
+
+    run(main())
+
+
 def test_a_worker_changes_nothing_that_is_shared() -> None:
     async def main() -> None:
         swarm = Swarm()
