@@ -194,10 +194,10 @@ class Liveness:
         own = self._local.name
         self.dead(Dead(suspicion.incarnation, name, own), own, now, reason)
 
-    def restart_suspicions(self, now: float) -> None:
-        """This node was stopped for a while: the silence of others meanwhile is no evidence."""
+    def stalled(self, now: float, late: float) -> None:
+        """This node was stopped for ``late`` seconds: the silence of others meanwhile is no evidence."""
         for name, suspicion in self._suspicions.items():
-            suspicion.restart(now)
+            suspicion.stalled(now, late)
             self._local.timers.set((SUSPICION_TIMER, name), suspicion.deadline)
 
     def _clear_suspicion(self, name: str) -> None:

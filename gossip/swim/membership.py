@@ -151,7 +151,7 @@ class Membership:
             return
         late = now - due
         if late > self.config.profile.stall:
-            self._resume(now)
+            self._resume(now, late)
             return
         while (key := self._local.timers.pop_due(now)) is not None:
             kind, subject = key
@@ -180,11 +180,11 @@ class Membership:
         elif kind == RELAY_END:
             self._relays.end(seq)
 
-    def _resume(self, now: float) -> None:
+    def _resume(self, now: float, late: float) -> None:
         local = self._local
         self.counters["stalls"] += 1
         local.awareness.apply(1)
-        self._liveness.restart_suspicions(now)
+        self._liveness.stalled(now, late)
         self._prober.restart(now)
         self._dissemination.tick(now)
         # What is left over is overdue without harm: relays' nacks and the ticks of push/pull and reconnection.

@@ -22,6 +22,9 @@ class Suspicion:
         self.started = now
         self._refused_timeout = profile.refused_timeout
         self._refused_at: float | None = None
+        self._hiccup = profile.probe_interval
+        self._grace = profile.probe_timeout
+        self._not_before = now
         self._expected = profile.suspicion_mult - 2
         if members - 2 < self._expected:
             self._expected = 0
@@ -41,11 +44,15 @@ class Suspicion:
         if self._refused_at is None:
             self._refused_at = now
 
-    def restart(self, now: float) -> None:
-        """The time that passed was no evidence (this node itself was stopped): begin again."""
-        self.started = now
-        if self._refused_at is not None:
-            self._refused_at = now
+    def stalled(self, now: float, late: float) -> None:
+        """This node itself was stopped for ``late`` seconds: silence meanwhile is no evidence. After a real stop the
+        suspicion begins again, after a hiccup it lasts longer by as much. A refused port is no silence: that evidence
+        stands, but there must be time to read a refutation."""
+        if late >= self._hiccup:
+            self.started = now
+        else:
+            self.started += late
+        self._not_before = now + self._grace
 
     @property
     def deadline(self) -> float:
@@ -59,7 +66,7 @@ class Suspicion:
             confirmed = self._expected == 0 or bool(self._confirmers)
             quick = self._refused_timeout * (1 if confirmed else 2)
             deadline = min(deadline, self._refused_at + quick)
-        return deadline
+        return max(deadline, self._not_before)
 
     @property
     def confirmers(self) -> list[str]:

@@ -39,8 +39,17 @@ def test_refused_evidence_is_quick_but_leaves_time() -> None:
     assert suspicion.deadline == pytest.approx(0.5 + 2 * SHOAL.refused_timeout)
     suspicion.confirm("b")
     assert suspicion.deadline == pytest.approx(0.5 + SHOAL.refused_timeout)
-    suspicion.restart(9.0)
-    assert suspicion.deadline == pytest.approx(9.0 + SHOAL.refused_timeout)
+    suspicion.stalled(9.0, 8.0)
+    assert suspicion.deadline == pytest.approx(9.0 + SHOAL.probe_timeout), "time to read a refutation"
+
+
+def test_own_stall_is_no_evidence_of_silence() -> None:
+    suspicion = Suspicion(SHOAL, accuser="a", incarnation=1, members=3, now=10.0)
+    shortest = suspicion.deadline - 10.0
+    suspicion.stalled(12.0, 0.5)
+    assert suspicion.deadline == pytest.approx(10.5 + shortest)
+    suspicion.stalled(16.0, 3.0)
+    assert suspicion.deadline == pytest.approx(16.0 + shortest)
 
 
 def test_awareness_stays_in_its_range() -> None:
