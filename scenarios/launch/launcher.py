@@ -44,6 +44,13 @@ _LEAN = {
 """Memory and start-up time of the daemons. A daemon trusts its swarm's CA alone, yet importing aiohttp would read all
 of the machine's certificates; columns in tracebacks and malloc's generosity cost a MB each time as well."""
 
+
+def _lean() -> dict[str, str]:
+    """The daemons' environment. Where `make venv` has compiled everything without docstrings they do without."""
+    cache = Path(sys.prefix, "shoald-cache")
+    return _LEAN | ({"PYTHONOPTIMIZE": "2", "PYTHONPYCACHEPREFIX": str(cache)} if cache.is_dir() else {})
+
+
 _NOBODY = ProcessId(0, "")
 
 
@@ -193,7 +200,7 @@ def _spawn(host: Host, claim: Claim | None, die_with: int | None) -> ProcessId:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=host.directory, start_new_session=True,
             pass_fds=() if claim is None else claim.descriptors(),
-            env={**os.environ, **_LEAN, "PYTHONPATH": path},
+            env={**os.environ, **_lean(), "PYTHONPATH": path},
         )  # fmt: skip
     process = identify(child.pid)
     child.returncode = 0  # it outlives this object by design: no warning about it
