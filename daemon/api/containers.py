@@ -195,6 +195,8 @@ async def logs(request: web.Request) -> web.StreamResponse:
     streams = _wanted_streams(request)
     if not streams:
         raise BadParameter("Bad parameters: you must choose at least one stream")
+    if not container.log_readable:
+        raise ApiError("configured logging driver does not support reading", 501)
     tail = request.query.get("tail", "all")
     since, until = timestamp(request, "since"), timestamp(request, "until")
     tty = bool(container.config["Tty"])

@@ -87,6 +87,10 @@ _HOST_CONFIG: Schema = {
     "PidsLimit": "int64",
     "Mounts": ("[]mount.Mount", {"Type": "string", "Source": "string", "Target": "string", "ReadOnly": "bool"}),
     "Tmpfs": "map[string]string",
+    "DeviceRequests": (
+        "[]container.DeviceRequest",
+        {"Driver": "string", "Count": "int", "DeviceIDs": "[]string", "Capabilities": "[][]string"},
+    ),
 }
 
 ENDPOINT: Schema = {

@@ -177,6 +177,11 @@ class Container:
         mode = self.network_mode
         return mode.removeprefix("container:") if mode.startswith("container:") else None
 
+    @property
+    def log_readable(self) -> bool:
+        """False with `--log-driver none`: nothing is kept then."""
+        return bool(self.host_config["LogConfig"]["Type"] != "none")
+
     def mount_points(self) -> list[str]:
         """Where volumes would be; in this version each is a directory of the container's own. Those files of /etc that
         the engine writes stay its own."""

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from daemon.engine import health
+from daemon.engine import health, validate
 from daemon.engine.container import Container
 from daemon.engine.reference import familiar
 from daemon.engine.restart import RestartBackoff, wants_restart
@@ -68,6 +68,7 @@ class Lifecycle:
         try:
             self._open_sandbox(container)
             await engine.networks.join_all(container)
+            validate.check_devices(container.host_config)
             running = self._spawn(container)
         except BaseException as error:
             await self._release(container)
@@ -110,7 +111,8 @@ class Lifecycle:
         engine.containers.write_etc(container)
 
         async def take(stream: int, data: bytes) -> None:
-            container.log.append(stream, data)
+            if container.log_readable:
+                container.log.append(stream, data)
             await container.streams.deliver(stream, data)
 
         try:

@@ -11,25 +11,13 @@ from collections.abc import Mapping
 
 from daemon.engine.documents import JsonObject
 from daemon.engine.signals import parse_signal
-from daemon.errors import BadParameter
+from daemon.errors import BadParameter, ServerError
 
 _MINIMUM_MEMORY = 6 << 20  # bytes
 _HEALTH_MINIMUM = 1_000_000  # nanoseconds
 _PORT = re.compile(r"(\d+)(?:-(\d+))?(?:/([A-Za-z]+))?")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4}")
-_LOG_DRIVERS = [
-    "awslogs",
-    "fluentd",
-    "gcplogs",
-    "gelf",
-    "journald",
-    "json-file",
-    "local",
-    "logentries",
-    "none",
-    "splunk",
-    "syslog",
-]
+_LOG_DRIVERS = ("json-file", "local", "none")
 
 
 def check_config(config: JsonObject) -> None:
@@ -94,6 +82,15 @@ def check_host_config(host_config: JsonObject, config: JsonObject) -> None:
     if host_config["Runtime"] != "runc":
         raise BadParameter(f"Unknown runtime specified {host_config['Runtime']}")
     _check_network_mode(host_config, config)
+
+
+def check_devices(host_config: JsonObject) -> None:
+    """--gpus: no driver for devices is there; Docker says so at start. ServerError."""
+    requests = host_config["DeviceRequests"] or []
+    if requests:
+        sets = [names for request in requests for names in (request or {}).get("Capabilities") or []]
+        wanted = " ".join(f"[{' '.join(names or [])}]" for names in sets)
+        raise ServerError(f'could not select device driver "" with capabilities: [{wanted}]')
 
 
 def check_endpoints(endpoints: Mapping[str, JsonObject | None], version: tuple[int, int]) -> None:

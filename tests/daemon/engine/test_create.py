@@ -107,7 +107,7 @@ async def test_any_body_is_accepted_or_refused(machine: Machine, body: JsonObjec
     try:
         await engine.containers.lifecycle.start(container)
     except ApiError as error:
-        assert error.message
+        assert error.message and not error.message.startswith("internal error")
     finally:
         select(engine, Filters({"publish": ["80"], "network": ["n1"]}), all=True)
         shown.inspect(engine, container, (1, 47))
