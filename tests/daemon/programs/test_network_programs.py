@@ -90,7 +90,8 @@ ROWS: list[tuple[str, str, str, int]] = [
     (
         "ip -4 -o addr show",
         "1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever\n"
-        "5: eth0    inet 10.0.0.2/24 brd 10.0.0.255 scope global eth0\\       valid_lft forever preferred_lft forever\n",
+        "5: eth0    inet 10.0.0.2/24 brd 10.0.0.255 scope global eth0\\"
+        "       valid_lft forever preferred_lft forever\n",
         "",
         0,
     ),
@@ -211,7 +212,8 @@ async def test_capture_says_what_passes(pair: tuple[Guest, Guest]) -> None:
     result = await sh(pair[0], script)
     assert re.fullmatch(
         r"[\d:.]+ IP 10\.0\.0\.2 > 10\.0\.0\.3: ICMP echo request, id \d+, seq 0, length 64\n"
-        r"[\d:.]+ IP 10\.0\.0\.3 > 10\.0\.0\.2: ICMP echo reply, id \d+, seq 0, length 64\n", result.stdout)  # fmt: skip
+        r"[\d:.]+ IP 10\.0\.0\.3 > 10\.0\.0\.2: ICMP echo reply, id \d+, seq 0, length 64\n", result.stdout
+    )  # fmt: skip
 
 
 async def test_whoami_and_nginx_answer(pair: tuple[Guest, Guest]) -> None:
