@@ -393,6 +393,8 @@ class Cluster:
     def _member_event(self, event: MemberEvent) -> None:
         if event.kind is EventKind.FAILED:
             self._standing.doubt()
+        elif event.kind in (EventKind.JOINED, EventKind.RECOVERED) and self.ready:
+            self.overlays.join_ingress()  # what a cut has kept from it may be had now
         for callback in self._member_callbacks:
             callback(event)
 
