@@ -65,7 +65,10 @@ class WordReader:
             if char in stop:
                 break
             if char == "\\":
-                self._escape(parts, run, flush, quoted=quoted, document=document)
+                special = "$`\\" if document else '$`\\"'
+                if stop == "}":  # in "${name-\}}" the first brace is text; in "\{3\}" both backslashes are
+                    special += stop
+                self._escape(parts, run, flush, quoted=quoted, special=special)
             elif char == "'" and not quoted:
                 flush()
                 end = text.find("'", self.at + 1)
@@ -98,7 +101,7 @@ class WordReader:
         flush()
         return tuple(parts)
 
-    def _escape(self, parts: list[Part], run: list[str], flush: object, *, quoted: bool, document: bool) -> None:
+    def _escape(self, parts: list[Part], run: list[str], flush: object, *, quoted: bool, special: str) -> None:
         following = self.text[self.at + 1 : self.at + 2]
         self.at += 2
         if following == "\n":
@@ -107,7 +110,6 @@ class WordReader:
             self.at = len(self.text)
             run.append("\\")
         elif quoted:
-            special = "$`\\" if document else '$`\\"}'
             run.append(following if following in special else "\\" + following)
         else:
             assert callable(flush)
