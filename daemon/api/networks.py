@@ -9,6 +9,7 @@ from daemon.api.body import Schema, checked, read_json
 from daemon.api.keys import ENGINE
 from daemon.api.query import filters, flag
 from daemon.engine.container import EndpointSettings
+from daemon.engine.documents import JsonObject
 from daemon.errors import NotFound
 
 routes = web.RouteTableDef()
@@ -63,7 +64,16 @@ async def create(request: web.Request) -> web.StreamResponse:
     if ipam.get("Config"):
         ipam["Config"] = [checked_pool(entry) for entry in ipam["Config"]]
     network_id = await engine.tasks.finish(engine.networks.create(body), "network create")
-    return json_answer({"Id": network_id, "Warning": ""}, 201)
+    return json_answer({"Id": network_id, "Warning": _warning(body)}, 201)
+
+
+def _warning(body: JsonObject) -> str:
+    """What was accepted for the clients' sake and does nothing yet."""
+    if "encrypted" in (body.get("Options") or {}):
+        return "packets between hosts are not encrypted in this version of shoal"
+    if body.get("EnableIPv6"):
+        return "IPv6 addresses are not given out in this version of shoal"
+    return ""
 
 
 def checked_pool(entry: dict[str, object] | None) -> dict[str, object]:

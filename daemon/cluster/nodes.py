@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from daemon.api.versions import VERSION
 from daemon.cluster.network_rows import text_map
 from daemon.cluster.spec import tls_info
 from daemon.engine.documents import JsonObject, rfc3339
@@ -52,7 +53,7 @@ class Nodes:
             "vtep": gossip.identity.address,
             "super_frames": True,
             "role": gossip.role,
-            "engine": _engine_version(),
+            "engine": VERSION,
             "cpus": (os.cpu_count() or 1) * 1_000_000_000,
             "memory": memory_total(),
             "os": "linux",
@@ -259,9 +260,3 @@ class Nodes:
 
 def _when(value: object) -> str:
     return rfc3339(value if isinstance(value, int | float) else None)
-
-
-def _engine_version() -> str:
-    from daemon.api.versions import VERSION
-
-    return VERSION
