@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable
+from contextlib import aclosing
 
 from aiohttp import web
 
@@ -210,9 +211,10 @@ async def logs(request: web.Request) -> web.StreamResponse:
         follow=flag(request, "follow") and container.state.running,
     )
     timestamps, details = flag(request, "timestamps"), flag(request, "details")
-    async for entry in entries:
-        line = _line(entry, timestamps=timestamps, details=details)
-        await response.write(line if tty else frame(entry.stream, line))
+    async with aclosing(entries):
+        async for entry in entries:
+            line = _line(entry, timestamps=timestamps, details=details)
+            await response.write(line if tty else frame(entry.stream, line))
     return response
 
 

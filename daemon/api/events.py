@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import aclosing
 
 from aiohttp import web
 
@@ -19,7 +20,7 @@ _ACCEPTED = (
 
 
 @routes.get("/events")
-async def events(request: web.Request) -> web.StreamResponse:
+async def stream(request: web.Request) -> web.StreamResponse:
     """Ends at `until`; without it, when the client goes."""
     since, until = timestamp(request, "since"), timestamp(request, "until")
     if since is not None and until is not None and since > until:
@@ -27,6 +28,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     wanted = filters(request).only(_ACCEPTED)
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     await response.prepare(request)
-    async for event in request.app[ENGINE].events.stream(since, until, wanted):
-        await response.write(json.dumps(event.to_api(), ensure_ascii=False).encode() + b"\n")
+    async with aclosing(request.app[ENGINE].events.stream(since, until, wanted)) as events:
+        async for event in events:
+            await response.write(json.dumps(event.to_api(), ensure_ascii=False).encode() + b"\n")
     return response

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from daemon.engine.documents import JsonObject
@@ -73,7 +73,7 @@ class Events:
                 self.dropped += 1
         return event
 
-    async def stream(self, since: float | None, until: float | None, filters: Filters) -> AsyncIterator[Event]:
+    async def stream(self, since: float | None, until: float | None, filters: Filters) -> AsyncGenerator[Event, None]:
         """Events from `since` (wall seconds; None: only new ones) to `until` (None: for ever), as they happen."""
         queue: asyncio.Queue[Event | None] = asyncio.Queue(BACKLOG + 1)
         self._listeners.append(queue)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 STDOUT, STDERR = 1, 2
@@ -81,7 +81,7 @@ class ContainerLog:
         since: float | None = None,
         until: float | None = None,
         follow: bool = False,
-    ) -> AsyncIterator[LogEntry]:
+    ) -> AsyncGenerator[LogEntry, None]:
         """Entries in order. `tail`: only the last so many of what there is; `since`, `until`: wall seconds; `follow`:
         go on until the container stops (or `until` is past)."""
         run = self.runs_ended
@@ -117,6 +117,9 @@ class ContainerLog:
                     await waker
             except TimeoutError:
                 return
+            finally:
+                if waker in self._wakers:
+                    self._wakers.remove(waker)
 
     def _keep(self, when: int, stream: int, data: bytes) -> None:
         self._entries.append(LogEntry(when, stream, data))
