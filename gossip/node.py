@@ -147,9 +147,10 @@ class GossipNode:
 
     async def leave(self) -> None:
         """Give free numbers to a peer, tell the others, and be `left` instead of dead. Stop afterwards."""
-        for peer in self.live_peers():
-            changed = self._allocator.donate_all(peer)
-            if await self._anti_entropy.push(peer, changed):
+        peers = self.live_peers()
+        given = self._allocator.donate_all(self._random.choice(peers)) if peers else []
+        for peer in peers if given else []:
+            if await self._anti_entropy.push(peer, given):
                 break
         await self.members.leave()
 
