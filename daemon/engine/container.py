@@ -149,7 +149,7 @@ class Container:
     process: Process | None = None
     ports: list[Any] = field(default_factory=list)  # overlay.host.Published, set and read by engine.networks
     health: Health | None = None
-    execs: dict[str, Exec] = field(default_factory=dict)
+    execs: dict[str, Exec] = field(default_factory=dict)  # not ended yet
     # from creation to removal; made by Containers
     log: ContainerLog = field(init=False)
     streams: Streams = field(init=False)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from daemon.engine.engine import Engine
     from daemon.runtime.process import Process
 
-KEPT = 512  # finished execs that can still be asked for their exit code, of one host
+KEPT = 512  # execs of one host that do not run (any more) and can still be asked for
 NOT_STARTED = 126  # exit code of an exec whose program could not be started
 _RUNC = "OCI runtime exec failed: exec failed: unable to start container process: "
 
@@ -89,7 +89,7 @@ class Execs:
     def find(self, identity: str) -> Exec:
         """NotFound("No such exec instance: …")."""
         found = self._by_id.get(identity)
-        if found is None or found.container.execs.get(identity) is not found:
+        if found is None or found.container.state.status == "removing":
             raise NotFound(f"No such exec instance: {identity}")
         return found
 
@@ -126,12 +126,12 @@ class Execs:
         return made
 
     def _collect(self) -> None:
-        """Forget the oldest finished ones; those of containers that are gone."""
+        """Forget the oldest of those that do not run, and those of containers that are gone."""
         for old in list(self._by_id.values()):
-            if old.container.execs.get(old.id) is not old:
+            if old.container.state.status == "removing":
                 del self._by_id[old.id]
-        finished = [e for e in self._by_id.values() if e.exit_code is not None]
-        for old in finished[: max(0, len(finished) - KEPT)]:
+        idle = [e for e in self._by_id.values() if e.exit_code is not None or not e.started]
+        for old in idle[: max(0, len(idle) - KEPT)]:
             del self._by_id[old.id]
             old.container.execs.pop(old.id, None)
 
@@ -165,6 +165,7 @@ class Execs:
             )
         except ApiError as error:
             exec_.exit_code = NOT_STARTED
+            exec_.container.execs.pop(exec_.id, None)
             exec_.streams.end()
             text = _RUNC + error.message if isinstance(error, CannotStart) else error.message
             raise BadParameter(text) from error
@@ -177,6 +178,7 @@ class Execs:
         """The exit code is there before the output ends: the CLI asks once, right after the end."""
         code = await running.ended()
         exec_.exit_code, exec_.running, exec_.process = code, False, None
+        exec_.container.execs.pop(exec_.id, None)
         self._publish(exec_, "exec_die", {"exitCode": str(code)})
         exec_.streams.end()
 

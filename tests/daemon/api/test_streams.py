@@ -206,3 +206,15 @@ async def test_a_start_survives_its_client(machine: Machine, api: aiohttp.Client
         while not container.state.running:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert container.endpoints["bridge"].ip_address.startswith("172.17.")
+
+
+async def test_an_exec_ends_with_its_container(machine: Machine, docker_cli: str) -> None:
+    await machine.shell("docker run -d --name short alpine sleep 600")
+    execution = asyncio.create_task(machine.shell("docker exec short sleep 500"))
+    container = machine.host.engine.containers.find("short")
+    async with asyncio.timeout(5):
+        while not any(exec_.running for exec_ in container.execs.values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await machine.shell("docker kill short")
+    printed = await execution
+    assert (printed.exit, printed.stderr) == (137, "")
