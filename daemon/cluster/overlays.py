@@ -322,6 +322,8 @@ class Overlays:
         if network is None:
             log.warning("a network's row that cannot be read", id=row.key)
             return
+        if any(other.name == network.name for other in self._networks.values()):
+            log.warning("two networks of one name, made on both sides of a cut", name=network.name, id=network.id)
         self._networks[row.key] = network
         if network.ingress and self._cluster.ready:
             self.join_ingress()

@@ -55,7 +55,7 @@ class ContainerNames:
         )
 
     def _named_networks(self, container: Container) -> list[str]:
-        found = [self._networks.resolve_or_none(name) for name in container.endpoints]
+        found = [self._networks.resolve_or_none(s.network_id or name) for name, s in container.endpoints.items()]
         return [network.id for network in found if network is not None and network.user_defined]
 
     def link(self, container: Container, network: Network, settings: EndpointSettings) -> None:

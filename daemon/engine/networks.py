@@ -109,14 +109,11 @@ class Networks:
     def find(self, ref: str) -> Network:
         """By name, by id, by a prefix of the id that only one has. NotFound("network x not found"), BadParameter."""
         networks = self.all()
-        named = [n for n in networks if n.name == ref]
-        exact = [n for n in networks if n.id == ref]
-        if exact:
-            return exact[0]
-        if len(named) > 1:
-            raise BadParameter(f"network {ref} is ambiguous ({len(named)} matches found based on name)")
-        if named:
-            return named[0]
+        # Of two networks of the swarm that a cut has let take one name, the name means the one that keeps it.
+        holder = self._engine.cluster.overlays.named(ref)
+        for network in networks:
+            if network.id == ref or (network.name == ref and (network.scope == "local" or network is holder)):
+                return network
         begun = [n for n in networks if ref and n.id.startswith(ref)]
         if len(begun) > 1:
             raise BadParameter(f"network {ref} is ambiguous ({len(begun)} matches found based on ID prefix)")

@@ -279,6 +279,37 @@ def test_an_address_outside_the_range_is_given_only_to_who_asks_for_it() -> None
     tell(story, hosts=2)
 
 
+def test_of_two_networks_that_took_one_name_during_a_cut_the_name_means_one_everywhere() -> None:
+    async def story(swarm: SimulatedSwarm) -> None:
+        node = await get(swarm, "h1", "/nodes/h3")
+        spec = {**node["Spec"], "Role": "manager"}  # type: ignore[dict-item]
+        await swarm.api("h1", "POST", f"/nodes/{node['ID']}/update?version={node['Version']['Index']}", spec)  # type: ignore[index]
+        await swarm.until(lambda: swarm.hosts["h3"].engine.cluster.is_manager, 5)
+        swarm.partition(["h1", "h2"], ["h3"])
+        await swarm.until(lambda: len(swarm.alive("h3")) == 1, 30)
+        ids = {}
+        for host in ("h1", "h3"):
+            made = await swarm.api(host, "POST", "/networks/create", {"Name": "ov", **OVERLAY})
+            ids[host] = made["Id"]  # type: ignore[index]
+            await swarm.run(host, f"c{host}", ["sleep", "600"], network="ov")
+            await swarm.run(host, f"d{host}", ["sleep", "600"], network="ov")
+        swarm.heal()
+        await swarm.until(lambda: all(len(swarm.alive(h)) == 3 for h in swarm.hosts), 30)
+        await asyncio.sleep(1)
+        meant = [(await get(swarm, host, "/networks/ov"))["Id"] for host in ("h1", "h3")]
+        assert meant[0] == meant[1]
+        # both networks go on for the containers that they have
+        assert await reaches(swarm, "h1", "ch1", "dh1")
+        assert await reaches(swarm, "h3", "ch3", "dh3")
+        assert not await reaches(swarm, "h3", "ch3", "ch1")
+        lost = next(i for i in ids.values() if i != meant[0])
+        status, text = await refused(swarm.run("h1", "late", ["sleep", "1"], network=str(lost)))
+        assert status == 409
+        assert "has lost its name" in text
+
+    tell(story)
+
+
 def test_a_network_removed_while_a_host_is_cut_off_is_in_quarantine_until_that_host_is_back() -> None:
     async def story(swarm: SimulatedSwarm) -> None:
         await swarm.api("h1", "POST", "/networks/create", {"Name": "ov", **OVERLAY})
