@@ -284,6 +284,7 @@ class Cluster:
         if gossip is not None:
             await self.overlays.withdraw()
             if say_goodbye:
+                self.overlays.life.acknowledge_all()
                 try:
                     async with asyncio.timeout(_LEAVE):
                         await gossip.leave()

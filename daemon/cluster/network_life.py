@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from daemon.cluster.network_rows import (
     ACKNOWLEDGED,
     ENDPOINTS,
+    EVERYTHING,
     NETWORKS,
     SUBNET_SPACE,
     VNI_SPACE,
@@ -136,6 +137,10 @@ class NetworkLife:
             gossip.put(ACKNOWLEDGED, network_id, {})
         self.finish_removals()
 
+    def acknowledge_all(self) -> None:
+        """This node leaves the swarm for good: it is on no network any more, whichever is removed later."""
+        self._running().put(ACKNOWLEDGED, EVERYTHING, {})
+
     def finish_removals(self) -> None:
         """A manager ends the removals that every member of the roster has acknowledged, the dead ones too."""
         gossip = self._cluster.gossip
@@ -144,7 +149,7 @@ class NetworkLife:
         for row in gossip.rows(NETWORKS):
             if not row.value.get("removing"):
                 continue
-            agreed = [ack.owner for ack in gossip.all_rows(ACKNOWLEDGED) if ack.key == row.key]
+            agreed = [ack.owner for ack in gossip.all_rows(ACKNOWLEDGED) if ack.key in (row.key, EVERYTHING)]
             if all(entry.node_id in agreed for entry in gossip.roster.members()):
                 gossip.remove(NETWORKS, row.key)
 

@@ -279,6 +279,20 @@ def test_an_address_outside_the_range_is_given_only_to_who_asks_for_it() -> None
     tell(story, hosts=2)
 
 
+def test_a_node_that_has_left_does_not_hold_up_the_end_of_a_network() -> None:
+    async def story(swarm: SimulatedSwarm) -> None:
+        await swarm.api("h1", "POST", "/networks/create", {"Name": "ov", **OVERLAY})
+        await swarm.run("h3", "c3", ["sleep", "600"], network="ov")
+        await swarm.api("h3", "POST", "/swarm/leave")
+        assert (await get(swarm, "h1", "/nodes/h3"))["Status"]["State"] == "down"  # type: ignore[index]
+        await swarm.api("h1", "DELETE", "/networks/ov")
+        gossip = swarm.hosts["h1"].engine.cluster.gossip
+        assert gossip is not None
+        await swarm.until(lambda: len(gossip.rows("networks")) == 1, 5)
+
+    tell(story)
+
+
 def test_of_two_networks_that_took_one_name_during_a_cut_the_name_means_one_everywhere() -> None:
     async def story(swarm: SimulatedSwarm) -> None:
         node = await get(swarm, "h1", "/nodes/h3")
