@@ -17,6 +17,7 @@ from daemon.programs import (
     sorting,
     text,
 )
+from daemon.programs.awk import awk
 from daemon.programs.curl import curl
 from daemon.programs.dig import dig
 from daemon.programs.find import find
@@ -46,6 +47,7 @@ BUSYBOX: dict[str, Program] = {
     "[[": conditions.test,
     "arp": arp,
     "ash": sh,
+    "awk": awk,
     "base64": digests.base64,
     "basename": basic.basename,
     "cat": text.cat,
@@ -92,6 +94,7 @@ BUSYBOX: dict[str, Program] = {
     "nproc": identity.nproc,
     "nslookup": nslookup,
     "od": digests.od,
+    "paste": text.paste,
     "pidof": processes.pidof,
     "ping": ping,
     "ping6": ping,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from daemon.programs.options import Failure, UsageError, applet, program
+from daemon.programs.shell.pattern import match
 from daemon.runtime.process import ProcessContext
 
 STRING = {"=": str.__eq__, "==": str.__eq__, "!=": str.__ne__, "<": str.__lt__, ">": str.__gt__}
@@ -59,7 +60,7 @@ async def test(p: ProcessContext) -> int:
     try:
         if not words:
             return 1
-        expression = _Test(p, words)
+        expression = _Test(p, words, patterns=name == "[[")
         value = expression.either()
         if expression.at < len(words):
             raise _Wrong(f"{words[expression.at]}: unknown operand")
@@ -70,8 +71,9 @@ async def test(p: ProcessContext) -> int:
 
 
 class _Test:
-    def __init__(self, p: ProcessContext, words: list[str]) -> None:
+    def __init__(self, p: ProcessContext, words: list[str], *, patterns: bool) -> None:
         self.p = p
+        self.patterns = patterns  # [[ a == b* ]]
         self.words = words
         self.at = 0
 
@@ -111,6 +113,8 @@ class _Test:
             other = self._peek(2) or ""
             self.at += 3
             if operator in STRING:
+                if self.patterns and "=" in operator:
+                    return match(((other, False),), word) != (operator == "!=")
                 return bool(STRING[operator](word, other))
             if operator in NUMBER:
                 return bool(NUMBER[operator](_integer(word), _integer(other)))

@@ -111,6 +111,8 @@ async def touch(p: ProcessContext) -> int:
     for name in options.rest:
         try:
             if p.files.exists(p.path(name)) or "c" not in options:
+                if not p.files.exists(p.path(name)):
+                    p.files.write(p.path(name), b"", mode=0o666 & ~p.process.umask)
                 p.files.touch(p.path(name), mtime=when)
         except OSError as error:
             await p.error(f"touch: {name}: {error.strerror}")

@@ -94,6 +94,8 @@ class _Printf:
             return (spec + "d") % self._integer(self._next())
         if kind in "uoxX":
             value = self._integer(self._next())
+            if kind == "o" and "#" in flags:
+                return f"%{flags.replace('#', '')}{width}s" % f"0{value:o}"
             return (spec + ("d" if kind == "u" else kind)) % (value & (1 << 64) - 1 if value < 0 else value)
         if kind in "eEfFgG":
             text = self._next()

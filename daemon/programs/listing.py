@@ -41,7 +41,7 @@ async def ls(p: ProcessContext) -> int:
     for name in options.rest or ["."]:
         path = p.path(name)
         try:
-            follow = "l" not in options and "d" not in options
+            follow = "L" in options or ("l" not in options and "d" not in options)
             stat = p.files.stat(path, follow=follow or name.endswith("/"))
         except OSError as error:
             await p.error(f"ls: {name}: {error.strerror}")

@@ -23,12 +23,13 @@ MAX_ARGUMENTS = 32 * 1024  # characters of one xargs command line, as busybox's
 
 def start(p: ProcessContext, argv: Sequence[str], verb: str = "can't execute") -> Process:
     """Spawn; Failure with busybox's text and exit code when it cannot be."""
+    named = f"{verb} '{argv[0]}'" if verb else argv[0]
     try:
         return p.spawn(argv)
     except ProgramNotFound:
-        raise Failure(f"{verb} '{argv[0]}': No such file or directory", 127) from None
+        raise Failure(f"{named}: No such file or directory", 127) from None
     except PermissionDenied:
-        raise Failure(f"{verb} '{argv[0]}': Permission denied", 126) from None
+        raise Failure(f"{named}: Permission denied", 126) from None
 
 
 @program("time [-vpao] PROG ARGS")
@@ -137,7 +138,7 @@ async def xargs(p: ProcessContext) -> int:
         for argv in batches[at : at + width]:
             if "t" in options:
                 await p.error(" ".join(argv))
-            started.append(start(p, argv))
+            started.append(start(p, argv, ""))
         for child in started:
             code = await child.wait()
             if code == 255:

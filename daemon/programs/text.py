@@ -406,3 +406,26 @@ async def nl(p: ProcessContext) -> int:
             else:
                 await p.stdout.write(b"       " + line)
     return status[0]
+
+
+@program("paste [-sd LIST] [FILE]...")
+async def paste(p: ProcessContext) -> int:
+    """paste [-s] [-d LIST] [FILE]..."""
+    options = parse(p.argv[1:], "sd:")
+    separators = options.value("d", "\t").replace("\\t", "\t").replace("\\n", "\n").replace("\\0", "\0") or "\0"
+    status = [0]
+    columns: list[list[str]] = []
+    async for _, stream in opened(p, options.rest, status=status):
+        columns.append((await whole(stream)).decode("utf-8", "surrogateescape").splitlines())
+    rows = (
+        columns
+        if "s" in options
+        else [
+            [column[n] if n < len(column) else "" for column in columns]
+            for n in range(max(map(len, columns), default=0))
+        ]
+    )
+    for row in rows:
+        line = "".join(cell + separators[n % len(separators)].strip("\0") for n, cell in enumerate(row[:-1]))
+        await p.print(line + (row[-1] if row else ""))
+    return status[0]

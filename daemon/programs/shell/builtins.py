@@ -10,6 +10,7 @@ from daemon.programs.basic import echo, false, pwd, true
 from daemon.programs.conditions import test
 from daemon.programs.formatting import printf
 from daemon.programs.processes import kill
+from daemon.programs.shell.parser import RESERVED
 from daemon.programs.shell.state import OPTIONS, Break, Continue, Return, ShellError
 from daemon.runtime.process import PermissionDenied, ProcessContext, ProcessExit, ProgramNotFound, Replace
 
@@ -157,7 +158,9 @@ async def _describe(shell: Shell, names: list[str], verbose: bool) -> int:
     status = 0
     for name in names:
         kind, path = _where(shell, name)
-        if not kind:
+        if name in RESERVED:
+            await shell.p.print(f"{name} is a shell keyword" if verbose else name)
+        elif not kind:
             status = 127
             if verbose:
                 await shell.p.print(f"{name}: not found")

@@ -95,7 +95,7 @@ class Shell(State):
         chunks: list[bytes] = []
         while data := await pipe.read():
             chunks.append(data)
-        self.status = self.substitution_status = await child.wait()
+        self.substitution_status = await child.wait()
         return b"".join(chunks).replace(b"\0", b"").decode("utf-8", "surrogateescape").rstrip("\n")
 
     # -- lists and pipelines -----------------------------------------------------------------------------------
@@ -358,7 +358,7 @@ class Shell(State):
             saved = self.apply(changes)
             try:
                 with self.temporary(assignments):
-                    self.status = await self.call(name, argv[1:])
+                    self.status = await self.call(name, argv[1:], tested=tested)
             finally:
                 self.undo(saved)
         elif name in BUILTINS:
@@ -366,7 +366,7 @@ class Shell(State):
         else:
             await self._external(argv, assignments, changes, last=last)
 
-    async def call(self, name: str, arguments: list[str]) -> int:
+    async def call(self, name: str, arguments: list[str], *, tested: bool = False) -> int:
         """Call a function."""
         if self.depth > MAX_DEPTH:
             raise ShellError("maximum recursion depth exceeded")
@@ -375,7 +375,7 @@ class Shell(State):
         self.locals.append({})
         self.depth += 1
         try:
-            await self._command(self.functions[name], tested=False, last=False)
+            await self._command(self.functions[name], tested=tested, last=False)
         except Return as back:
             self.status = back.status
         finally:

@@ -291,7 +291,7 @@ class Parser(WordReader):
                 self._blanks()
                 patterns.append(self._word_or_fail())
             self._expect(")")
-            items.append((tuple(patterns), self._body("esac", ";;")))
+            items.append((tuple(patterns), self._body(";;", "esac")))
             self._accept(";;")
 
     def _word_or_fail(self, expecting: str = "") -> Word:

@@ -81,6 +81,7 @@ class Snapshot:
     line: int
     commandname: str
     depth: int
+    jobs: list[Job]
     ignored: dict[str, str] = field(default_factory=dict)
 
 
@@ -227,6 +228,7 @@ class State:
             self.line,
             self.commandname,
             self.depth,
+            list(self.jobs),
             ignored,
         )
 
@@ -244,6 +246,7 @@ class State:
             "line",
             "commandname",
             "depth",
+            "jobs",
         ):
             setattr(self, name, copy.copy(getattr(state, name)))
         self.traps = dict(state.ignored)
@@ -307,6 +310,6 @@ class State:
 
 def quote(word: str) -> str:
     """As `set` and `set -x` print a word."""
-    if word and re.fullmatch(r"[\w@%+=:,./-]*", word, re.ASCII):
+    if word and re.fullmatch(r"[\w@%+:,./\]-]*", word, re.ASCII):
         return word
     return "'" + word.replace("'", "'\\''") + "'" if word else "''"
