@@ -107,6 +107,9 @@ class Door:
                 except rpc.Refused as refusal:
                     self.counters[f"refused_{refusal.code}"] += 1
                     answer = {"code": refusal.code, "reason": refusal.reason}
+                except ValueError as error:
+                    self.counters["refused_InvalidArgument"] += 1
+                    answer = {"code": "InvalidArgument", "reason": str(error)}
                 except ApiError as error:
                     # A manager that has only just come back may not have all of the swarm's rows yet.
                     self.counters["refused_Unavailable"] += 1

@@ -29,7 +29,7 @@ from daemon.engine.network import VNI_OPTION, Network, shown_pool
 from daemon.engine.network_plan import shown_config
 from daemon.errors import BadParameter, NotFound, Unavailable
 from gossip.numbers.errors import NumbersError
-from gossip.tables.row import Row
+from gossip.tables.row import Row, ValueRejected, check_name, encode_value
 from overlay.spec import Pool
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from daemon.engine.engine import Engine
     from gossip.node import GossipNode
 
+_SMALLEST = 30  # prefix length
 _FIRST_VNI, _VNIS = 4096, (1 << 24) - 4096
 
 
@@ -62,6 +63,14 @@ class NetworkLife:
         gossip = self._running()
         network.id = self._engine.world.swarm_id()
         network.scope = "swarm"
+        try:
+            check_name(network.name)
+            encode_value(row_of(network))
+        except ValueRejected as error:
+            raise BadParameter(f"network {network.name:.60} cannot be shared: {error}") from error
+        for pool in wished:
+            if ipaddress.IPv4Network(pool.subnet).prefixlen > _SMALLEST:
+                raise BadParameter(f"subnet {pool.subnet} has no room for a gateway and a container")
         given: list[JsonObject] = []
         pools = [self._with_gateway(pool) for pool in wished]
         try:

@@ -7,15 +7,18 @@ libnetwork's NewNetwork). What needs the pools in use is in `networks.py`.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 from daemon.engine.documents import JsonObject
-from daemon.engine.network import Network, shown_wish
+from daemon.engine.network import MTU_OPTION, Network, shown_wish
 from daemon.errors import BadParameter, Forbidden, NotFound, NotImplementedYet, ServerError
-from overlay.spec import Pool
+from overlay.spec import BRIDGE_NAME, ENABLE_ICC, ENABLE_MASQUERADE, Pool
 
 DRIVERS = ("bridge", "overlay", "host", "null")
 LATER_DRIVERS = ("macvlan", "ipvlan")
+# Go's strconv.ParseBool
+_BOOLEANS = ("1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False")
 
 
 def record_of(body: JsonObject, network_id: str, created: float) -> Network:
@@ -86,6 +89,29 @@ def check_driver(network: Network) -> None:
         raise Forbidden("Ingress network can only be global scope network")
     if network.scope == "swarm" and network.driver != "overlay":
         raise NotImplementedYet(f"a {network.driver} network of swarm scope is not there yet in this version of shoal")
+
+
+def check_options(network: Network, others: Iterable[Network]) -> None:
+    """What the bridge driver makes of its options (drivers/bridge: parseNetworkGenericOptions, Conflicts)."""
+    if network.driver != "bridge":
+        return
+    options = network.options
+    for label in (ENABLE_ICC, ENABLE_MASQUERADE):
+        if label in options and options[label] not in _BOOLEANS:
+            raise _unparsable(label, options[label], "strconv.ParseBool")
+    if MTU_OPTION in options and not re.fullmatch(r"[+-]?\d+", options[MTU_OPTION]):
+        raise _unparsable(MTU_OPTION, options[MTU_OPTION], "strconv.Atoi")
+    name = options.get(BRIDGE_NAME)
+    twin = next((other for other in others if name and other.options.get(BRIDGE_NAME) == name), None)
+    if twin is not None:
+        raise Forbidden(
+            f"cannot create network {network.id} ({name}): conflicts with network {twin.id} ({name}): "
+            "networks have same bridge name"
+        )
+
+
+def _unparsable(label: str, value: str, parser: str) -> BadParameter:
+    return BadParameter(f'failed to parse {label} value: {value} ({parser}: parsing "{value}": invalid syntax)')
 
 
 def check_single(network: Network) -> None:

@@ -205,6 +205,7 @@ class Networks:
             self._keep(network)
             return network.id
         network_plan.check_single(network)
+        network_plan.check_options(network, self._local.values())
         self._pools.allocate(network, network_plan.wished_pools(network))
         try:
             self._pools.check_ipv6(network, self._local.values())
