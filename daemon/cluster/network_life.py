@@ -79,6 +79,8 @@ class NetworkLife:
                 given = [shown_pool(pools[0])]
             network.vni = await self._vni(network)
         except NumbersError as error:
+            if not wished:
+                self._free_subnets(pools)
             raise no_identity(error, network) from error
         network.pools = tuple(pools)
         network.ipam_config = [shown_pool(pool) for pool in pools] if wished else shown_config(network, given)
@@ -175,10 +177,13 @@ class NetworkLife:
                 gossip.numbers.drop(space)
         if known.vni is not None and known.vni >= _FIRST_VNI:
             gossip.numbers.release(VNI_SPACE, known.vni)
-        base, length = self._cluster.address_pools[0], self._cluster.subnet_size
         if not known.wished_config:
-            for number in subnet_numbers(known.pools, base, length):
-                gossip.numbers.release(SUBNET_SPACE, number)
+            self._free_subnets(known.pools)
+
+    def _free_subnets(self, pools: Sequence[Pool]) -> None:
+        base, length = self._cluster.address_pools[0], self._cluster.subnet_size
+        for number in subnet_numbers(pools, base, length):
+            self._running().numbers.release(SUBNET_SPACE, number)
 
     def _running(self) -> GossipNode:
         if self._cluster.gossip is None:
