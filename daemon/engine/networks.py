@@ -219,7 +219,7 @@ class Networks:
             self._keep(network)
         except NetworkError as error:
             self._pools.give_back(network)
-            raise Forbidden(str(error)) from error
+            raise ServerError(str(error)) from error
         except OSError:
             engine.host_network.delete_network(network.id)
             self._pools.give_back(network)
