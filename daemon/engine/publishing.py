@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
+
 from daemon.engine.container import Container
 from daemon.engine.published import again, wishes
 from daemon.errors import ServerError
@@ -12,6 +14,8 @@ from overlay.spec import PublishFailed
 if TYPE_CHECKING:
     from daemon.engine.engine import Engine
     from daemon.engine.networks import Networks
+
+log = structlog.get_logger("ports")
 
 
 class Publishing:
@@ -54,3 +58,5 @@ class Publishing:
                 "driver failed programming external connectivity on endpoint "
                 f"{container.name} ({endpoint_id}): {error}"
             ) from error
+        for note in dict.fromkeys(port.note for port in container.ports if port.note):
+            log.warning("port not bound on the machine", container=container.name, why=note)

@@ -31,15 +31,18 @@ def members(found: dict[str, JSON]) -> list[dict[str, JSON]]:
     return [m for m in listed if isinstance(m, dict)] if isinstance(listed, list) else []
 
 
-def _notes(found: dict[str, JSON]) -> list[str]:
+def _published(found: dict[str, JSON]) -> list[str]:
+    """A line for each published port: where it is on the machine, or why it is not."""
     ports = found.get("ports")
-    if not isinstance(ports, list):
-        return []
-    return [
-        f"{p['container']}: port {p['host_port']}/{p['protocol']} {p['note']}"
-        for p in ports
-        if isinstance(p, dict) and p.get("note")
-    ]
+    lines: dict[str, None] = {}
+    for port in ports if isinstance(ports, list) else []:
+        if isinstance(port, dict):
+            lan = f"{port['host_ip'] or '0.0.0.0'}:{port['host_port']}"
+            if port["host_ip"] == "::":
+                continue  # its twin of 0.0.0.0 says the same
+            where = str(port["note"]) if port.get("note") else f"on this machine {port['real']}"
+            lines[f"{port['container']} {port['container_port']}/{port['protocol']} at {lan}: {where}"] = None
+    return list(lines)
 
 
 def _describe(host: Host) -> dict[str, JSON]:
@@ -53,7 +56,7 @@ def _describe(host: Host) -> dict[str, JSON]:
         "state": "dead" if not host.alive else "running" if found else "not answering",
         "sees": sorted(sees, key=str),
         "docker_host": host.docker_host,
-        "notes": list(_notes(found)),
+        "published": list(_published(found)),
     }
 
 
@@ -72,8 +75,8 @@ def show(swarm: Swarm, *, quiet: bool, as_json: bool) -> None:
          for r in rows],
     ))  # fmt: skip
     for row in rows:
-        for note in row["notes"] if isinstance(row["notes"], list) else []:
-            print(f"{row['name']}: {note}")
+        for line in row["published"] if isinstance(row["published"], list) else []:
+            print(f"{row['name']}: {line}")
 
 
 def print_log(host: Host, *, follow: bool, tail: int | None) -> None:

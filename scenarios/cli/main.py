@@ -106,7 +106,7 @@ def list_hosts(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Names only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """The hosts: addresses, whom each sees, and published ports that could not be bound."""
+    """The hosts: addresses, whom each sees, and where published ports are on this machine, or why not."""
     from scenarios.cli import hosts
 
     hosts.show(record.running(record.resolve(state)), quiet=quiet, as_json=as_json)
