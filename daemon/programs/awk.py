@@ -14,7 +14,7 @@ from daemon.programs.patterns import BadPattern, compile_extended
 from daemon.programs.text import opened, whole
 
 if TYPE_CHECKING:
-    from daemon.runtime.process import ProcessContext
+    from daemon.runtime.context import ProcessContext
 
 NUMBER = re.compile(r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 FORMAT = re.compile(r"%([-+ #0]*)(\*|\d+)?(?:\.(\*|\d+))?([a-zA-Z%])")
@@ -426,8 +426,7 @@ class Machine:
         one: Any = a
         other: Any = b
         if (
-            (numeric(a)
-            and numeric(b))
+            (numeric(a) and numeric(b))
             or (numeric(a) and b == "" and isinstance(b, Field))
             or (numeric(b) and a == "" and isinstance(a, Field))
         ):

@@ -6,7 +6,7 @@ import asyncio
 import re
 
 from daemon.programs.options import Failure, UsageError, parse, program
-from daemon.runtime.process import ProcessContext
+from daemon.runtime.context import ProcessContext
 
 ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\", "e": "\x1b"}
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

@@ -37,7 +37,7 @@ from daemon.programs.traceroute import traceroute
 from daemon.programs.wget import wget
 
 if TYPE_CHECKING:
-    from daemon.runtime.process import Program
+    from daemon.runtime.context import Program
 
 __all__ = ["BUSYBOX", "EXTRA", "nginx_server", "whoami_server"]
 

@@ -6,7 +6,7 @@ import re
 
 from daemon.programs.options import Failure, UsageError, applet, program
 from daemon.programs.shell.pattern import match
-from daemon.runtime.process import ProcessContext
+from daemon.runtime.context import ProcessContext
 
 STRING = {"=": str.__eq__, "==": str.__eq__, "!=": str.__ne__, "<": str.__lt__, ">": str.__gt__}
 NUMBER = {

@@ -13,8 +13,8 @@ from daemon.programs.options import Failure, parse, program
 
 if TYPE_CHECKING:
     from daemon.programs.options import Options
+    from daemon.runtime.context import ProcessContext
     from daemon.runtime.descriptor import Description
-    from daemon.runtime.process import ProcessContext
     from overlay.sandbox import TcpConnection
 
 VERSION = "7.88.1"

@@ -11,7 +11,7 @@ from daemon.programs import resolver
 from daemon.programs.options import Failure, program
 
 if TYPE_CHECKING:
-    from daemon.runtime.process import ProcessContext
+    from daemon.runtime.context import ProcessContext
 
 VERSION = "9.18"
 KINDS = ("A", "AAAA", "ANY", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT")

@@ -11,7 +11,7 @@ from daemon.programs.options import Failure, UsageError, parse, program
 from daemon.programs.text import opened, whole
 
 if TYPE_CHECKING:
-    from daemon.runtime.process import ProcessContext
+    from daemon.runtime.context import ProcessContext
 
 
 @program("md5sum [-c[sw]] [FILE]...")

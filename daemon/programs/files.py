@@ -10,8 +10,8 @@ from daemon.programs.options import Failure, UsageError, parse, program
 from daemon.runtime.descriptor import OpenFile
 
 if TYPE_CHECKING:
+    from daemon.runtime.context import ProcessContext
     from daemon.runtime.descriptor import Description
-    from daemon.runtime.process import ProcessContext
 
 SUFFIXES = {
     "": 1,

@@ -10,7 +10,7 @@ from daemon.programs.options import Failure, program
 from daemon.programs.running import start
 
 if TYPE_CHECKING:
-    from daemon.runtime.process import ProcessContext
+    from daemon.runtime.context import ProcessContext
 
 
 class _Find:

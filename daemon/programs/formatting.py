@@ -6,7 +6,7 @@ import re
 
 from daemon.programs.basic import unescape
 from daemon.programs.options import applet
-from daemon.runtime.process import ProcessContext
+from daemon.runtime.context import ProcessContext
 
 CONVERSION = re.compile(r"%([-+ #0]*)(\*|\d+)?(?:\.(\*|\d+)?)?(?:hh|h|ll|l|L|z|j|t)?([a-zA-Z%])")
 

@@ -10,8 +10,8 @@ from daemon.programs.patterns import BadPattern, translate
 
 if TYPE_CHECKING:
     from daemon.programs.options import Options
+    from daemon.runtime.context import ProcessContext
     from daemon.runtime.descriptor import Description
-    from daemon.runtime.process import ProcessContext
 
 
 @program("grep [-HhnlLoqvsrRiwFEx] [-m N] [-A|B|C N] { PATTERN | -e PATTERN... | -f FILE... } [FILE]...", code=2)

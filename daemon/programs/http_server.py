@@ -11,12 +11,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from daemon.programs.http_message import CHUNK, BadMessage, Head, Reader
 from daemon.programs.options import Failure, parse, program
-from daemon.programs.shell.builtins import normalise
+from daemon.programs.shell.state import normalise
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from daemon.runtime.process import ProcessContext
+    from daemon.runtime.context import ProcessContext
     from overlay.sandbox import TcpConnection
 
     Handler = Callable[[TcpConnection], Awaitable[None]]

@@ -9,7 +9,7 @@ from daemon.programs import resolver
 from daemon.programs.options import Failure, parse, program
 
 if TYPE_CHECKING:
-    from daemon.runtime.process import ProcessContext
+    from daemon.runtime.context import ProcessContext
     from overlay.sandbox import Interface
 
 

@@ -9,11 +9,24 @@ import asyncio
 import contextlib
 import json
 import signal
-import time as calendar  # formatting of given seconds only: no clock is read
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
 from daemon.programs import resolver
+from daemon.programs.iperf3_session import (
+    BLOCK,
+    VERSION,
+    Json,
+    Stream,
+    Test,
+    as_number,
+    document_of,
+    last_interval,
+    print_summary,
+    report,
+    results_of,
+    take_results,
+    transfer,
+)
 from daemon.programs.options import Failure, UsageError, parse, program
 from daemon.runtime.process import Interrupted
 
@@ -24,88 +37,16 @@ if TYPE_CHECKING:
     from daemon.runtime.process import ProcessContext
     from overlay.sandbox import TcpConnection, TcpListener
 
-Json = Union[None, bool, int, float, str, list["Json"], dict[str, "Json"]]  # noqa: UP007 - recursive
-
 PORT = 5201
 COOKIE_SIZE = 37
-BLOCK = 128 * 1024  # DEFAULT_TCP_BLKSIZE
 MAX_MESSAGE = 1 << 20
 SETUP_DEADLINE = 30.0
-VERSION = "3.12"
 # iperf_api.h
 TEST_START, TEST_RUNNING, TEST_END = 1, 2, 4
 PARAM_EXCHANGE, CREATE_STREAMS, SERVER_TERMINATE, CLIENT_TERMINATE = 9, 10, 11, 12
 EXCHANGE_RESULTS, DISPLAY_RESULTS, IPERF_START, IPERF_DONE = 13, 14, 15, 16
 ACCESS_DENIED, SERVER_ERROR = 255, 254
-LINE = "- - - - - - - - - - - - - - - - - - - - - - - - -"
 RULE = "-----------------------------------------------------------"
-
-
-@dataclass(slots=True)
-class _Stream:
-    """One data connection. `number` is its protocol id, `socket` the number shown."""
-
-    connection: TcpConnection
-    number: int
-    socket: int
-    moved: int = 0
-    mark: int = 0
-    peer_bytes: int = 0
-    end: float = 0.0
-
-
-@dataclass(slots=True)
-class _Test:
-    """One test's parameters and streams, seen from either end."""
-
-    server: bool
-    reverse: bool = False
-    seconds: float = 10.0
-    total: int = 0
-    blocks: int = 0
-    parallel: int = 1
-    length: int = BLOCK
-    interval: float = 1.0
-    document: bool = False
-    units: str = "a"
-    streams: list[_Stream] = field(default_factory=list)
-    intervals: list[Json] = field(default_factory=list)
-    start: float = 0.0
-    stop: float = 0.0
-    reported: float = 0.0  # until when the intervals are told
-
-    @property
-    def sends(self) -> bool:
-        return self.server == self.reverse
-
-
-def _size(count: float) -> str:
-    value, unit = count, "Bytes"
-    for name in ("KBytes", "MBytes", "GBytes", "TBytes"):
-        if value < 1024:
-            break
-        value, unit = value / 1024, name
-    return f"{_short(value)} {unit}"
-
-
-def _rate(bits: float) -> str:
-    value, unit = bits, "bits/sec"
-    for name in ("Kbits/sec", "Mbits/sec", "Gbits/sec", "Tbits/sec"):
-        if value < 1000:
-            break
-        value, unit = value / 1000, name
-    return f"{_short(value)} {unit}"
-
-
-def _short(value: float) -> str:
-    text = f"{value:4.2f}" if value < 9.995 else f"{value:4.1f}" if value < 99.95 else f"{value:4.0f}"
-    return text.rjust(4)
-
-
-def _row(label: str, start: float, end: float, moved: int, tail: str) -> str:
-    seconds = end - start
-    bits = moved * 8 / seconds if seconds > 0 else 0.0
-    return f"[{label:>3}] {start:6.2f}-{end:<6.2f} sec  {_size(moved)}  {_rate(bits)}                  {tail}"
 
 
 async def _read_state(connection: TcpConnection) -> int:
@@ -129,10 +70,6 @@ async def _read_json(connection: TcpConnection) -> dict[str, Json]:
     if not isinstance(value, dict):
         raise Failure("error - unable to receive parameters from client")
     return value
-
-
-def _number(value: Json, default: int = 0) -> int:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else default
 
 
 def _amount(text: str) -> int:
@@ -192,141 +129,12 @@ async def iperf3(p: ProcessContext) -> int:
     return await (_serve if "s" in options else _connect)(p, options, int(port))
 
 
-# -- the data ------------------------------------------------------------------------------------------------------
-
-
-async def _transfer(p: ProcessContext, test: _Test, stream: _Stream, done: Callable[[], None]) -> None:
-    """Send until told to stop, or receive until the end; `done` is called when enough was moved."""
-    connection = stream.connection
-    try:
-        if test.sends:
-            block = p.random.randbytes(min(test.length, BLOCK))
-            while True:
-                await connection.write(block)
-                stream.moved += len(block)
-                if test.total and sum(other.moved for other in test.streams) >= test.total:
-                    done()
-                    return
-                await asyncio.sleep(0)
-        while data := await connection.read(65536):
-            stream.moved += len(data)
-            if test.total and not test.server and sum(other.moved for other in test.streams) >= test.total:
-                done()
-    except OSError:
-        return
-
-
-async def _report(p: ProcessContext, test: _Test) -> None:
-    """A line per stream and interval."""
-    last = test.start
-    while True:
-        await asyncio.sleep(test.interval)
-        last = await _interval(p, test, last)
-
-
-async def _last_interval(p: ProcessContext, test: _Test) -> None:
-    """What is left since the last line, unless it is nothing to speak of."""
-    if test.stop - test.reported > 0.05 * min(test.interval, 1.0) or not test.intervals:
-        await _interval(p, test, test.reported)
-
-
-async def _interval(p: ProcessContext, test: _Test, last: float) -> float:
-    now = p.clock()
-    test.reported = now
-    if test.intervals and len(test.streams) > 1 and not test.document:
-        await p.print(LINE)
-    start, end = last - test.start, now - test.start
-    rows: list[Json] = []
-    total = 0
-    for stream in test.streams:
-        moved, stream.mark = stream.moved - stream.mark, stream.moved
-        total += moved
-        rows.append(_measure(start, end, moved, socket=stream.socket, sender=test.sends))
-        if not test.document:
-            await p.print(_row(str(stream.socket), start, end, moved, ""))
-    if len(test.streams) > 1 and not test.document:
-        await p.print(_row("SUM", start, end, total, ""))
-    test.intervals.append({"streams": rows, "sum": _measure(start, end, total, sender=test.sends)})
-    return now
-
-
-def _measure(start: float, end: float, moved: int, *, sender: bool, socket: int | None = None) -> dict[str, Json]:
-    seconds = end - start
-    row: dict[str, Json] = {} if socket is None else {"socket": socket}
-    row.update(
-        {
-            "start": start,
-            "end": end,
-            "seconds": seconds,
-            "bytes": moved,
-            "bits_per_second": moved * 8 / seconds if seconds > 0 else 0.0,
-            "omitted": False,
-            "sender": sender,
-        }
-    )
-    return row
-
-
-def _results(test: _Test) -> dict[str, Json]:
-    end = test.stop - test.start
-    return {
-        "cpu_util_total": 0.0,
-        "cpu_util_user": 0.0,
-        "cpu_util_system": 0.0,
-        "sender_has_retransmits": 0,
-        "congestion_used": "cubic",
-        "streams": [
-            {
-                "id": stream.number,
-                "bytes": stream.moved,
-                "retransmits": -1,
-                "jitter": 0,
-                "errors": 0,
-                "packets": 0,
-                "start_time": 0,
-                "end_time": end,
-            }
-            for stream in test.streams
-        ],
-    }
-
-
-def _take_results(test: _Test, results: dict[str, Json]) -> None:
-    rows = results.get("streams")
-    for row in rows if isinstance(rows, list) else []:
-        if isinstance(row, dict):
-            for stream in test.streams:
-                if stream.number == row.get("id"):
-                    stream.peer_bytes = _number(row.get("bytes"))
-                    end = row.get("end_time")
-                    stream.end = float(end) if isinstance(end, int | float) else 0.0
-
-
-async def _summary(p: ProcessContext, test: _Test) -> None:
-    mine = test.stop - test.start
-    await p.print(f"{LINE}\n[ ID] Interval           Transfer     Bitrate")
-    sent = received = 0
-    for stream in test.streams:
-        out, came = (stream.moved, stream.peer_bytes) if test.sends else (stream.peer_bytes, stream.moved)
-        sent, received = sent + out, received + came
-        theirs = stream.end or mine
-        if test.sends or not test.server:
-            await p.print(_row(str(stream.socket), 0.0, mine if test.sends else theirs, out, "sender"))
-        if not test.sends or not test.server:
-            await p.print(_row(str(stream.socket), 0.0, mine if not test.sends else theirs, came, "receiver"))
-    if len(test.streams) > 1:
-        if test.sends or not test.server:
-            await p.print(_row("SUM", 0.0, mine, sent, "sender"))
-        if not test.sends or not test.server:
-            await p.print(_row("SUM", 0.0, mine, received, "receiver"))
-
-
 # -- client --------------------------------------------------------------------------------------------------------
 
 
 async def _connect(p: ProcessContext, options: Options, port: int) -> int:
     host = options.value("c")
-    test = _Test(
+    test = Test(
         server=False,
         reverse="R" in options,
         parallel=int(options.number("P", 1)),
@@ -376,7 +184,7 @@ async def _connect(p: ProcessContext, options: Options, port: int) -> int:
 
 async def _drive(
     p: ProcessContext,
-    test: _Test,
+    test: Test,
     control: TcpConnection,
     cookie: bytes,
     dial: Callable[[], Awaitable[TcpConnection]],
@@ -407,7 +215,7 @@ async def _drive(
                 connection = await dial()
                 await connection.write(cookie)
                 # The real one numbers its streams 1, 3, 4, …
-                stream = _Stream(connection, 1 if n == 0 else n + 2, 5 + 2 * n)
+                stream = Stream(connection, 1 if n == 0 else n + 2, 5 + 2 * n)
                 test.streams.append(stream)
                 if not test.document:
                     await p.print(
@@ -419,8 +227,8 @@ async def _drive(
         elif state == TEST_RUNNING:
             await _run_client(p, test, control, tasks)
         elif state == EXCHANGE_RESULTS:
-            await _send_json(control, _results(test))
-            _take_results(test, await _read_json(control))
+            await _send_json(control, results_of(test))
+            take_results(test, await _read_json(control))
         elif state == DISPLAY_RESULTS:
             await control.write(bytes([IPERF_DONE]))
             break
@@ -439,14 +247,14 @@ async def _drive(
     for stream in test.streams:
         stream.connection.close()
     if test.document:
-        await p.print(json.dumps(_document(p, test, cookie, host, port), indent="\t"))
+        await p.print(json.dumps(document_of(p, test, cookie, host, port), indent="\t"))
     else:
-        await _summary(p, test)
+        await print_summary(p, test)
         await p.print("\niperf Done.")
     return 0
 
 
-async def _run_client(p: ProcessContext, test: _Test, control: TcpConnection, tasks: list[asyncio.Task[None]]) -> None:
+async def _run_client(p: ProcessContext, test: Test, control: TcpConnection, tasks: list[asyncio.Task[None]]) -> None:
     enough: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def done() -> None:
@@ -456,8 +264,8 @@ async def _run_client(p: ProcessContext, test: _Test, control: TcpConnection, ta
     test.start = test.reported = p.clock()
     if not test.document:
         await p.print("[ ID] Interval           Transfer     Bitrate")
-    movers = [p.start(_transfer(p, test, stream, done)) for stream in test.streams]
-    reporter = p.start(_report(p, test))
+    movers = [p.start(transfer(p, test, stream, done)) for stream in test.streams]
+    reporter = p.start(report(p, test))
     try:
         async with asyncio.timeout(test.seconds or None):
             await p.process.interruptible(enough, (int(signal.SIGINT),))
@@ -470,72 +278,8 @@ async def _run_client(p: ProcessContext, test: _Test, control: TcpConnection, ta
             task.cancel()
     else:
         tasks.extend(movers)
-    await _last_interval(p, test)
+    await last_interval(p, test)
     await control.write(bytes([TEST_END]))
-
-
-def _document(p: ProcessContext, test: _Test, cookie: bytes, host: str, port: int) -> dict[str, Json]:
-    when = p.wall()
-    mine = test.stop - test.start
-    streams: list[Json] = []
-    sent = received = 0
-    for stream in test.streams:
-        out, came = (stream.moved, stream.peer_bytes) if test.sends else (stream.peer_bytes, stream.moved)
-        sent, received = sent + out, received + came
-        streams.append(
-            {
-                "sender": _measure(0.0, mine, out, socket=stream.socket, sender=test.sends),
-                "receiver": _measure(0.0, stream.end or mine, came, socket=stream.socket, sender=test.sends),
-            }
-        )
-    connected: list[Json] = [
-        {
-            "socket": s.socket,
-            "local_host": s.connection.local[0],
-            "local_port": s.connection.local[1],
-            "remote_host": s.connection.peer[0],
-            "remote_port": s.connection.peer[1],
-        }
-        for s in test.streams
-    ]
-    return {
-        "start": {
-            "connected": connected,
-            "version": f"iperf {VERSION}",
-            "system_info": f"Linux {p.hostname}",
-            "timestamp": {
-                "time": calendar.strftime("%a, %d %b %Y %H:%M:%S GMT", calendar.gmtime(when)),
-                "timesecs": int(when),
-            },
-            "connecting_to": {"host": host, "port": port},
-            "cookie": cookie[:-1].decode(),
-            "test_start": {
-                "protocol": "TCP",
-                "num_streams": test.parallel,
-                "blksize": test.length,
-                "omit": 0,
-                "duration": int(test.seconds),
-                "bytes": test.total,
-                "blocks": 0,
-                "reverse": int(test.reverse),
-                "tos": 0,
-            },
-        },
-        "intervals": test.intervals,
-        "end": {
-            "streams": streams,
-            "sum_sent": _measure(0.0, mine, sent, sender=test.sends),
-            "sum_received": _measure(0.0, mine, received, sender=test.sends),
-            "cpu_utilization_percent": {
-                "host_total": 0.0,
-                "host_user": 0.0,
-                "host_system": 0.0,
-                "remote_total": 0.0,
-                "remote_user": 0.0,
-                "remote_system": 0.0,
-            },
-        },
-    }
 
 
 # -- server --------------------------------------------------------------------------------------------------------
@@ -553,7 +297,7 @@ async def _serve(p: ProcessContext, options: Options, port: int) -> int:
         if not quiet:
             await p.print(f"{RULE}\nServer listening on {port} (test #{number})\n{RULE}")
         control = p.keep(await listener.accept())
-        test = _Test(server=True, document=quiet, interval=options.number("i", 1, whole=False) or 1e9)
+        test = Test(server=True, document=quiet, interval=options.number("i", 1, whole=False) or 1e9)
         try:
             await _one_test(p, test, listener, control)
         except Failure as failure:
@@ -589,7 +333,7 @@ async def _refuse(p: ProcessContext, listener: TcpListener) -> None:
         p.drop(connection)
 
 
-async def _one_test(p: ProcessContext, test: _Test, listener: TcpListener, control: TcpConnection) -> None:
+async def _one_test(p: ProcessContext, test: Test, listener: TcpListener, control: TcpConnection) -> None:
     control.set_nodelay(True)
     async with asyncio.timeout(SETUP_DEADLINE):
         cookie = await control.readexactly(COOKIE_SIZE)
@@ -599,13 +343,13 @@ async def _one_test(p: ProcessContext, test: _Test, listener: TcpListener, contr
             await control.write(bytes([SERVER_ERROR]) + (115).to_bytes(4, "big") + bytes(4))
             raise Failure("error - only TCP tests in one direction are there")
         test.reverse = bool(parameters.get("reverse"))
-        test.parallel = min(max(_number(parameters.get("parallel"), 1), 1), 128)
-        test.length = min(max(_number(parameters.get("len"), BLOCK), 1), 1 << 20)
-        test.total = _number(parameters.get("num")) if test.reverse else 0
+        test.parallel = min(max(as_number(parameters.get("parallel"), 1), 1), 128)
+        test.length = min(max(as_number(parameters.get("len"), BLOCK), 1), 1 << 20)
+        test.total = as_number(parameters.get("num")) if test.reverse else 0
         await control.write(bytes([CREATE_STREAMS]))
         for n in range(test.parallel):
             connection = await _accept_stream(p, listener, cookie)
-            test.streams.append(_Stream(connection, 1 if n == 0 else n + 2, 5 if n == 0 else 6 + 2 * n))
+            test.streams.append(Stream(connection, 1 if n == 0 else n + 2, 5 if n == 0 else 6 + 2 * n))
     if not test.document:
         await p.print(f"Accepted connection from {control.peer[0]}, port {control.peer[1]}")
         for stream in test.streams:
@@ -614,22 +358,22 @@ async def _one_test(p: ProcessContext, test: _Test, listener: TcpListener, contr
         await p.print("[ ID] Interval           Transfer     Bitrate")
     await control.write(bytes([TEST_START, TEST_RUNNING]))
     test.start = test.reported = p.clock()
-    tasks = [p.start(_transfer(p, test, stream, lambda: None)) for stream in test.streams]
-    tasks += [p.start(_report(p, test)), p.start(_refuse(p, listener))]
+    tasks = [p.start(transfer(p, test, stream, lambda: None)) for stream in test.streams]
+    tasks += [p.start(report(p, test)), p.start(_refuse(p, listener))]
     try:
         state = await _read_state(control)
     finally:
         for task in tasks:
             task.cancel()
     test.stop = p.clock()
-    await _last_interval(p, test)
+    await last_interval(p, test)
     if state != TEST_END:
         raise Failure("error - the client has terminated")
     await control.write(bytes([EXCHANGE_RESULTS]))
     async with asyncio.timeout(SETUP_DEADLINE):
-        _take_results(test, await _read_json(control))
-        await _send_json(control, _results(test))
+        take_results(test, await _read_json(control))
+        await _send_json(control, results_of(test))
         await control.write(bytes([DISPLAY_RESULTS]))
         await _read_state(control)
     if not test.document:
-        await _summary(p, test)
+        await print_summary(p, test)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from daemon.programs.options import Failure, UsageError, program
 
 if TYPE_CHECKING:
-    from daemon.runtime.process import ProcessContext
+    from daemon.runtime.context import ProcessContext
     from overlay.sandbox import Interface, Route
 
 USAGE = "ip [OPTIONS] address|route|link|neigh [ARGS]\n\nOPTIONS := -f[amily] inet|inet6|link | -o[neline] | -br[ief]"
@@ -71,6 +71,8 @@ def _named(p: ProcessContext, name: str) -> Interface:
 
 def _flags(interface: Interface) -> str:
     words = ["LOOPBACK"] if interface.loopback else ["BROADCAST", "MULTICAST"]
+    if not interface.arp:
+        words.append("NOARP")
     return ",".join([*words, *(["UP", "LOWER_UP"] if interface.up else [])])
 
 

@@ -10,7 +10,7 @@ from daemon.runtime.filesystem import Stat
 
 if TYPE_CHECKING:
     from daemon.programs.options import Options
-    from daemon.runtime.process import ProcessContext
+    from daemon.runtime.context import ProcessContext
 
 HALF_A_YEAR = 365 * 86400 // 2  # older files are shown with their year
 

@@ -8,7 +8,7 @@ from daemon.programs.interfaces import print_routes
 from daemon.programs.options import parse, program
 
 if TYPE_CHECKING:
-    from daemon.runtime.process import ProcessContext
+    from daemon.runtime.context import ProcessContext
     from overlay.sandbox import SocketInfo
 
 #: RFC words to the kernel's.

@@ -11,7 +11,7 @@ from daemon.programs import resolver
 from daemon.programs.options import Failure, UsageError, program
 
 if TYPE_CHECKING:
-    from daemon.runtime.process import ProcessContext
+    from daemon.runtime.context import ProcessContext
 
 KINDS = ("soa", "ns", "a", "aaaa", "cname", "mx", "txt", "ptr", "srv", "any")
 ATTEMPTS = 2

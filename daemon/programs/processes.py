@@ -7,7 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from daemon.programs.options import Failure, UsageError, applet, parse, program
-from daemon.runtime.process import ProcessContext
+from daemon.runtime.context import ProcessContext
 
 if TYPE_CHECKING:
     from daemon.runtime.process import Process
@@ -19,7 +19,7 @@ COLUMNS = {
     "comm": ("COMMAND", 16),
     "args": ("COMMAND", 1),
     "stat": ("STAT", 4),
-    "time": ("TIME", 6),
+    "time": ("TIME", 5),
     "etime": ("ELAPSED", 7),
     "pgid": ("PGID", 5),
     "tty": ("TT", 6),
@@ -28,6 +28,9 @@ COLUMNS = {
     "group": ("GROUP", 8),
     "nice": ("NI", 5),
 }
+
+
+RIGHT = ("pid", "ppid", "pgid", "time", "etime", "vsz", "rss", "nice")
 
 
 def signal_number(text: str) -> int | None:
@@ -191,8 +194,8 @@ async def ps(p: ProcessContext) -> int:
         cells = []
         for name, cell in zip(names, row, strict=True):
             width = COLUMNS[name][1]
-            cells.append(cell.rjust(width) if name in ("pid", "ppid", "pgid") else cell.ljust(width))
-        await p.print(" ".join(cells).rstrip() if row is heads else " ".join(cells))
+            cells.append(cell.rjust(width) if name in RIGHT and row is not heads else cell.ljust(width))
+        await p.print(" ".join([*cells[:-1], cells[-1].rstrip()]))
     return 0
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dnslib import QTYPE, RCODE, DNSError, DNSHeader, DNSQuestion, DNSRecord
 
 if TYPE_CHECKING:
-    from daemon.runtime.process import ProcessContext
+    from daemon.runtime.context import ProcessContext
 
 PORT = 53
 NOERROR, NXDOMAIN = 0, 3

@@ -11,7 +11,7 @@ from daemon.programs.options import Failure, parse, program
 from daemon.programs.text import lines, opened
 
 if TYPE_CHECKING:
-    from daemon.runtime.process import ProcessContext
+    from daemon.runtime.context import ProcessContext
 
 SUFFIX = {"": 0, "K": 1, "k": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
 

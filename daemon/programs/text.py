@@ -11,8 +11,8 @@ from daemon.programs.options import Failure, UsageError, parse, program
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from daemon.runtime.context import ProcessContext
     from daemon.runtime.descriptor import Description
-    from daemon.runtime.process import ProcessContext
 
 WORDY = ("cat", "tail", "uniq", "md5sum", "sha1sum", "sha256sum", "sha512sum")  # say "can't open 'FILE'"
 FOLLOW_INTERVAL = 1.0  # seconds between looks of tail -f, as busybox's

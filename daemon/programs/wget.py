@@ -13,8 +13,8 @@ from daemon.programs.options import Failure, UsageError, parse, program
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from daemon.runtime.context import ProcessContext
     from daemon.runtime.descriptor import Description
-    from daemon.runtime.process import ProcessContext
     from overlay.sandbox import TcpConnection
 
     Say = Callable[[str], Awaitable[None]]

@@ -16,7 +16,7 @@ from daemon.runtime.descriptor import Description, DeviceFile, OpenFile
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from daemon.runtime.process import Program
+    from daemon.runtime.context import Program
 
 LIMIT = 256 * 1024 * 1024  # bytes a container may hold in files of its own
 MAX_LINKS = 40  # symlinks followed in one lookup, as Linux's MAXSYMLINKS

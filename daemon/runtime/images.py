@@ -26,7 +26,7 @@ from daemon.runtime.filesystem import Directory, File, Node, Symlink
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from daemon.runtime.process import Program
+    from daemon.runtime.context import Program
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CREATED = 1_700_000_000  # seconds since 1970; fixed, so that image ids and listings are the same everywhere

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 from typing import TYPE_CHECKING
 
 from daemon.programs.basic import echo, false, pwd, true
 from daemon.programs.conditions import test
 from daemon.programs.formatting import printf
-from daemon.programs.processes import kill
+from daemon.programs.shell.job_builtins import foreground, jobs, kill_job, trap, wait
 from daemon.programs.shell.parser import RESERVED
-from daemon.programs.shell.state import OPTIONS, Break, Continue, Return, ShellError
-from daemon.runtime.process import PermissionDenied, ProcessContext, ProcessExit, ProgramNotFound, Replace
+from daemon.programs.shell.reading import getopts, read
+from daemon.programs.shell.state import (
+    OPTIONS,
+    Break,
+    Continue,
+    Return,
+    ShellError,
+    check_name,
+    normalise,
+    parse_number,
+    quote_always,
+)
+from daemon.runtime.context import ProcessContext
+from daemon.runtime.process import PermissionDenied, ProcessExit, ProgramNotFound, Replace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from daemon.programs.shell.interpreter import Shell
-    from daemon.programs.shell.state import Job
-    from daemon.runtime.process import Program
+    from daemon.runtime.context import Program
 
     Builtin = Callable[[Shell, list[str]], Awaitable[int]]
 
@@ -42,18 +51,6 @@ SPECIAL = (
     "unset",
     "source",
 )
-
-
-def _number(text: str) -> int:
-    if not text.isdigit():
-        raise ShellError(f"Illegal number: {text}")
-    return int(text)
-
-
-def _name(text: str) -> str:
-    if not text.isidentifier() or not text.isascii():
-        raise ShellError(f"{text}: bad variable name")
-    return text
 
 
 async def colon(shell: Shell, argv: list[str]) -> int:
@@ -80,7 +77,7 @@ async def dot(shell: Shell, argv: list[str]) -> int:
 
 
 async def leave(shell: Shell, argv: list[str]) -> int:
-    levels = _number(argv[1]) if len(argv) > 1 else 1
+    levels = parse_number(argv[1]) if len(argv) > 1 else 1
     if levels == 0:
         raise ShellError(f"Illegal number: {argv[1]}")
     if shell.loops == 0:
@@ -106,17 +103,6 @@ async def cd(shell: Shell, argv: list[str]) -> int:
     if show:
         await shell.p.print(path)
     return 0
-
-
-def normalise(directory: str, target: str) -> str:
-    """An absolute path without . and .. ."""
-    parts: list[str] = []
-    for part in (target if target.startswith("/") else f"{directory}/{target}").split("/"):
-        if part == "..":
-            parts = parts[:-1]
-        elif part not in ("", "."):
-            parts.append(part)
-    return "/" + "/".join(parts)
 
 
 def _where(shell: Shell, name: str) -> tuple[str, str]:
@@ -202,7 +188,7 @@ async def exec_(shell: Shell, argv: list[str]) -> int:
 
 
 async def exit_(shell: Shell, argv: list[str]) -> int:
-    raise ProcessExit(_number(argv[1]) if len(argv) > 1 else shell.status)
+    raise ProcessExit(parse_number(argv[1]) if len(argv) > 1 else shell.status)
 
 
 async def export(shell: Shell, argv: list[str]) -> int:
@@ -210,7 +196,7 @@ async def export(shell: Shell, argv: list[str]) -> int:
     table = shell.exported if argv[0] == "export" else shell.readonly
     for word in words:
         name, equals, value = word.partition("=")
-        _name(name)
+        check_name(name)
         if equals:
             shell.set(name, value)
         table[name] = True
@@ -221,10 +207,6 @@ async def export(shell: Shell, argv: list[str]) -> int:
     return 0
 
 
-def quote_always(value: str) -> str:
-    return "'" + value.replace("'", "'\"'\"'") + "'"
-
-
 async def unset(shell: Shell, argv: list[str]) -> int:
     functions = "-f" in argv[1:2]
     for name in argv[1:]:
@@ -233,7 +215,7 @@ async def unset(shell: Shell, argv: list[str]) -> int:
         if functions:
             shell.functions.pop(name, None)
         else:
-            shell.unset(_name(name))
+            shell.unset(check_name(name))
     return 0
 
 
@@ -242,7 +224,7 @@ async def local(shell: Shell, argv: list[str]) -> int:
         raise ShellError("not in a function")
     for word in argv[1:]:
         name, equals, value = word.partition("=")
-        _name(name)
+        check_name(name)
         if name not in shell.locals[-1]:
             shell.locals[-1][name] = (shell.variables.get(name), shell.exported.get(name, False))
         if equals:
@@ -251,7 +233,7 @@ async def local(shell: Shell, argv: list[str]) -> int:
 
 
 async def return_(shell: Shell, argv: list[str]) -> int:
-    raise Return(_number(argv[1]) & 0xFF if len(argv) > 1 else shell.status)
+    raise Return(parse_number(argv[1]) & 0xFF if len(argv) > 1 else shell.status)
 
 
 async def set_(shell: Shell, argv: list[str]) -> int:
@@ -297,7 +279,7 @@ async def _show_options(shell: Shell, on: bool) -> None:
 
 
 async def shift(shell: Shell, argv: list[str]) -> int:
-    by = _number(argv[1]) if len(argv) > 1 else 1
+    by = parse_number(argv[1]) if len(argv) > 1 else 1
     if by > len(shell.positional):
         return 1
     shell.positional = shell.positional[by:]
@@ -309,45 +291,6 @@ async def times(shell: Shell, argv: list[str]) -> int:
     return 0
 
 
-def signal_number(text: str) -> int:
-    """A signal by number or name, 0 for EXIT. ShellError when there is none."""
-    if text.isdigit() and int(text) < 65:
-        return int(text)
-    name = text.upper().removeprefix("SIG")
-    if name == "EXIT":
-        return 0
-    member = signal.Signals.__members__.get(f"SIG{name}")
-    if member is None:
-        raise ShellError(f"{text}: invalid signal specification", 1)
-    return int(member)
-
-
-async def trap(shell: Shell, argv: list[str]) -> int:
-    words = [word for word in argv[1:] if word != "--"]
-    if not words:
-        for key, held in shell.traps.items():
-            name = "EXIT" if key == "EXIT" else signal.Signals(int(key)).name[3:]
-            await shell.p.print(f"trap -- {quote_always(held)} {name}")
-        return 0
-    action: str | None = words[0]
-    names = words[1:]
-    if (action is not None and action.isdigit()) or not names:
-        names, action = words, None
-    elif action == "-":
-        action = None
-    for name in names:
-        number = signal_number(name)
-        key = "EXIT" if number == 0 else str(number)
-        if action is None:
-            shell.traps.pop(key, None)
-            shell.p.process.handlers.pop(number, None)
-            continue
-        shell.traps[key] = action
-        if number:
-            shell.p.on_signal(number, shell.signal_handler(number) if action else None)
-    return 0
-
-
 async def umask(shell: Shell, argv: list[str]) -> int:
     if len(argv) > 1 and argv[1] != "-S":
         if not all(char in "01234567" for char in argv[1]):
@@ -356,226 +299,6 @@ async def umask(shell: Shell, argv: list[str]) -> int:
     else:
         await shell.p.print(f"{shell.p.process.umask:04o}")
     return 0
-
-
-def find_job(shell: Shell, text: str) -> Job | None:
-    """%1, %%, %+ or a pid."""
-    if text.startswith("%"):
-        live = [job for job in shell.jobs if any(process.exit_code is None for process in job.processes)]
-        if text[1:] in ("", "%", "+", "-"):
-            return live[-1] if live else None
-        return next((job for job in shell.jobs if str(job.number) == text[1:]), None)
-    return next(
-        (job for job in shell.jobs if text.isdigit() and any(process.pid == int(text) for process in job.processes)),
-        None,
-    )
-
-
-async def wait(shell: Shell, argv: list[str]) -> int:
-    if len(argv) == 1:
-        targets = list(shell.jobs)
-        status = 0
-    else:
-        targets = []
-        status = 127
-        for word in argv[1:]:
-            job = find_job(shell, word)
-            if job is not None:
-                targets.append(job)
-    for job in targets:
-        for process in job.processes:
-            if process.exit_code is None:
-                number = await shell.wait_or_trap(process)
-                if number:
-                    await shell.check_traps()
-                    return 128 + number
-        if len(argv) > 1:
-            await shell.report_death(job.processes[-1])
-            status = job.processes[-1].exit_code or 0
-        if job in shell.jobs:
-            shell.jobs.remove(job)
-    return status
-
-
-async def jobs(shell: Shell, argv: list[str]) -> int:
-    for job in list(shell.jobs):
-        running = any(process.exit_code is None for process in job.processes)
-        state = "Running" if running else "Done"
-        text = " ".join(job.processes[-1].argv)
-        await shell.p.print(f"[{job.number}]{'+' if job is shell.jobs[-1] else ' '} {state:<27}{text}")
-        if not running:
-            shell.jobs.remove(job)
-    return 0
-
-
-async def foreground(shell: Shell, argv: list[str]) -> int:
-    job = find_job(shell, argv[1] if len(argv) > 1 else "%%")
-    if job is None:
-        raise ShellError("No current job" if len(argv) == 1 else f"No such job: {argv[1]}")
-    if argv[0] == "bg":
-        return 0
-    await shell.p.print(" ".join(job.processes[-1].argv))
-    shell.jobs.remove(job)
-    return await shell.wait_foreground(job.processes)
-
-
-async def read(shell: Shell, argv: list[str]) -> int:
-    raw, prompt, timeout, limit, quiet = False, "", None, 0, False
-    words = argv[1:]
-    while words and words[0].startswith("-") and len(words[0]) > 1:
-        flag, words = words[0], words[1:]
-        letters = flag[1:]
-        while letters:
-            letter, letters = letters[0], letters[1:]
-            if letter == "r":
-                raw = True
-            elif letter == "s":
-                quiet = True
-            elif letter in "ptnud":
-                if not letters and not words:
-                    raise ShellError(f"No arg for -{letter} option")
-                value = letters or words.pop(0)
-                letters = ""
-                if letter == "p":
-                    prompt = value
-                elif letter == "n":
-                    limit = _number(value)
-                elif letter == "t":
-                    if not value.replace(".", "", 1).isdigit():
-                        raise ShellError("invalid timeout")
-                    timeout = float(value)
-            else:
-                raise ShellError(f"illegal option -{letter}")
-    if not words:
-        words = ["REPLY"]
-    for name in words:
-        _name(name)
-    stdin = shell.p.stdin
-    if prompt and stdin.isatty():
-        await shell.p.error(prompt, end="")
-    terminal = shell.p.terminal
-    if quiet and terminal is not None:
-        terminal.echo = False
-    try:
-        async with asyncio.timeout(timeout):
-            data, complete = await _logical_line(stdin.readline, raw, limit)
-    except TimeoutError:
-        return 1
-    finally:
-        if quiet and terminal is not None:
-            terminal.echo = True
-    _assign(shell, words, data)
-    return 0 if complete else 1
-
-
-async def _logical_line(
-    readline: Callable[[int], Awaitable[bytes]], raw: bool, limit: int
-) -> tuple[list[tuple[str, bool]], bool]:
-    """Characters with whether they were escaped, and whether the line ended in a newline."""
-    out: list[tuple[str, bool]] = []
-    while True:
-        text = (await readline(limit or 65536)).decode("utf-8", "surrogateescape")
-        if not text:
-            return out, False
-        ended = text.endswith("\n")
-        text = text.removesuffix("\n")
-        at, joined = 0, False
-        while at < len(text):
-            if text[at] == "\\" and not raw:
-                if at + 1 == len(text):
-                    joined = ended
-                    break
-                out.append((text[at + 1], True))
-                at += 2
-                continue
-            out.append((text[at], False))
-            at += 1
-        if not joined:
-            return out, ended or bool(limit)
-
-
-def _assign(shell: Shell, names: list[str], data: list[tuple[str, bool]]) -> None:
-    separators = shell.get("IFS")
-    separators = " \t\n" if separators is None else separators
-
-    def white(at: int) -> bool:
-        return data[at][0] in separators and data[at][0] in " \t\n" and not data[at][1]
-
-    at, end = 0, len(data)
-    while at < end and white(at):
-        at += 1
-    for number, name in enumerate(names):
-        if number == len(names) - 1:
-            while end > at and white(end - 1):
-                end -= 1
-            shell.set(name, "".join(char for char, _ in data[at:end]))
-            return
-        start = at
-        while at < end and not (data[at][0] in separators and not data[at][1]):
-            at += 1
-        shell.set(name, "".join(char for char, _ in data[start:at]))
-        while at < end and white(at):
-            at += 1
-        if at < end and data[at][0] in separators and not data[at][1]:
-            at += 1
-            while at < end and white(at):
-                at += 1
-
-
-async def getopts(shell: Shell, argv: list[str]) -> int:
-    if len(argv) < 3:
-        raise ShellError("usage: getopts optstring var [arg]")
-    wanted, name = argv[1], _name(argv[2])
-    words = argv[3:] if len(argv) > 3 else shell.positional
-    index = shell.get_number("OPTIND")
-    at = shell.option_offset if index == shell.option_index else 0
-    word = words[index - 1] if 0 < index <= len(words) else ""
-    if not at and (len(word) < 2 or word[0] != "-" or word == "--"):
-        if word == "--":
-            shell.set("OPTIND", str(index + 1))
-        shell.set(name, "?")
-        return 1
-    at = at or 1
-    letter = word[at]
-    at += 1
-    known = letter != ":" and letter in wanted
-    takes = known and wanted[wanted.index(letter) + 1 : wanted.index(letter) + 2] == ":"
-    shell.unset("OPTARG")
-    if takes:
-        value = word[at:] or (words[index] if index < len(words) else None)
-        index += 1 if word[at:] else 2
-        at = 0
-        if value is None:
-            index -= 1
-            if wanted.startswith(":"):
-                shell.set("OPTARG", letter)
-                letter = ":"
-            else:
-                await shell.p.error(f"No arg for -{letter} option")
-                letter = "?"
-        else:
-            shell.set("OPTARG", value)
-    else:
-        if not known:
-            if wanted.startswith(":"):
-                shell.set("OPTARG", letter)
-            else:
-                await shell.p.error(f"Illegal option -{letter}")
-            letter = "?"
-        if at >= len(word):
-            index, at = index + 1, 0
-    shell.set("OPTIND", str(index))
-    shell.option_index, shell.option_offset = index, at
-    shell.set(name, letter)
-    return 0
-
-
-async def kill_(shell: Shell, argv: list[str]) -> int:
-    words: list[str] = []
-    for word in argv:
-        job = find_job(shell, word) if word.startswith("%") else None
-        words.append(str(job.processes[0].pid) if job is not None else word)
-    return await kill(ProcessContext(shell.p.process, words, {**shell.p.env, "\0sh": shell.name}))
 
 
 def _program(program: Program) -> Builtin:
@@ -614,7 +337,7 @@ BUILTINS: dict[str, Builtin] = {
     "bg": foreground,
     "read": read,
     "getopts": getopts,
-    "kill": kill_,
+    "kill": kill_job,
     "hash": colon,
     "alias": colon,
     "unalias": colon,

@@ -11,6 +11,7 @@ from daemon.programs.shell.arithmetic import ArithmeticProblem
 from daemon.programs.shell.builtins import BUILTINS, SPECIAL
 from daemon.programs.shell.expand import Expander, ExpansionProblem
 from daemon.programs.shell.parser import Parser
+from daemon.programs.shell.redirection import open_redirects
 from daemon.programs.shell.state import Break, Continue, Return, ShellError, State
 from daemon.programs.shell.syntax import (
     AndOr,
@@ -21,24 +22,16 @@ from daemon.programs.shell.syntax import (
     Group,
     If,
     Pipeline,
-    Redirect,
     Redirected,
     Sequence,
     Simple,
     SyntaxProblem,
     While,
 )
+from daemon.runtime.context import ProcessContext
 from daemon.runtime.descriptor import DeviceFile, PipeReader, PipeWriter
 from daemon.runtime.pipe import Pipe
-from daemon.runtime.process import (
-    Interrupted,
-    PermissionDenied,
-    Process,
-    ProcessContext,
-    ProcessExit,
-    ProgramNotFound,
-    Replace,
-)
+from daemon.runtime.process import Interrupted, PermissionDenied, Process, ProcessExit, ProgramNotFound, Replace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -238,7 +231,7 @@ class Shell(State):
         if isinstance(node, Simple):
             await self._simple(node, last=last, tested=tested)
         elif isinstance(node, Redirected):
-            changes = await self._open(node.redirects)
+            changes = await open_redirects(self, node.redirects)
             if changes is None:
                 self.status = 1
                 return
@@ -339,7 +332,7 @@ class Shell(State):
         assignments = [(name, await self.expand.text(word)) for name, word in node.assignments]
         if self.option("x"):
             await self.trace(assignments, argv)
-        changes = await self._open(node.redirects)
+        changes = await open_redirects(self, node.redirects)
         if changes is None:
             self.status = 1
             if argv and argv[0] in SPECIAL and not self.interactive:
@@ -451,57 +444,7 @@ class Shell(State):
             self.undo(saved)
         self.status = await self.wait_foreground([child])
 
-    # -- redirections ------------------------------------------------------------------------------------------
-
-    async def _open(self, redirects: list[Redirect]) -> dict[int, Description | None] | None:
-        """Open them in order: descriptor → description (None: closed). None after a failure that was told."""
-        changes: dict[int, Description | None] = {}
-        for redirect in redirects:
-            target = await self.expand.text(redirect.target)
-            try:
-                stream = self._target(redirect.operator, target, changes)
-            except OSError as error:
-                for opened in changes.values():
-                    if opened is not None:
-                        opened.close()
-                creating = redirect.operator not in ("<", "<&")
-                text = error.strerror
-                if error.errno in (2, 20):
-                    text = "nonexistent directory" if creating else "no such file"
-                verb = "create" if creating else "open"
-                await self.complain(
-                    str(error.args[1])
-                    if redirect.operator in ("<&", ">&") and error.errno == 9
-                    else f"can't {verb} {target}: {text}"
-                )
-                return None
-            old = changes.get(redirect.descriptor)
-            if old is not None:
-                old.close()
-            changes[redirect.descriptor] = stream
-        return changes
-
-    def _target(self, operator: str, target: str, changes: dict[int, Description | None]) -> Description | None:
-        if operator == "<<":
-            data = target.encode("utf-8", "surrogateescape")
-            reader = iter((data,))
-            return DeviceFile(lambda n: next(reader, b""), lambda written: None)
-        if operator in ("<&", ">&"):
-            if target == "-":
-                return None
-            if target.isdigit():
-                number = int(target)
-                source = changes[number] if number in changes else self.p.process.descriptors.get(number)
-                if source is None:
-                    raise OSError(9, f"{target}: Bad file descriptor")
-                return source.duplicate()
-        if operator == "<":
-            return self.p.open(target, read=True)
-        if operator == "<>":
-            return self.p.open(target, read=True, write=True, create=True)
-        if operator == ">" and self.option("C") and self.files.is_file(self.p.path(target)):
-            raise FileExistsError(17, "File exists")
-        return self.p.open(target, write=True, create=True, append=operator == ">>", truncate=operator != ">>")
+    # -- traps and the end -------------------------------------------------------------------------------------
 
     async def check_traps(self) -> None:
         """Run the traps of the signals that came."""

@@ -10,7 +10,8 @@ from daemon.programs.shell.interpreter import Shell
 from daemon.programs.shell.parser import Parser
 from daemon.programs.shell.state import Break, Return, ShellError
 from daemon.programs.shell.syntax import Incomplete, Sequence, SyntaxProblem
-from daemon.runtime.process import Interrupted, ProcessContext
+from daemon.runtime.context import ProcessContext
+from daemon.runtime.process import Interrupted
 
 SIGINT = int(signal.SIGINT)
 

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from daemon.programs.shell.syntax import Command
+    from daemon.runtime.context import ProcessContext
     from daemon.runtime.descriptor import Description
     from daemon.runtime.filesystem import Filesystem
-    from daemon.runtime.process import Process, ProcessContext
+    from daemon.runtime.process import Process
 
 OPTIONS = {
     "errexit": "e",
@@ -313,3 +314,30 @@ def quote(word: str) -> str:
     if word and re.fullmatch(r"[\w@%+:,./\]-]*", word, re.ASCII):
         return word
     return "'" + word.replace("'", "'\\''") + "'" if word else "''"
+
+
+def quote_always(value: str) -> str:
+    return "'" + value.replace("'", "'\"'\"'") + "'"
+
+
+def normalise(directory: str, target: str) -> str:
+    """An absolute path without . and .. ."""
+    parts: list[str] = []
+    for part in (target if target.startswith("/") else f"{directory}/{target}").split("/"):
+        if part == "..":
+            parts = parts[:-1]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/" + "/".join(parts)
+
+
+def parse_number(text: str) -> int:
+    if not text.isdigit():
+        raise ShellError(f"Illegal number: {text}")
+    return int(text)
+
+
+def check_name(text: str) -> str:
+    if not text.isidentifier() or not text.isascii():
+        raise ShellError(f"{text}: bad variable name")
+    return text

@@ -10,9 +10,10 @@ import tracemalloc
 import pytest
 
 from daemon.runtime.container import NotADirectory
+from daemon.runtime.context import ProcessContext
 from daemon.runtime.images import Images
 from daemon.runtime.pipe import Pipe
-from daemon.runtime.process import ProcessContext, ProgramNotFound
+from daemon.runtime.process import ProgramNotFound
 from tests.daemon.programs.guests import drain, make_guest, make_pair, run, shut, start
 
 TERM, KILL, INT = int(signal.SIGTERM), int(signal.SIGKILL), int(signal.SIGINT)
