@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from overlay.drivers.driver import Driver, Plug
+from overlay.drivers.driver import Driver, Offer, Plug
 from overlay.drivers.null import NullDriver
 from overlay.ipam.errors import IpamError
 from overlay.ipam.mac import mac_from_ip
@@ -113,13 +113,13 @@ class Attachments:
         *,
         way_out: bool = False,
     ) -> Joined:
-        interface, gateway = "", None
+        interface, offer = "", Offer()
         if not isinstance(driver, NullDriver):
             # The other end of the cable has an index as well, as a veth pair's.
             interface, index = namespace.next_interface(), self._next_index()
             self._next_index()
-            gateway = driver.join(spec, namespace.sandbox, Plug(interface, index))
-        joined = Joined(spec, network, driver, interface, gateway, way_out)
+            offer = driver.join(spec, namespace.sandbox, Plug(interface, index))
+        joined = Joined(spec, network, driver, interface, offer.gateway, offer.direct, way_out)
         namespace.endpoints[spec.id] = joined
         self._where[spec.id] = namespace
         return joined

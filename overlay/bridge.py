@@ -10,37 +10,42 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from overlay.guard import Guard
 from overlay.port import Port
 from overlay.stack.gso import segment
-from overlay.wire.address import pack_ip, pack_mac
+from overlay.wire.address import pack_mac
 from overlay.wire.ethernet import HEADER_LENGTH
 from overlay.wire.ipv4 import Malformed
 
-_IPV4, _ARP = b"\x08\x00", b"\x08\x06"
-_UNSPECIFIED = bytes(4)
+_ARP = b"\x08\x06"
 _LEARNED = 4096
 
 
 class BridgePort:
     """One port of a bridge: the bridge's end of a cable, and what may come in through it."""
 
-    __slots__ = ("addresses", "bridge", "cable", "isolated", "limit", "mac", "mtu", "name")
+    __slots__ = ("bridge", "cable", "guard", "hairpin", "isolated", "limit", "mtu", "name")
 
-    def __init__(self, bridge: Bridge, name: str, cable: Port, *, mtu: int, isolated: bool) -> None:
+    def __init__(
+        self,
+        bridge: Bridge,
+        name: str,
+        cable: Port,
+        *,
+        mtu: int,
+        isolated: bool,
+        hairpin: bool = False,
+        guard: Guard | None = None,
+    ) -> None:
         self.bridge = bridge
         self.name = name
         self.cable = cable
         self.mtu = mtu
         self.limit = max(mtu + HEADER_LENGTH, cable.gso_size)
         self.isolated = isolated
-        self.mac: bytes | None = None
-        self.addresses: frozenset[bytes] = frozenset()
+        self.hairpin = hairpin
+        self.guard = guard
         cable.on_receive(self.receive)
-
-    def guard(self, mac: str, addresses: Iterable[str]) -> None:
-        """From now on only this MAC and these addresses (CIDR or plain) may send here."""
-        self.mac = pack_mac(mac)
-        self.addresses = frozenset(pack_ip(each.partition("/")[0]) for each in addresses)
 
     def receive(self, frame: bytes) -> None:
         """A frame comes out of the cable: check, learn, switch."""
@@ -49,37 +54,19 @@ class BridgePort:
         if len(frame) < HEADER_LENGTH or source[0] & 1:
             bridge.counters["bridge_dropped_malformed"] += 1
             return
-        if self.mac is not None:
-            if not self._may_send(source, frame):
+        if self.guard is not None:
+            if not self.guard.passes(frame):
                 return
         elif bridge.fdb.get(source) is not self and not bridge.learn(source, self):
             return
         out = bridge.fdb.get(frame[:6])
         if out is not None:
-            if out is not self:
+            if out is not self or self.hairpin:
                 out.deliver(frame, self)
         elif frame[0] & 1:
             bridge.broadcast(frame, self)
         else:
             bridge.unknown(frame, self)
-
-    def _may_send(self, source: bytes, frame: bytes) -> bool:
-        if source != self.mac:
-            self.bridge.counters["bridge_dropped_spoofed_mac"] += 1
-            return False
-        kind = frame[12:14]
-        if kind == _IPV4:
-            if frame[26:30] in self.addresses or frame[26:30] == _UNSPECIFIED:
-                return True
-            self.bridge.counters["bridge_dropped_spoofed_ip"] += 1
-            return False
-        if kind == _ARP:
-            claimed = frame[28:32]
-            if frame[22:28] == self.mac and (claimed in self.addresses or claimed == _UNSPECIFIED):
-                return True
-            self.bridge.counters["bridge_dropped_spoofed_arp"] += 1
-            return False
-        return True
 
     def deliver(self, frame: bytes, source: BridgePort | None) -> None:
         """Send a frame out of this port."""
@@ -128,12 +115,15 @@ class Bridge:
         addresses: Iterable[str] = (),
         guarded: bool = False,
         isolated: bool = False,
+        hairpin: bool = False,
     ) -> BridgePort:
-        """Plug the bridge's end of a cable in. A `mac` is entered at once (no flooding to find it). ValueError: a MAC
-        or address that is none."""
-        port = BridgePort(self, name, cable, mtu=mtu, isolated=isolated)
+        """Plug the bridge's end of a cable in. A `mac` is entered at once (no flooding to find it). `hairpin`: frames
+        go back out of the port that they came in by (802.1Qbg's reflective relay). ValueError: a MAC or address that
+        is none."""
+        guard = None
         if mac is not None and guarded:
-            port.guard(mac, addresses)
+            guard = Guard(mac, addresses, kind="bridge", counters=self.counters)
+        port = BridgePort(self, name, cable, mtu=mtu, isolated=isolated, hairpin=hairpin, guard=guard)
         if mac is not None:
             self.fdb[pack_mac(mac)] = port
         self.ports.append(port)
@@ -149,7 +139,7 @@ class Bridge:
     def learn(self, mac: bytes, port: BridgePort) -> bool:
         """Enter a MAC that sends from an unguarded port; False for one that belongs to a guarded port."""
         known = self.fdb.get(mac)
-        if known is not None and known.mac == mac:
+        if known is not None and known.guard is not None and known.guard.mac == mac:
             self.counters["bridge_dropped_spoofed_mac"] += 1
             return False
         if len(self.fdb) >= _LEARNED + len(self.ports):
@@ -161,7 +151,7 @@ class Bridge:
     def broadcast(self, frame: bytes, source: BridgePort | None) -> None:
         """Broadcast and multicast: out of every other port."""
         for port in self.ports:
-            if port is not source:
+            if port is not source or port.hairpin:
                 port.deliver(frame, source)
 
     def unknown(self, frame: bytes, source: BridgePort | None) -> None:

@@ -15,6 +15,8 @@ from overlay.dns.names import Names
 from overlay.dns.resolver import Resolver
 from overlay.drivers.bridge import BridgeDriver
 from overlay.drivers.driver import Driver
+from overlay.drivers.ipvlan import IpvlanDriver
+from overlay.drivers.macvlan import MacvlanDriver
 from overlay.drivers.null import NullDriver
 from overlay.drivers.overlay import OverlayDriver
 from overlay.ipam.mac import mac_from_ip
@@ -22,6 +24,7 @@ from overlay.ipam.pool import AddressPool
 from overlay.lan import Lan
 from overlay.nat.gateway import Gateway
 from overlay.nursery import Nursery
+from overlay.parents import Parents
 from overlay.publish.publisher import Publisher
 from overlay.router import Router
 from overlay.sandbox import Sandbox
@@ -67,7 +70,9 @@ class HostNetwork:
         entropy: Callable[[int], bytes],
         wall: Callable[[], float],
         extra_addresses: Sequence[str] = (),
+        reflective_relay: bool = False,
     ) -> None:
+        """`reflective_relay`: the LAN's switch sends frames back where they came from (802.1Qbg), as vepa wants."""
         self.hostname = hostname
         self.address = address
         self.directory = Directory()
@@ -82,6 +87,7 @@ class HostNetwork:
             lan_peers,
             router_mac=router_mac,
             router_ip=pack_ip(self._router_ip),
+            reflective_relay=reflective_relay,
             counters=self._counters,
         )
         self._router = Router(
@@ -113,7 +119,15 @@ class HostNetwork:
         overlays = OverlayDriver(
             self._tunnel, self.directory, random=self._child_random(), close_later=self._close_later
         )
-        self._drivers: dict[str, Driver] = {"bridge": bridges, "overlay": overlays}
+        parents = Parents(
+            self.host, next_index=self._next_index, random=self._child_random(), counters=self._counters
+        )
+        self._drivers: dict[str, Driver] = {
+            "bridge": bridges,
+            "overlay": overlays,
+            "macvlan": MacvlanDriver(parents, counters=self._counters),
+            "ipvlan": IpvlanDriver(parents, counters=self._counters),
+        }
         self._null = NullDriver()
 
     async def start(self) -> None:
@@ -161,7 +175,7 @@ class HostNetwork:
         self._lan.stop()
 
     def create_network(self, spec: NetworkSpec, addresses: AddressPool | None = None) -> None:
-        """Make a network of driver bridge or overlay (host, null and unknown ones need nothing and are only noted).
+        """Make a network (host, null and unknown drivers need nothing and are only noted).
 
         `addresses` is the pool that the network's addresses come from: the overlay driver takes from that of the
         network named docker_gwbridge; without it one is made of the spec's first pool. An overlay with `ingress`

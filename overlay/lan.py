@@ -33,6 +33,7 @@ class Lan:
         *,
         router_mac: bytes,
         router_ip: bytes,
+        reflective_relay: bool = False,
         counters: Counter[str],
     ) -> None:
         self.switch = Bridge("lan", counters=counters)
@@ -40,6 +41,7 @@ class Lan:
         self._peers = peers
         self._router_mac = router_mac
         self._router_ip = router_ip
+        self._reflective_relay = reflective_relay
         self._counters = counters
         self._where: dict[bytes, Address] = {}
         self._socket: Datagrams | None = None
@@ -60,7 +62,7 @@ class Lan:
     def plug(self, name: str, *, mac: str) -> Port:
         """A new station on the LAN: its end of the cable."""
         theirs, ours = cable(SUPER_FRAME)
-        self.switch.add_port(name, ours, mac=mac)
+        self.switch.add_port(name, ours, mac=mac, hairpin=self._reflective_relay)
         return theirs
 
     def _send(self, frame: bytes) -> None:

@@ -20,19 +20,21 @@ DEFAULT_ROUTE = "0.0.0.0/0"
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """An endpoint in its sandbox. `gateway` is what its network offers; `interface` "" has none (null, host)."""
+    """An endpoint in its sandbox. `gateway` is what its network offers, `direct`: its interface is a way out as it is;
+    `interface` "" has none (null, host)."""
 
     spec: EndpointSpec
     network: NetworkSpec
     driver: Driver
     interface: str
     gateway: str | None
+    direct: bool = False
     way_out: bool = False
 
     @property
-    def precedence(self) -> tuple[bool, bool, str]:
-        """Lowest is the default gateway."""
-        return self.way_out, self.network.internal, self.network.name
+    def precedence(self) -> tuple[bool, bool, bool, str]:
+        """Lowest is the default route."""
+        return self.gateway is None, self.way_out, self.network.internal, self.network.name
 
 
 class Namespace:
@@ -43,7 +45,7 @@ class Namespace:
         self._always_out = always_out
         self.endpoints: dict[str, Joined] = {}
         self._count = 0
-        self._default: tuple[str, str] | None = None
+        self._default: tuple[str | None, str] | None = None
 
     def next_interface(self) -> str:
         """The next ethN."""
@@ -54,7 +56,7 @@ class Namespace:
         """Whether docker_gwbridge must give it one."""
         ours = [joined for joined in self.endpoints.values() if joined.interface and not joined.way_out]
         open_ones = [joined for joined in ours if not joined.network.internal]
-        return self._always_out or (bool(open_ones) and all(joined.gateway is None for joined in open_ones))
+        return self._always_out or (bool(open_ones) and not any(j.gateway or j.direct for j in open_ones))
 
     def way_out(self) -> Joined | None:
         """Its endpoint on docker_gwbridge."""
@@ -62,13 +64,13 @@ class Namespace:
 
     def default(self) -> Joined | None:
         """The endpoint that the default route goes through."""
-        offers = [joined for joined in self.endpoints.values() if joined.gateway is not None]
+        offers = [joined for joined in self.endpoints.values() if joined.gateway is not None or joined.direct]
         return min(offers, key=lambda joined: joined.precedence, default=None)
 
     def settle_route(self) -> None:
         """Make the default route what the rule says now."""
         best = self.default()
-        wanted = (best.gateway, best.interface) if best is not None and best.gateway is not None else None
+        wanted = (best.gateway, best.interface) if best is not None else None
         if wanted == self._default:
             return
         if any(route.destination == DEFAULT_ROUTE for route in self.sandbox.routes()):

@@ -54,3 +54,24 @@ def cable(gso_size: int = 0) -> tuple[Port, Port]:
     one, other = Port(gso_size), Port(gso_size)
     one.peer, other.peer = other, one
     return one, other
+
+
+def splice(port: Port) -> tuple[Port, Port]:
+    """Cut a cable in two where `port` is one end of it, and put somebody in between: the first port that comes back is
+    joined to `port`, the second to what was its other end. Undone by `mend`."""
+    inner, outer = Port(port.gso_size), Port(port.gso_size)
+    far = port.peer
+    port.peer, inner.peer = inner, port
+    if far is not None:
+        far.peer, outer.peer = outer, far
+    return inner, outer
+
+
+def mend(inner: Port, outer: Port) -> None:
+    """Take out what `splice` put in; ends that were unplugged meanwhile stay so."""
+    near, far = inner.peer, outer.peer
+    if near is not None:
+        near.peer = far
+    if far is not None:
+        far.peer = near
+    inner.peer = outer.peer = None

@@ -30,6 +30,7 @@ from overlay.stack.udp import failure
 from overlay.views import Neighbour, Route, neighbours_of, routes_of, sockets_of
 from overlay.wire.address import ANY, pack_ip, pack_mac, parse_cidr
 from overlay.wire.ethernet import HEADER_LENGTH
+from overlay.wire.ipv4 import Packet
 
 __all__ = [
     "Address",
@@ -168,10 +169,19 @@ class Sandbox:
     # ------------------------------------------------------------------ interfaces
 
     def add_interface(
-        self, name: str, *, mac: str, mtu: int, addresses: Sequence[str], port: Port, index: int | None = None
+        self,
+        name: str,
+        *,
+        mac: str,
+        mtu: int,
+        addresses: Sequence[str],
+        port: Port,
+        index: int | None = None,
+        arp: bool = True,
     ) -> Interface:
         """Plug a cable in. Each address brings its link route, and is announced by gratuitous ARP (which takes a
-        running event loop). OSError(EEXIST): name or index are taken. `port.gso_size` becomes the interface's."""
+        running event loop). OSError(EEXIST): name or index are taken. `port.gso_size` becomes the interface's.
+        Without `arp` it is a NOARP interface, as ipvlan's in l3 mode."""
         interface = self.stack.add_interface(
             name,
             hardware=pack_mac(mac),
@@ -180,6 +190,7 @@ class Sandbox:
             index=index,
             gso_size=max(port.gso_size - HEADER_LENGTH, 0),
         )
+        interface.arp = arp
         self._ports[name] = port
 
         def transmit(frame: bytes) -> None:
@@ -209,12 +220,20 @@ class Sandbox:
         """By index; live objects (counters go on)."""
         return sorted(self.stack.interfaces.values(), key=lambda interface: interface.index)
 
+    def interface(self, name: str) -> Interface:
+        """One of them; KeyError if there is none of that name."""
+        return self.stack.interfaces[name]
+
+    def cable(self, name: str) -> Port:
+        """The end of the cable that is plugged into an interface (lo has none: KeyError)."""
+        return self._ports[name]
+
     def add_address(self, interface: str, cidr: str) -> None:
         """Add "10.0.1.2/24" with its link route; OSError(EEXIST) if it is there already."""
         held = self.stack.interfaces[interface]
         address, prefix = parse_cidr(cidr)
         self.stack.add_address(held, address, prefix)
-        if not held.loopback and len(address) == 4:
+        if not held.loopback and held.arp and len(address) == 4:
             self.stack.announce(held, address)
 
     def remove_address(self, interface: str, cidr: str) -> None:
@@ -253,6 +272,16 @@ class Sandbox:
             None if via is None else pack_ip(via),
             None if interface is None else self.stack.interfaces[interface],
         )
+
+    def route(self, packet: Packet) -> bool:
+        """Send a packet that somebody else made as one of this namespace's own; False if there is no way."""
+        self.stack.now = max(self.stack.now, self._open())
+        try:
+            self.stack.output(packet, self.stack.route_to(packet.destination))
+        except OSError:
+            return False
+        self.settle()
+        return True
 
     def routes(self) -> list[Route]:
         """As `ip route` orders them: default first, then by destination. lo's are not shown."""

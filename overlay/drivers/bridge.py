@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 
 from overlay.bridge import Bridge
-from overlay.drivers.driver import MAX_FRAME, Plug, gateway_for
+from overlay.drivers.driver import MAX_FRAME, Offer, Plug, gateway_for
 from overlay.drivers.endpoint import Endpoint, plug_in
 from overlay.nat.gateway import BridgeRules, Gateway
 from overlay.port import cable
@@ -88,13 +88,13 @@ class BridgeDriver:
         self._gateway.remove_bridge(network.interface)
         self._host.remove_interface(network.interface)
 
-    def join(self, spec: EndpointSpec, sandbox: Sandbox, plug: Plug) -> str | None:
+    def join(self, spec: EndpointSpec, sandbox: Sandbox, plug: Plug) -> Offer:
         """Plug into the switch; the gateway is the host's address there."""
         network = self._networks[spec.network_id]
         self._endpoints[spec.id] = plug_in(
             network.bridge, spec, sandbox, plug, mtu=network.spec.mtu, isolated=not network.icc
         )
-        return gateway_for(network.spec)
+        return Offer(gateway_for(network.spec, spec))
 
     def leave(self, endpoint_id: str) -> None:
         """Unplug."""

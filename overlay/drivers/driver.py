@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +21,14 @@ class Plug:
     index: int
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The way out that a network offers to an endpoint: a gateway, or (`direct`) its interface itself, or none."""
+
+    gateway: str | None = None
+    direct: bool = False
+
+
 class Driver(Protocol):
     """Networks of one kind. All of it is synchronous and does no I/O."""
 
@@ -29,13 +38,19 @@ class Driver(Protocol):
     def delete_network(self, network_id: str) -> None:
         """Take it down; no endpoint is on it any more."""
 
-    def join(self, spec: EndpointSpec, sandbox: Sandbox, plug: Plug) -> str | None:
-        """Put the interface in; the network's gateway for this endpoint, None if it has none of its own."""
+    def join(self, spec: EndpointSpec, sandbox: Sandbox, plug: Plug) -> Offer:
+        """Put the interface in; the way out that comes with it."""
 
     def leave(self, endpoint_id: str) -> None:
         """Take the interface out."""
 
 
-def gateway_for(spec: NetworkSpec) -> str | None:
-    """The gateway of the first IPv4 pool."""
-    return next((pool.gateway for pool in spec.pools if pool.gateway and ":" not in pool.subnet), None)
+def gateway_for(spec: NetworkSpec, endpoint: EndpointSpec) -> str | None:
+    """The gateway of the subnet that an endpoint's IPv4 address lies in."""
+    address = next((each.partition("/")[0] for each in endpoint.addresses if ":" not in each), None)
+    if address is None:
+        return None
+    for pool in spec.pools:
+        if ":" not in pool.subnet and ipaddress.ip_address(address) in ipaddress.ip_network(pool.subnet, strict=False):
+            return pool.gateway
+    return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from overlay.drivers.driver import Plug
+from overlay.drivers.driver import Offer, Plug
 from overlay.sandbox import Sandbox
 from overlay.spec import EndpointSpec, NetworkSpec
 
@@ -16,9 +16,9 @@ class NullDriver:
     def delete_network(self, network_id: str) -> None:
         """Nothing was made."""
 
-    def join(self, spec: EndpointSpec, sandbox: Sandbox, plug: Plug) -> str | None:
+    def join(self, spec: EndpointSpec, sandbox: Sandbox, plug: Plug) -> Offer:
         """No interface comes of it."""
-        return None
+        return Offer()
 
     def leave(self, endpoint_id: str) -> None:
         """None was there."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from overlay.directory import Directory
-from overlay.drivers.driver import Plug
+from overlay.drivers.driver import Offer, Plug
 from overlay.drivers.endpoint import Endpoint, plug_in
 from overlay.sandbox import Sandbox
 from overlay.spec import EndpointSpec, NetworkError, NetworkSpec
@@ -81,12 +81,12 @@ class OverlayDriver:
         self._directory.close(network_id)
         self._close_later(network.gateway)
 
-    def join(self, spec: EndpointSpec, sandbox: Sandbox, plug: Plug) -> str | None:
+    def join(self, spec: EndpointSpec, sandbox: Sandbox, plug: Plug) -> Offer:
         """Plug into the segment; never a gateway."""
         network = self._networks[spec.network_id]
         network.endpoints[spec.id] = plug_in(network.segment, spec, sandbox, plug, mtu=network.spec.mtu)
         self._where[spec.id] = network
-        return None
+        return Offer()
 
     def leave(self, endpoint_id: str) -> None:
         """Unplug."""

@@ -29,6 +29,7 @@ class Interface:
     """`transmit` takes whole Ethernet frames and must not call back into the stack.
 
     `gso_size`: the largest IP packet that `transmit` takes although it is above the MTU (0: none), TCP only.
+    Without `arp` nobody is asked for a MAC: every frame goes to the interface's own, whoever is behind it sorts them.
     `assigned` are (packed address, prefix length) in the order they were added.
     """
 
@@ -39,6 +40,7 @@ class Interface:
     transmit: Callable[[bytes], None]
     gso_size: int = 0
     loopback: bool = False
+    arp: bool = True
     up: bool = True
     assigned: list[tuple[bytes, int]] = field(default_factory=list)
     counters: Counters = field(default_factory=Counters)

@@ -102,10 +102,11 @@ class Stack(Configuration):
             self.count(error.reason)
 
     def _receive_arp(self, interface: Interface, message: arp.Arp) -> None:
-        if message.sender_mac == interface.hardware or message.sender_mac[0] & 1:
+        if message.sender_mac[0] & 1 or not interface.arp:
             return
         if self.is_local(message.sender_ip):
-            self.count("arp-conflict")
+            if message.sender_mac != interface.hardware:  # ipvlan's slaves share a MAC: one's own needs both
+                self.count("arp-conflict")
             return
         ours = self.is_local(message.target_ip) and message.target_ip[0] != 127
         self.neighbours.learn(
@@ -285,6 +286,8 @@ class Stack(Configuration):
             elif is_multicast(next_hop):
                 group = b"\x01\x00\x5e" + bytes((next_hop[1] & 0x7F, *next_hop[2:]))
                 header = group + interface.hardware + _IPV4
+            elif not interface.arp:
+                header = interface.hardware + interface.hardware + _IPV4
             else:
                 self.neighbours.wait(interface, next_hop, packet)
                 return
