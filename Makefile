@@ -1,6 +1,6 @@
 # Everything needs .venv and makes it when it is missing; the second time nothing is fetched.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint bench tools clean
+.PHONY: help venv demo test lint bench bench-gossip tools clean
 
 # An interpreter that every user of the machine may run, so that the venv serves an unprivileged user as well.
 PYTHON ?= $(shell for p in /usr/bin/python3 /usr/local/bin/python3 python3 python3.13 python3.12 python3.11; do \
@@ -13,7 +13,7 @@ JOBS ?= 2
 UNWRITABLE := $(shell test -w . || echo "-p no:cacheprovider -W ignore::hypothesis.errors.HypothesisWarning")
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
 venv: $(STAMP)  ## .venv with everything that the others need
 
@@ -40,6 +40,9 @@ lint: $(STAMP)  ## ruff, mypy --strict, import contracts
 
 bench: $(STAMP)  ## figures from outside beside their goals; fails when one is missed
 	@$(BIN)/shoal bench $(ARGS)
+
+bench-gossip: $(STAMP) tools  ## serf and gossip/ in turn, both figures and their ratio (ARGS="--sizes 3 --runs 1")
+	@$(BIN)/python -m scenarios.bench.gossip $(ARGS)
 
 # Peers that some tests talk to: the docker command, tshark and serf. Only root can install them; without them those
 # tests are skipped and say so.
