@@ -78,10 +78,10 @@ class Dissemination:
             if now - since <= profile.gossip_to_the_dead:
                 break
             del local.recent_dead[name]
-        candidates = local.table.live
-        if local.recent_dead:
-            candidates = candidates + list(local.recent_dead)
-        chosen = local.random.sample(candidates, min(profile.gossip_nodes, len(candidates)))
+        live, dead = local.table.live, list(local.recent_dead)
+        candidates = range(len(live) + len(dead))
+        places = local.random.sample(candidates, min(profile.gossip_nodes, len(candidates)))
+        chosen = [live[place] if place < len(live) else dead[place - len(live)] for place in places]
         return [record for record in map(local.table.get, chosen) if record is not None]
 
     def _pack(self, messages: list[bytes], to: Address, out: list[tuple[bytes, Address]]) -> int:

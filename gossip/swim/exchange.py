@@ -108,7 +108,7 @@ class Exchange:
 
     def local_state(self, *, join: bool, native: bool) -> PushPull:
         """``native``: the other is of our kind and gets the delegate's state too."""
-        nodes = [record.node_state() for record in self._local.table]
+        nodes = [record.node_state() for record in self._local.table.to_tell()]
         self._local.random.shuffle(nodes)
         user_state = _NATIVE_STATE + self._delegate.local_state(join) if native else b""
         return PushPull(tuple(nodes), user_state, join)

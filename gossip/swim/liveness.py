@@ -40,6 +40,7 @@ class Liveness:
         self._on_suspected = on_suspected
         self._on_recovered = on_recovered
         self._suspicions: dict[str, Suspicion] = {}
+        self._listening: dict[str, Suspicion] = {}
         self._not_yet: dict[str, tuple[Alive, str]] = {}
 
     # -- this node itself
@@ -51,10 +52,7 @@ class Liveness:
         before = local.table.get(local.name)
         incarnation = max(at_least, before.member.incarnation if before else 0) + 1
         alive = Alive(incarnation, local.name, config.address, config.port, wire_meta, SERF_VERSIONS)
-        record = record_of(alive, MemberState.ALIVE, now)
-        if before is not None:
-            record.member = replace(record.member, since=before.member.since)
-        local.table.put(record)
+        local.table.put(record_of(alive, MemberState.ALIVE, before.member.since if before is not None else now))
         local.spread(local.name, alive.encode())
 
     def _refute(self, accusation: int, now: float) -> None:
@@ -94,10 +92,9 @@ class Liveness:
         if before is not None and message.incarnation <= before.member.incarnation and not reclaimed:
             return
         self._clear_suspicion(name)
-        record = record_of(message, MemberState.ALIVE, now)
         was = before.member if before is not None else None
-        if was is not None and was.state is MemberState.ALIVE:
-            record.member = replace(record.member, since=was.since)
+        since = was.since if was is not None and was.state is MemberState.ALIVE else now
+        record = record_of(message, MemberState.ALIVE, since)
         local.table.put(record)
         local.expelled.pop(record.member.endpoint, None)
         local.recent_dead.pop(name, None)
@@ -169,18 +166,26 @@ class Liveness:
             incarnation=message.incarnation,
             members=local.table.size,
             now=now,
+            own=local.name,
         )
         if refused:
             suspicion.refused(now)
         self._suspicions[name] = suspicion
+        self._listening[name] = suspicion
         was = record.member
         local.timers.set((SUSPICION_TIMER, name), suspicion.deadline)
-        self._change(record, MemberState.SUSPECT, message.incarnation, now)
+        member = self._change(record, MemberState.SUSPECT, message.incarnation, now)
         local.spread(name, message.encode())
         local.counters["suspicions"] += 1
-        self._tell(EventKind.SUSPECTED, record.member, was, now, reason, told_by, message.accuser)
+        self._tell(EventKind.SUSPECTED, member, was, now, reason, told_by, message.accuser)
         if message.accuser != local.name:
             self._on_suspected(name, now)
+
+    def heard(self, sender: str) -> None:
+        """A packet came from a member: whoever is heard could confirm what is suspected."""
+        for name, suspicion in list(self._listening.items()):
+            if sender != name and not suspicion.heard(sender):
+                del self._listening[name]
 
     def suspicion_ended(self, name: str, now: float) -> None:
         """Nobody refuted in time."""
@@ -198,10 +203,12 @@ class Liveness:
         """This node was stopped for ``late`` seconds: the silence of others meanwhile is no evidence."""
         for name, suspicion in self._suspicions.items():
             suspicion.stalled(now, late)
+            self._listening[name] = suspicion
             self._local.timers.set((SUSPICION_TIMER, name), suspicion.deadline)
 
     def _clear_suspicion(self, name: str) -> None:
         if self._suspicions.pop(name, None) is not None:
+            self._listening.pop(name, None)
             self._local.timers.cancel((SUSPICION_TIMER, name))
 
     # -- dead and left
@@ -224,7 +231,7 @@ class Liveness:
         self._clear_suspicion(name)
         was = record.member
         left = message.accuser == name
-        self._change(record, MemberState.LEFT if left else MemberState.DEAD, message.incarnation, now)
+        member = self._change(record, MemberState.LEFT if left else MemberState.DEAD, message.incarnation, now)
         local.spread(name, message.encode())
         if name == local.name:
             return
@@ -233,7 +240,7 @@ class Liveness:
         local.counters["left" if left else "failed"] += 1
         kind = EventKind.LEFT if left else EventKind.FAILED
         why = "left on purpose" if left else reason
-        self._tell(kind, record.member, was, now, why, told_by, "" if left else ", ".join(accusers))
+        self._tell(kind, member, was, now, why, told_by, "" if left else ", ".join(accusers))
 
     def expel(self, name: str, now: float) -> None:
         """Forget a member that the roster no longer has."""
@@ -251,9 +258,10 @@ class Liveness:
 
     # --
 
-    def _change(self, record: Record, state: MemberState, incarnation: int, now: float) -> None:
-        record.member = replace(record.member, state=state, incarnation=incarnation, since=now)
-        self._local.table.put(record)
+    def _change(self, record: Record, state: MemberState, incarnation: int, now: float) -> Member:
+        member = replace(record.member, state=state, incarnation=incarnation, since=now)
+        self._local.table.put(replace(record, member=member))
+        return member
 
     def _tell(
         self,

@@ -29,7 +29,7 @@ from gossip.swim.table import MemberTable
 from gossip.swim.timers import Timers
 from gossip.wire.errors import WireError
 from gossip.wire.label import label_header
-from gossip.wire.messages import Ack, Alive, Dead, IndirectPing, Message, Nack, Ping, Suspect, User, decode_message
+from gossip.wire.messages import Ack, Alive, Dead, IndirectPing, Message, Nack, Ping, Suspect, User
 from gossip.wire.packet import PacketCodec
 from gossip.wire.seal import Keyring
 from gossip.wire.streams import PushPull
@@ -39,10 +39,20 @@ class Membership:
     """``keyring`` may be changed while running: that is how keys are rotated."""
 
     def __init__(
-        self, config: Config, *, delegate: Delegate, random: Random, entropy: Callable[[int], bytes], now: float
+        self,
+        config: Config,
+        *,
+        delegate: Delegate,
+        random: Random,
+        entropy: Callable[[int], bytes],
+        now: float,
+        table: MemberTable | None = None,
+        codec: PacketCodec | None = None,
     ) -> None:
-        """Raises ValueError for a label, key or metadata of a bad size."""
+        """``table`` may have members already; if this node is one of them it is not announced. ``codec`` is for
+        simulations that do without encoding. Raises ValueError for a label, key or metadata of a bad size."""
         label_header(config.label)
+        profile = config.profile
         self.config = config
         self.keyring = Keyring(config.keys, entropy)
         self.counters: Counter[str] = Counter()
@@ -51,10 +61,10 @@ class Membership:
             config=config,
             random=random,
             counters=self.counters,
-            table=MemberTable(config.name),
-            awareness=Awareness(config.profile.awareness_max),
+            table=table if table is not None else MemberTable(config.name),
+            awareness=Awareness(profile.awareness_max if profile.lha_probe else 1),
             timers=Timers(),
-            rumours=TransmitLimitedQueue(config.profile, self.counters),
+            rumours=TransmitLimitedQueue(profile, self.counters),
             outbox={},
             events=deque(),
             dials=deque(),
@@ -63,10 +73,11 @@ class Membership:
         self._liveness = Liveness(self._local, on_suspected=self._buddy_probe, on_recovered=self._came_back)
         self._prober = Prober(self._local, self._accuse)
         self._relays = Relays(self._local)
-        self._dissemination = Dissemination(self._local, delegate, PacketCodec(config.label, self.keyring))
+        self._codec = codec if codec is not None else PacketCodec(config.label, self.keyring)
+        self._dissemination = Dissemination(self._local, delegate, self._codec)
         self._exchange = Exchange(self._local, delegate, self._liveness)
-        self._codec = PacketCodec(config.label, self.keyring)
-        self._liveness.announce(wrap_meta(delegate.meta()), now)
+        if self._local.table.get(config.name) is None:
+            self._liveness.announce(wrap_meta(delegate.meta()), now)
         self._prober.start(now)
         self._dissemination.start(now)
         self._exchange.start(now)
@@ -77,7 +88,7 @@ class Membership:
         """Anything may come; what is not good is counted in ``counters`` under ``dropped.<why>``."""
         self.counters["packets_received"] += 1
         try:
-            messages = [decode_message(body) for body in self._codec.decode(data)]
+            messages = self._codec.messages(data)
         except WireError as error:
             self._local.drop(error.name)
             return
@@ -85,6 +96,7 @@ class Membership:
             self._local.drop("not_in_roster")
             return
         told_by = teller(self._local, source)
+        self._liveness.heard(told_by)
         for message in messages:
             self._receive(message, source, told_by, now)
 
@@ -131,7 +143,7 @@ class Membership:
     def _believed_gone(self, source: Address) -> list[bytes]:
         """Whoever pings lives: if we hold that he died or left, he should hear it, and refute."""
         record = self._local.table.at(source)
-        if record is None or record.member.reachable:
+        if record is None or record.member.reachable or not self.config.profile.buddy_system:
             return []
         return [Suspect(record.member.incarnation, record.member.name, self._local.name).encode()]
 

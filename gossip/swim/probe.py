@@ -11,13 +11,15 @@ UDP beats it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from gossip.swim.bucket import TokenBucket
 from gossip.swim.dials import DialPing, StreamPingResult
 from gossip.swim.local import Local
 from gossip.swim.member import MemberState
+from gossip.swim.shuffle import lazily_shuffled
 from gossip.wire.messages import IndirectPing, Ping, Suspect
 
 PROBE_TICK = "probe"
@@ -51,8 +53,7 @@ class Prober:
     def __init__(self, local: Local, accuse: Callable[[str, int, str, bool, float], None]) -> None:
         self._local = local
         self._accuse = accuse
-        self._order: list[str] = []
-        self._position = 0
+        self._order: Iterator[str] = iter(())
         self._probes: dict[int, Probe] = {}
         self._by_name: dict[str, int] = {}
         self._ring_turn = False
@@ -90,13 +91,9 @@ class Prober:
                 return successor
         for fresh in (False, True):
             if fresh:
-                self._order = list(live)
-                if len(self._order) >= _RING_FROM:
-                    self._local.random.shuffle(self._order)
-                self._position = 0
-            while self._position < len(self._order):
-                name = self._order[self._position]
-                self._position += 1
+                names = self._local.table.live_now()
+                self._order = lazily_shuffled(names, self._local.random) if len(names) >= _RING_FROM else iter(names)
+            for name in self._order:
                 record = self._local.table.get(name)
                 if record is not None and record.member.reachable and name not in self._by_name:
                     return name
@@ -133,7 +130,7 @@ class Prober:
         self._probes[probe.seq] = probe
         self._by_name[name] = probe.seq
         ping = Ping(probe.seq, name).encode()
-        if member.state is MemberState.SUSPECT:
+        if member.state is MemberState.SUSPECT and local.profile.buddy_system:
             # Lifeguard's buddy system: the suspect hears of it with the next ping.
             local.send(member.endpoint, Suspect(member.incarnation, name, local.name).encode(), ping)
         else:
@@ -184,12 +181,13 @@ class Prober:
         if record is None:
             self._finish(probe)
             return
-        others = [name for name in local.table.live if name != probe.name and self._is_alive(name)]
-        chosen = local.random.sample(others, min(local.profile.indirect_probes, len(others)))
-        for name in chosen:
+        live = lazily_shuffled(local.table.live, local.random)
+        others = (name for name in live if name != probe.name and self._is_alive(name))
+        for name in islice(others, local.profile.indirect_probes):
             relay = local.table.get(name)
             assert relay is not None
-            nacks = len(relay.versions) == 6 and relay.versions[1] >= _PROTOCOL_WITH_NACK
+            speaks_nack = len(relay.versions) == 6 and relay.versions[1] >= _PROTOCOL_WITH_NACK
+            nacks = speaks_nack and local.profile.lha_probe
             member = record.member
             request = IndirectPing(probe.seq, member.address, member.port, probe.name, nacks)
             local.send(relay.member.endpoint, request.encode())

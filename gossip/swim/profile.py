@@ -34,8 +34,16 @@ class Profile:
     suspicion_mult: int
     suspicion_max_mult: int
     """Lifeguard's beta: longest suspicion as a multiple of the shortest."""
+    audible_confirmations: bool
+    """Ours: no more confirmations are waited for than members were heard since the suspicion began."""
     refused_timeout: float
     """Length of a suspicion whose subject's port refused a connection (evidence that the process is gone)."""
+    lha_probe: bool
+    """Lifeguard IV-A, on or off: probes scaled by the local health multiplier, and the nacks that inform it."""
+    lha_suspicion: bool
+    """Lifeguard IV-B, on or off: suspicions begin long and shorten with confirmations. Off: SWIM's fixed timeout."""
+    buddy_system: bool
+    """Lifeguard IV-C, on or off: whoever is accused hears of it with the next ping or ack."""
     awareness_max: int
     """Lifeguard's S: the local health multiplier lies in 0..S-1."""
     stall: float
@@ -72,7 +80,11 @@ LAN = Profile(
     retransmit_mult=4,
     suspicion_mult=4,
     suspicion_max_mult=6,
+    audible_confirmations=False,
     refused_timeout=4.0,
+    lha_probe=True,
+    lha_suspicion=True,
+    buddy_system=True,
     awareness_max=8,
     stall=0.5,
     watch_streams=0,
@@ -99,7 +111,11 @@ SHOAL = Profile(
     retransmit_mult=4,
     suspicion_mult=4,
     suspicion_max_mult=6,
+    audible_confirmations=True,
     refused_timeout=1.0,
+    lha_probe=True,
+    lha_suspicion=True,
+    buddy_system=True,
     awareness_max=8,
     stall=0.3,
     watch_streams=2,

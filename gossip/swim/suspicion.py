@@ -3,6 +3,12 @@
 Lifeguard section IV-B (memberlist: suspicion.go): timeout after c confirmations = max(min, max - log(c+1)/log(k+1) *
 (max - min)). Ours adds refused evidence: when the subject's port refused a connection its process is gone, and the
 suspicion ends ``refused_timeout`` later (twice that until somebody confirms), which still leaves time to refute.
+
+Ours also bounds k by who can still be heard (``profile.audible_confirmations``): a confirmation can only come from a
+member of whom at least one packet arrived since the suspicion began. With three or more silent at once, as on the
+small side of a cut, Lifeguard waits its longest for voices that the cut holds back; here, whoever hears nobody else
+does not wait for anybody. It costs nothing where Lifeguard helps: a slow member that hears the others waits as long as
+before, and so does everybody else about him.
 """
 
 from __future__ import annotations
@@ -15,8 +21,10 @@ from gossip.swim.profile import Profile
 class Suspicion:
     """One running suspicion; all times in seconds of the local clock."""
 
-    def __init__(self, profile: Profile, *, accuser: str, incarnation: int, members: int, now: float) -> None:
-        """``members``: how many there are, the subject and this node included."""
+    def __init__(
+        self, profile: Profile, *, accuser: str, incarnation: int, members: int, now: float, own: str = ""
+    ) -> None:
+        """``members``: how many there are, the subject and this node, ``own``, included."""
         self.accuser = accuser
         self.incarnation = incarnation
         self.started = now
@@ -25,19 +33,36 @@ class Suspicion:
         self._hiccup = profile.probe_interval
         self._grace = profile.probe_timeout
         self._not_before = now
-        self._expected = profile.suspicion_mult - 2
+        self._expected = profile.suspicion_mult - 2 if profile.lha_suspicion else 0
         if members - 2 < self._expected:
             self._expected = 0
         self._shortest = profile.suspicion_mult * max(1.0, math.log10(max(1, members))) * profile.probe_interval
         self._longest = profile.suspicion_max_mult * self._shortest
         self._confirmers: dict[str, None] = {}
+        self._own = own
+        self._audible: dict[str, None] | None = {} if profile.audible_confirmations else None
+        self.heard(own)
 
     def confirm(self, accuser: str) -> bool:
         """True if this is news that shortens the suspicion and is worth passing on."""
         if len(self._confirmers) >= self._expected or accuser == self.accuser or accuser in self._confirmers:
             return False
         self._confirmers[accuser] = None
+        self.heard(accuser)
         return True
+
+    def heard(self, name: str) -> bool:
+        """A packet of a member came, who so could confirm. True as long as it is of use to hear of more."""
+        if self._audible is None:
+            return False
+        if name and name != self.accuser and len(self._audible) < self._expected:
+            self._audible[name] = None
+        return len(self._audible) < self._expected
+
+    @property
+    def expected(self) -> int:
+        """Lifeguard's K: how many confirmations may come."""
+        return self._expected if self._audible is None else len(self._audible)
 
     def refused(self, now: float) -> None:
         """This node itself saw the subject's port refuse."""
@@ -50,20 +75,24 @@ class Suspicion:
         stands, but there must be time to read a refutation."""
         if late >= self._hiccup:
             self.started = now
+            if self._audible is not None:
+                self._audible.clear()
+                self.heard(self._own)
         else:
             self.started += late
         self._not_before = now + self._grace
 
     @property
     def deadline(self) -> float:
-        if self._expected == 0:
+        expected = self.expected
+        if expected == 0:
             timeout = self._shortest
         else:
-            share = math.log(len(self._confirmers) + 1) / math.log(self._expected + 1)
+            share = math.log(len(self._confirmers) + 1) / math.log(expected + 1)
             timeout = max(self._shortest, self._longest - share * (self._longest - self._shortest))
         deadline = self.started + timeout
         if self._refused_at is not None:
-            confirmed = self._expected == 0 or bool(self._confirmers)
+            confirmed = expected == 0 or bool(self._confirmers)
             quick = self._refused_timeout * (1 if confirmed else 2)
             deadline = min(deadline, self._refused_at + quick)
         return max(deadline, self._not_before)

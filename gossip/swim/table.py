@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gossip.swim.member import Address, Member, MemberState
@@ -15,7 +15,7 @@ _DEFAULT_PROTOCOL_MAX = 2
 _PROTOCOL_WITH_CRC = 5
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """One member and the bytes in which it described itself."""
 
@@ -44,9 +44,9 @@ class Record:
         return (self.versions[1] if len(self.versions) == 6 else _DEFAULT_PROTOCOL_MAX) >= _PROTOCOL_WITH_CRC
 
 
-def record_of(alive: Alive, state: MemberState, now: float) -> Record:
+def record_of(alive: Alive, state: MemberState, since: float) -> Record:
     meta, native = unwrap_meta(alive.meta)
-    member = Member(alive.node, alive.address, alive.port, meta, state, alive.incarnation, now, native)
+    member = Member(alive.node, alive.address, alive.port, meta, state, alive.incarnation, since, native)
     return Record(member, alive.meta, alive.versions)
 
 
@@ -115,9 +115,17 @@ class MemberTable:
         return names[0] if len(names) == 1 else None
 
     @property
-    def live(self) -> list[str]:
-        """Names of the alive and the suspect, sorted, without this node; not to be changed."""
+    def live(self) -> Sequence[str]:
+        """Names of the alive and the suspect, sorted, without this node; they change with the table."""
         return self._live
+
+    def live_now(self) -> Sequence[str]:
+        """``live`` as it is at this moment."""
+        return list(self._live)
+
+    def to_tell(self) -> Iterable[Record]:
+        """The records that a push/pull carries."""
+        return self._records.values()
 
     def successors(self) -> list[str]:
         """The live names in ring order, from the one after this node's."""

@@ -11,7 +11,7 @@ from gossip.wire.dialect import pack, unpack_map
 from gossip.wire.errors import WireError
 from gossip.wire.label import label_header, strip_label
 from gossip.wire.lzw import compress, decompress
-from gossip.wire.messages import MessageType
+from gossip.wire.messages import Message, MessageType, decode_message
 from gossip.wire.seal import SEAL_OVERHEAD, Keyring
 
 PACKET_SIZE = 1400
@@ -56,6 +56,10 @@ class PacketCodec:
         messages: list[bytes] = []
         _flatten(body, _NESTING, messages)
         return messages
+
+    def messages(self, packet: bytes) -> list[Message]:
+        """What a packet says. Raises WireError."""
+        return [decode_message(body) for body in self.decode(packet)]
 
 
 def _flatten(body: bytes, depth: int, into: list[bytes]) -> None:
