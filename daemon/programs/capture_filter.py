@@ -144,7 +144,10 @@ class _Parser:
                 )
             )
         elif word in ("greater", "less"):
-            size = int(self._take())
+            text = self._take()
+            if not text.isdigit():
+                raise Failure("can't parse filter expression: syntax error")
+            size = int(text)
             conditions.append(lambda found: found.length >= size if word == "greater" else found.length <= size)
         elif word == "proto":
             name = self._take()

@@ -139,7 +139,9 @@ class ScriptReader:
             return Address(plus=int(plus.group(1)), line=-2)
         if char == "/" or char == "\\":
             self.at += 1 if char == "/" else 2
-            delimiter = "/" if char == "/" else self.text[self.at - 1]
+            delimiter = "/" if char == "/" else self.text[self.at - 1 : self.at]
+            if not delimiter or self.at > len(self.text):
+                raise Failure("unterminated address")
             text = self._until(delimiter)
             flags = 0
             if self._peek() == "I":

@@ -8,90 +8,18 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Union
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from daemon.runtime.descriptor import Description, DeviceFile, OpenFile
+from daemon.runtime.nodes import LIMIT, Device, Directory, File, Generated, Mount, Node, Stat, Symlink, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from daemon.runtime.context import Program
 
-LIMIT = 256 * 1024 * 1024  # bytes a container may hold in files of its own
 MAX_LINKS = 40  # symlinks followed in one lookup, as Linux's MAXSYMLINKS
-
-
-@dataclass(slots=True)
-class File:
-    """A regular file. `program` makes it an executable of the simulated runtime."""
-
-    data: bytes | bytearray = b""
-    mode: int = 0o644
-    mtime: float = 0.0
-    owner: object = None
-    program: Program | None = None
-
-
-@dataclass(slots=True)
-class Symlink:
-    target: str
-    mtime: float = 0.0
-    owner: object = None
-    mode: int = 0o777
-
-
-@dataclass(slots=True)
-class Directory:
-    entries: dict[str, Node] = field(default_factory=dict)
-    mode: int = 0o755
-    mtime: float = 0.0
-    owner: object = None
-
-
-@dataclass(slots=True)
-class Device:
-    """A character device, or a generated file when `character` is False: contents come from functions."""
-
-    read: Callable[[int], bytes]
-    write: Callable[[bytes], None]
-    mode: int = 0o666
-    mtime: float = 0.0
-    character: bool = True
-    open: Callable[[], Description] | None = None
-
-
-@dataclass(slots=True)
-class Generated:
-    """A directory whose entries are computed at each look (/proc, /sys)."""
-
-    entries_now: Callable[[], dict[str, Node]]
-    mode: int = 0o555
-    mtime: float = 0.0
-
-
-Node = Union[File, Symlink, Directory, Device, Generated]  # noqa: UP007 - recursive alias, must not be evaluated
-
-
-@dataclass(frozen=True, slots=True)
-class Stat:
-    """What ls and test need. `kind` is ls's letter: - d l c."""
-
-    kind: str
-    mode: int
-    size: int
-    mtime: float
-    identity: int
-    program: Program | None
-
-
-def generated(read: Callable[[], bytes], mode: int = 0o444) -> Device:
-    """A read-only file whose content is made at each open, as in /proc and /sys."""
-
-    def refuse(data: bytes) -> None:
-        raise OSError(errno.EACCES, "Permission denied")
-
-    return Device(read=lambda n: read(), write=refuse, mode=mode, character=False)
 
 
 def _error(code: int, path: str) -> OSError:
