@@ -15,99 +15,21 @@ from daemon.programs.sed_script import ScriptReader
 from daemon.programs.shell.parser import Parser
 from daemon.programs.shell.syntax import SyntaxProblem
 
-WORDS = [
-    "a",
-    "b",
-    "if",
-    "then",
-    "fi",
-    "for",
-    "in",
-    "do",
-    "done",
-    "while",
-    "case",
-    "esac",
-    "{",
-    "}",
-    "(",
-    ")",
-    ";",
-    ";;",
-    "&",
-    "&&",
-    "||",
-    "|",
-    "<",
-    ">",
-    ">>",
-    "<<",
-    "2>&1",
-    "$x",
-    "${y:-z}",
-    "${",
-    "$(",
-    "`",
-    "'",
-]
-SHELL = st.lists(st.sampled_from([*WORDS, '"', "\\", "\n", "\t", "#", "$(( 1 ))", "!", "=", "*"]), max_size=25).map(
-    " ".join
-)
-PIECES = [
-    "BEGIN",
-    "END",
-    "{",
-    "}",
-    "(",
-    ")",
-    "[",
-    "]",
-    "$1",
-    "/x/",
-    "if",
-    "else",
-    "for",
-    "in",
-    "while",
-    "print",
-    "printf",
-    ",",
-    ";",
-    "s",
-    "1",
-    "a",
-    "b",
-    "=",
-    "==",
-    "~",
-    "+",
-    "++",
-    "?",
-    ":",
-    "getline",
-]
-AWK = st.lists(st.sampled_from([*PIECES, "\n", '"s"']), max_size=20).map(" ".join)
-FILTER = [
-    "host",
-    "src",
-    "dst",
-    "port",
-    "net",
-    "tcp",
-    "udp",
-    "and",
-    "or",
-    "not",
-    "(",
-    ")",
-    "10.0.0.1",
-    "80",
-    "x",
-    "ether",
-    "arp",
-    "greater",
-    "proto",
-]
+SHELL_WORDS = [
+    "a", "b", "if", "then", "fi", "for", "in", "do", "done", "while", "case", "esac", "{", "}", "(", ")", ";", ";;",
+    "&", "&&", "||", "|", "<", ">", ">>", "<<", "2>&1", "$x", "${y:-z}", "${", "$(", "`", "'", '"', "\\", "\n", "\t",
+    "#", "$(( 1 ))", "!", "=", "*",
+]  # fmt: skip
+AWK_WORDS = [
+    "BEGIN", "END", "{", "}", "(", ")", "[", "]", "$1", "/x/", "if", "else", "for", "in", "while", "print", "printf",
+    ",", ";", "s", "1", "a", "b", "=", "==", "~", "+", "++", "?", ":", "getline", "\n", '"s"',
+]  # fmt: skip
+FILTER_WORDS = [
+    "host", "src", "dst", "port", "net", "tcp", "udp", "and", "or", "not", "(", ")", "10.0.0.1", "80", "x", "ether",
+    "arp", "greater", "proto",
+]  # fmt: skip
+SHELL = st.lists(st.sampled_from(SHELL_WORDS), max_size=25).map(" ".join)
+AWK = st.lists(st.sampled_from(AWK_WORDS), max_size=20).map(" ".join)
 SED = st.text(alphabet="s/ydpqaicnND{}!,;0129$\\^&gIw.*[]+~ \n", max_size=25)
 
 
@@ -133,7 +55,7 @@ def test_sed(text: str) -> None:
 
 @given(
     st.lists(
-        st.sampled_from(FILTER),
+        st.sampled_from(FILTER_WORDS),
         max_size=8,
     )
 )
