@@ -14,11 +14,11 @@ from daemon.api.versions import API_VERSION, MIN_API_VERSION, VERSION, asked_for
 from daemon.engine import shown
 from daemon.engine.documents import JsonObject, rfc3339
 from daemon.engine.images import image_summary
+from daemon.engine.network_plan import DRIVERS
 from daemon.engine.stats import memory_total
 
 routes = web.RouteTableDef()
 
-_NETWORK_DRIVERS = ["bridge", "host", "null", "overlay"]
 _GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
 
@@ -79,7 +79,7 @@ async def info(request: web.Request) -> web.Response:
         "DriverStatus": None,
         "Plugins": {
             "Volume": ["local"],
-            "Network": _NETWORK_DRIVERS,
+            "Network": list(DRIVERS),
             "Authorization": None,
             "Log": ["json-file"],
         },

@@ -127,7 +127,7 @@ class Endpoints:
         try:
             if network.has_interface:
                 await self._address(network, endpoint, settings)
-                endpoint.mac = settings.desired_mac or mac_from_ip(endpoint.address)
+                endpoint.mac = self._mac(network, endpoint, settings)
                 attached = engine.host_network.attach(self._spec(endpoint), sandbox)
                 endpoint.interface = attached.interface
                 endpoint.gateway = attached.gateway or ""
@@ -186,15 +186,25 @@ class Endpoints:
         if network.scope == "swarm":
             endpoint.address = await self._engine.cluster.overlays.request(network, endpoint.id, wanted)
             return
-        pool = self._networks.pool_of(network)
         try:
-            endpoint.address = f"{pool.request(wanted)}/{pool.prefix_length}"
+            endpoint.address = self._networks.pools.request(network, wanted)
         except AddressInUse as error:
             raise Forbidden(str(error)) from error
         except NotInSubnet as error:
             raise no_such_address(wanted or "") from error
         except NoAvailableAddresses as error:
             raise exhausted(network) from error
+
+    @staticmethod
+    def _mac(network: Network, endpoint: Endpoint, settings: EndpointSettings) -> str:
+        """The one that was asked for, or one made of the address; none of its own on ipvlan."""
+        if network.driver != "ipvlan":
+            return settings.desired_mac or mac_from_ip(endpoint.address)
+        if settings.desired_mac:
+            raise ServerError(
+                f'error setting interface "{network.driver}" MAC to "{settings.desired_mac}": operation not supported'
+            )
+        return ""
 
     def _spec(self, endpoint: Endpoint) -> EndpointSpec:
         return EndpointSpec(
@@ -203,7 +213,7 @@ class Endpoints:
             container_id=endpoint.container_id,
             name=endpoint.name,
             names=endpoint.names,
-            mac=endpoint.mac,
+            mac=endpoint.mac or mac_from_ip(endpoint.address),
             addresses=(endpoint.address,),
         )
 
@@ -227,7 +237,7 @@ class Endpoints:
         if network.scope == "swarm":
             await engine.cluster.overlays.left(network, endpoint)
         elif endpoint.address:
-            self._networks.pool_of(network).release(endpoint.address.partition("/")[0])
+            self._networks.pools.release(network, endpoint.address)
 
     # -- connect and disconnect ---------------------------------------------------------------------------------
 

@@ -13,10 +13,11 @@ from collections.abc import Iterable, Sequence
 from daemon.engine.documents import JsonObject
 from daemon.engine.network import MTU_OPTION, Network, shown_wish
 from daemon.errors import BadParameter, Forbidden, NotFound, NotImplementedYet, ServerError
-from overlay.spec import BRIDGE_NAME, ENABLE_ICC, ENABLE_MASQUERADE, Pool
+from overlay.spec import BRIDGE_NAME, ENABLE_ICC, ENABLE_MASQUERADE, HOST_BINDING, Pool
 
-DRIVERS = ("bridge", "overlay", "host", "null")
-LATER_DRIVERS = ("macvlan", "ipvlan")
+DRIVERS = ("bridge", "host", "ipvlan", "macvlan", "null", "overlay")
+PARENTED = ("ipvlan", "macvlan")
+"""Drivers whose endpoints stand on an interface of the host: they publish no ports."""
 # Go's strconv.ParseBool
 _BOOLEANS = ("1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False")
 
@@ -79,8 +80,6 @@ def check_driver(network: Network) -> None:
     """Is there such a driver, may it have this scope? A driver that is no name of ours would be a plug-in's."""
     if network.config_only:
         return
-    if network.driver in LATER_DRIVERS:
-        raise NotImplementedYet(f"the {network.driver} driver is not there yet in this version of shoal")
     if network.driver not in DRIVERS:
         raise NotFound(f'plugin "{network.driver}" not found')
     if network.ipam_driver != "default":
@@ -101,6 +100,8 @@ def check_options(network: Network, others: Iterable[Network]) -> None:
             raise _unparsable(label, options[label], "strconv.ParseBool")
     if MTU_OPTION in options and not re.fullmatch(r"[+-]?\d+", options[MTU_OPTION]):
         raise _unparsable(MTU_OPTION, options[MTU_OPTION], "strconv.Atoi")
+    if HOST_BINDING in options and not _is_address(options[HOST_BINDING]):
+        raise BadParameter(f"failed to parse {HOST_BINDING} value: {options[HOST_BINDING]} (nil ip)")
     name = options.get(BRIDGE_NAME)
     twin = next((other for other in others if name and other.options.get(BRIDGE_NAME) == name), None)
     if twin is not None:

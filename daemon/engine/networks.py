@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import structlog
+
 from daemon.engine import network_plan, published
 from daemon.engine.container import Container, EndpointSettings
 from daemon.engine.documents import JsonObject
@@ -19,7 +21,6 @@ from daemon.engine.network_settings import network_settings
 from daemon.engine.pools import LocalPools
 from daemon.errors import ApiError, BadParameter, Conflict, Forbidden, NotFound, ServerError
 from overlay.ipam.errors import IpamError
-from overlay.ipam.pool import AddressPool
 from overlay.spec import (
     BRIDGE_NAME,
     DEFAULT_BRIDGE,
@@ -31,6 +32,8 @@ from overlay.spec import (
 
 if TYPE_CHECKING:
     from daemon.engine.engine import Engine
+
+log = structlog.get_logger("networks")
 
 _KIND = "network"
 _FILTERS = ("dangling", "driver", "id", "label", "name", "scope", "type")
@@ -47,7 +50,7 @@ class Networks:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._local: dict[str, Network] = {}
-        self._pools = LocalPools()
+        self.pools = LocalPools()
         self.endpoints = Endpoints(engine, self)
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -58,7 +61,9 @@ class Networks:
         for network in sorted(stored, key=lambda n: n.created):
             try:
                 self._bring_up(network)
-            except (IpamError, NetworkError) as error:
+            except NetworkError as error:  # its parent interface is gone: what is on it cannot start
+                log.warning("a network without its interface", network=network.name, error=str(error))
+            except IpamError as error:
                 raise ServerError(f"network {network.name} ({network.id}) cannot be brought up: {error}") from error
         for name in PREDEFINED:
             if not any(n.name == name for n in self._local.values()):
@@ -70,9 +75,10 @@ class Networks:
     def _bring_up(self, network: Network) -> None:
         """Take the pools that the network had before this start."""
         if network.has_interface and not network.config_only:
-            self._pools.take(network, network.pools)
-            self._engine.host_network.create_network(network.spec(), self._pools.of(network))
+            self.pools.take(network, network.pools)
         self._local[network.id] = network
+        if network.has_interface and not network.config_only:
+            self._engine.host_network.create_network(network.spec(), self.pools.of(network))
 
     def _make_predefined(self, name: str) -> None:
         world = self._engine.world
@@ -86,9 +92,9 @@ class Networks:
                 BRIDGE_NAME: "docker0",
                 MTU_OPTION: str(BRIDGE_MTU),
             }
-            self._pools.allocate(network, [])
+            self.pools.allocate(network, [])
             network.ipam_config = [shown_pool(pool, gateway=False) for pool in network.pools]
-            self._engine.host_network.create_network(network.spec(), self._pools.of(network))
+            self._engine.host_network.create_network(network.spec(), self.pools.of(network))
         self._keep(network)
 
     def _now(self) -> float:
@@ -206,23 +212,23 @@ class Networks:
             return network.id
         network_plan.check_single(network)
         network_plan.check_options(network, self._local.values())
-        self._pools.allocate(network, network_plan.wished_pools(network))
+        self.pools.allocate(network, network_plan.wished_pools(network))
         try:
-            self._pools.check_ipv6(network, self._local.values())
+            self.pools.check_ipv6(network, self._local.values())
         except ApiError:
-            self._pools.give_back(network)
+            self.pools.give_back(network)
             raise
         added = [] if network_plan.wishes_ipv4(network) else [shown_pool(pool) for pool in network.pools]
         network.ipam_config = network_plan.shown_config(network, added)
         try:
-            engine.host_network.create_network(network.spec(), self._pools.of(network))
+            engine.host_network.create_network(network.spec(), self.pools.of(network))
             self._keep(network)
         except NetworkError as error:
-            self._pools.give_back(network)
+            self.pools.give_back(network)
             raise ServerError(str(error)) from error
         except OSError:
             engine.host_network.delete_network(network.id)
-            self._pools.give_back(network)
+            self.pools.give_back(network)
             raise
         self.event(network, "create")
         return network.id
@@ -259,7 +265,7 @@ class Networks:
             self._engine.host_network.delete_network(network.id)
         self._engine.store.commit([(_KIND, network.id, None)])
         del self._local[network.id]
-        self._pools.give_back(network)
+        self.pools.give_back(network)
         self.event(network, "destroy")
 
     def _busy(self, network: Network) -> bool:
@@ -298,19 +304,15 @@ class Networks:
         world = self._engine.world
         network = Network(world.hex_id(), GATEWAY_BRIDGE, self._now(), "bridge")
         network.options = {BRIDGE_NAME: GATEWAY_BRIDGE, ENABLE_ICC: "false", ENABLE_MASQUERADE: "true"}
-        self._pools.allocate(network, [])
+        self.pools.allocate(network, [])
         network.ipam_config = [shown_pool(pool) for pool in network.pools]
-        self._engine.host_network.create_network(network.spec(), self._pools.of(network))
+        self._engine.host_network.create_network(network.spec(), self.pools.of(network))
         self._keep(network)
 
     def event(self, network: Network, action: str, **attributes: str) -> None:
         scope = "swarm" if network.scope == "swarm" else "local"
         named = {**attributes, "name": network.name, "type": network.driver}
         self._engine.events.publish("network", action, network.id, named, scope=scope)
-
-    def pool_of(self, network: Network) -> AddressPool:
-        """A local network's addresses."""
-        return self._pools.of(network)
 
     # -- containers ---------------------------------------------------------------------------------------------
 

@@ -7,11 +7,21 @@ from collections.abc import Iterable, Sequence
 from daemon.config import LAN_NETWORK
 from daemon.engine import network_plan
 from daemon.engine.network import Network
-from daemon.errors import BadParameter, Forbidden, NotFound, ServerError
-from overlay.ipam.errors import AddressInUse, InvalidPool, IpamError, NoAvailablePool, PoolOverlap
+from daemon.errors import ApiError, BadParameter, Forbidden, NotFound, ServerError
+from overlay.ipam.errors import (
+    AddressInUse,
+    InvalidPool,
+    IpamError,
+    NoAvailableAddresses,
+    NoAvailablePool,
+    NotInSubnet,
+    PoolOverlap,
+)
 from overlay.ipam.pool import AddressPool
 from overlay.ipam.space import AddressSpace
 from overlay.spec import Pool
+
+_SEVERAL_SUBNETS = ("macvlan", "ipvlan")
 
 
 class LocalPools:
@@ -19,14 +29,16 @@ class LocalPools:
 
     def __init__(self) -> None:
         self._space = AddressSpace()
-        self._pools: dict[str, AddressPool] = {}
+        self._pools: dict[str, list[AddressPool]] = {}
 
     def allocate(self, network: Network, wished: Sequence[Pool]) -> None:
-        """The wished pool, or the next default one; gateway first, then auxiliary addresses, as libnetwork does."""
-        self.take(network, wished or [Pool("", None)])
-        pool = self._pools[network.id]
-        first = wished[0] if wished else Pool("", None)
-        network.pools = (Pool(str(pool.network), pool.gateway, first.ip_range, dict(first.auxiliary)),)
+        """The wished pools, or the next default one; gateway first, then auxiliary addresses, as libnetwork does."""
+        wishes = wished or [Pool("", None)]
+        self.take(network, wishes)
+        network.pools = tuple(
+            Pool(str(pool.network), pool.gateway, wish.ip_range, dict(wish.auxiliary))
+            for pool, wish in zip(self._pools[network.id], wishes, strict=True)
+        )
 
     def check_ipv6(self, network: Network, others: Iterable[Network]) -> None:
         """IPv6 subnets have no defaults, and do not overlap. Addresses from them are not given yet."""
@@ -41,10 +53,21 @@ class LocalPools:
             raise Forbidden(str(PoolOverlap()))
 
     def take(self, network: Network, wished: Sequence[Pool]) -> None:
-        """Exactly this pool (its subnet "" is: the next default). Raises Docker's errors."""
-        if len(wished) > 1:
+        """Exactly these pools (a subnet "" is: the next default); none of them when one cannot be had. Raises Docker's
+        errors."""
+        if len(wished) > 1 and network.driver not in _SEVERAL_SUBNETS:
             raise Forbidden(f"{network.driver} driver doesn't support multiple subnets")
-        wish = wished[0]
+        taken: list[AddressPool] = []
+        try:
+            for wish in wished:
+                taken.append(self._take_one(wish))
+        except ApiError:
+            for pool in taken:
+                self._space.release(pool)
+            raise
+        self._pools[network.id] = taken
+
+    def _take_one(self, wish: Pool) -> AddressPool:
         try:
             pool = self._space.request_pool(wish.subnet or None, ip_range=wish.ip_range, avoid=(LAN_NETWORK,))
         except PoolOverlap as error:
@@ -64,14 +87,30 @@ class LocalPools:
             except AddressInUse as error:
                 self._space.release(pool)
                 raise ServerError(f"failed to allocate secondary ip address ({name}:{address}): {error}") from error
-        self._pools[network.id] = pool
+        return pool
 
     def give_back(self, network: Network) -> None:
         """Nothing for a network without a pool."""
-        pool = self._pools.pop(network.id, None)
-        if pool is not None:
+        for pool in self._pools.pop(network.id, []):
             self._space.release(pool)
 
     def of(self, network: Network) -> AddressPool:
-        """A local network's addresses."""
-        return self._pools[network.id]
+        """A local network's addresses (of its first subnet)."""
+        return self._pools[network.id][0]
+
+    def request(self, network: Network, wanted: str | None) -> str:
+        """An address as CIDR, from the first subnet that has one. AddressInUse, NotInSubnet, NoAvailableAddresses."""
+        failure: IpamError = NotInSubnet()
+        for pool in self._pools[network.id]:
+            try:
+                return f"{pool.request(wanted)}/{pool.prefix_length}"
+            except (NotInSubnet, NoAvailableAddresses) as error:
+                failure = error
+        raise failure
+
+    def release(self, network: Network, cidr: str) -> None:
+        """Give an address back."""
+        address = cidr.partition("/")[0]
+        for pool in self._pools.get(network.id, []):
+            if pool.contains(address):
+                pool.release(address)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from daemon.engine.container import Container
+from daemon.engine.network_plan import PARENTED
 from daemon.engine.published import again, wishes
 from daemon.errors import ServerError
 from overlay.spec import PublishFailed
@@ -45,13 +46,14 @@ class Publishing:
         if self._through.get(container.id) is not None:
             await host_network.unpublish(container.id)
         self._through[container.id] = way_out
-        if target is None or way_out is None:
+        network = next((n for n in self._networks.all() if n.id == way_out), None)
+        # What has a place of its own on the LAN is reached there: macvlan and ipvlan publish nothing.
+        if target is None or way_out is None or (network is not None and network.driver in PARENTED):
             container.ports = []
             return
         try:
             container.ports = await host_network.publish(container.id, wanted, target.partition("/")[0])
         except PublishFailed as error:
-            network = next((n for n in self._networks.all() if n.id == way_out), None)
             endpoint = network.endpoint_of(container.id) if network is not None else None
             endpoint_id = endpoint.id if endpoint is not None else ""
             raise ServerError(
