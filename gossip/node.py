@@ -19,7 +19,7 @@ from gossip.numbers.inheritance import INHERIT, Inheritance
 from gossip.numbers.numbers import NUMBERS, Numbers
 from gossip.shell import Memberlist, MemberUnreachable
 from gossip.storage import Storage
-from gossip.swim.member import Address, MemberEvent
+from gossip.swim.member import Address, EventKind, MemberEvent
 from gossip.swim.profile import Config
 from gossip.tables.claims import Claims
 from gossip.tables.repair import answer
@@ -299,7 +299,9 @@ class GossipNode:
         reachable = [node_of(m.name) for m in self.members.members() if m.reachable and m.native]
         new = [node for node in reachable if not self._replica.is_live(node)]
         self._replica.set_live(reachable)
-        for node in new:
+        if event.kind is EventKind.RECOVERED:
+            new.append(node_of(event.member.name))  # what was sent while it was out of reach may be lost
+        for node in dict.fromkeys(new):
             self._anti_entropy.repair_soon(node)
         self._chores_due.set()
         self._gates.look()
