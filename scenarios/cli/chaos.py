@@ -8,15 +8,10 @@ from typing import Annotated
 
 import typer
 
+from scenarios.cli.arguments import HostName, State
 from scenarios.launch import record
 
 app = typer.Typer(help="Break the running swarm, and mend it.", no_args_is_help=True, rich_markup_mode=None)
-
-State = Annotated[
-    Path | None,
-    typer.Option("--state", metavar="DIR", envvar="SHOAL_STATE", help="The state directory.", show_default="XDG state"),
-]
-HostName = Annotated[str, typer.Argument(metavar="HOST")]
 
 
 @app.command()

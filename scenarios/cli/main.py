@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import sys
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from scenarios.cli import chaos
+from scenarios.cli.arguments import HostName, State
 from scenarios.cli.verbs import on
 from scenarios.launch import record
 from scenarios.launch.errors import LaunchError
@@ -29,11 +29,6 @@ app = typer.Typer(
 )
 app.add_typer(on.app, name="on")
 app.add_typer(chaos.app, name="chaos")
-
-State = Annotated[
-    Path | None,
-    typer.Option("--state", metavar="DIR", envvar="SHOAL_STATE", help="The state directory.", show_default="XDG state"),
-]
 
 
 class Addresses(StrEnum):
@@ -114,7 +109,7 @@ def list_hosts(
 
 @app.command()
 def env(
-    host: Annotated[str, typer.Argument(help="A host's name.")],
+    host: HostName,
     state: State = None,
     unset: Annotated[bool, typer.Option("--unset", "-u", help="Print what takes it back.")] = False,
 ) -> None:
@@ -130,7 +125,7 @@ def env(
 
 @app.command()
 def logs(
-    host: Annotated[str, typer.Argument(help="A host's name.")],
+    host: HostName,
     state: State = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as more is written.")] = False,
     tail: Annotated[int | None, typer.Option("-n", "--tail", min=0, help="Only the last lines.")] = None,

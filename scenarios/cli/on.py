@@ -10,10 +10,11 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from scenarios.cli.arguments import HostName, State
 from scenarios.launch import record
 from scenarios.launch.record import Host
 
@@ -41,10 +42,8 @@ class Target:
 @app.callback()
 def choose(
     context: typer.Context,
-    host: Annotated[str, typer.Argument(metavar="HOST", help="A host's name, such as h1.")],
-    state: Annotated[
-        Path | None, typer.Option("--state", metavar="DIR", envvar="SHOAL_STATE", help="The state directory.")
-    ] = None,
+    host: HostName,
+    state: State = None,
 ) -> None:
     """Docker's verbs on a host: shoal on h1 run -d --name web nginx."""
     context.obj = Target(host, state)
