@@ -12,7 +12,8 @@ from daemon.api.query import flag
 from daemon.engine import archive
 from daemon.engine.container import Container
 from daemon.errors import ApiError, BadParameter
-from daemon.runtime.filesystem import LIMIT, Filesystem
+from daemon.runtime.filesystem import Filesystem
+from daemon.runtime.nodes import LIMIT
 
 routes = web.RouteTableDef()
 

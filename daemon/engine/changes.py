@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from daemon.engine.documents import JsonObject
-from daemon.runtime.filesystem import Directory, File, Filesystem, Node, Symlink
+from daemon.runtime.filesystem import Filesystem
+from daemon.runtime.nodes import Directory, File, Node, Symlink
 
 CHANGED, ADDED, DELETED = 0, 1, 2
 _GENERATED = ("/dev", "/proc", "/sys")

@@ -6,7 +6,7 @@ import time as calendar  # formatting of given seconds only: no clock is read
 from typing import TYPE_CHECKING
 
 from daemon.programs.options import Failure, UsageError, parse, program
-from daemon.runtime.filesystem import Stat
+from daemon.runtime.nodes import Stat
 
 if TYPE_CHECKING:
     from daemon.programs.options import Options
@@ -242,13 +242,18 @@ def _usage(p: ProcessContext, name: str, depth: int) -> list[tuple[str, int, int
 async def df(p: ProcessContext) -> int:
     """df [-h] [-k]"""
     options = parse(p.argv[1:], "PkmhaivT")
-    limit, used = p.files.limit // 1024, p.files.used // 1024
-    cells = [_human(value * 1024) if "h" in options else str(value) for value in (limit, used, limit - used)]
     await p.print(
         f"Filesystem           {'Size' if 'h' in options else '1K-blocks':>10}"
         f" {'Used':>9} {'Available':>9} Use% Mounted on"
     )
-    await p.print(f"{'overlay':<20} {cells[0]:>10} {cells[1]:>9} {cells[2]:>9} {100 * used // limit:3}% /")
+    trees = {"/": ("overlay", p.files.tree)}
+    trees |= {path: (mount.source, mount.tree) for path, mount in p.files.mounts.items()}
+    for path, (source, tree) in trees.items():
+        if tree.limit is None:  # a folder of the machine's: its own df knows
+            continue
+        limit, used = tree.limit // 1024, tree.used // 1024
+        cells = [_human(value * 1024) if "h" in options else str(value) for value in (limit, used, limit - used)]
+        await p.print(f"{source:<20} {cells[0]:>10} {cells[1]:>9} {cells[2]:>9} {100 * used // (limit or 1):3}% {path}")
     return 0
 
 

@@ -13,7 +13,8 @@ from daemon.runtime.pipe import CAPACITY, Pipe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from daemon.runtime.filesystem import File, Filesystem
+    from daemon.runtime.filesystem import Filesystem
+    from daemon.runtime.nodes import File
 
 
 class Description:
@@ -106,22 +107,21 @@ class OpenFile(Description):
     async def read(self, n: int = CAPACITY) -> bytes:
         if not self.readable:
             raise OSError(9, "Bad file descriptor")
-        data = bytes(self.file.data[self.position : self.position + n])
+        data = self.file.read_at(self.position, n)
         self.position += len(data)
         return data
 
     async def readline(self, limit: int = CAPACITY) -> bytes:
         if not self.readable:
             raise OSError(9, "Bad file descriptor")
-        end = self.file.data.find(b"\n", self.position)
-        end = len(self.file.data) if end < 0 else end + 1
+        end = self.file.find_line_end(self.position)
         return await self.read(min(end - self.position, limit))
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         if not self.writable:
             raise OSError(9, "Bad file descriptor")
         if self.append:
-            self.position = len(self.file.data)
+            self.position = self.file.size
         self.files.write_at(self.file, self.position, data)
         self.position += len(data)
 

@@ -1,13 +1,15 @@
-"""A container's files: in memory, copy-on-write over the image's shared tree, bounded.
+"""A container's files: in memory, copy-on-write over the image's shared tree, bounded; with other trees mounted in it.
 
-Every node carries its owner. A filesystem changes only nodes that it owns; on the way to a change it copies the
-directories along the path (path copying), so a thousand containers of one image share all that none of them wrote.
+Every node carries its tree. A change is made only to nodes of the tree that it falls into; on the way there the
+directories along the path are copied (path copying), so a thousand containers of one image share all that none of
+them wrote. A node of the tree is therefore one that this container wrote.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import posixpath
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,11 +17,14 @@ from daemon.runtime.descriptor import Description, DeviceFile, OpenFile
 from daemon.runtime.nodes import LIMIT, Device, Directory, File, Generated, Mount, Node, Stat, Symlink, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from daemon.runtime.context import Program
 
 MAX_LINKS = 40  # symlinks followed in one lookup, as Linux's MAXSYMLINKS
+
+
+def _join(names: list[str], name: str) -> str:
+    return "/" + "/".join([*names, name])
 
 
 def _error(code: int, path: str) -> OSError:
@@ -44,9 +49,9 @@ class Filesystem:
 
     def __init__(self, base: Directory, *, wall: Callable[[], float], limit: int = LIMIT) -> None:
         self._wall = wall
-        self.limit = limit
-        self._used = 0
-        self._root = Directory(dict(base.entries), base.mode, base.mtime, self)
+        self.tree = Tree(limit)
+        self.mounts: dict[str, Mount] = {}  # by path, in the order of mounting
+        self._root = Directory(dict(base.entries), base.mode, base.mtime, self.tree)
 
     # -- looking -----------------------------------------------------------------------------------------------
 
@@ -54,7 +59,7 @@ class Filesystem:
         """The whole content."""
         node = self._node(path)
         if isinstance(node, File):
-            return bytes(node.data)
+            return node.read_at(0, node.size)
         if isinstance(node, Device):
             if node.character:
                 raise _error(errno.EINVAL, path)
@@ -88,12 +93,14 @@ class Filesystem:
     def stat(self, path: str, *, follow: bool = True) -> Stat:
         node = self._node(path, follow=follow)
         if isinstance(node, File):
-            return Stat("-", node.mode, len(node.data), node.mtime, id(node), node.program)
+            return Stat("-", node.mode, node.size, node.mtime, node.identity, node.program)
         if isinstance(node, Symlink):
             return Stat("l", node.mode, len(node.target), node.mtime, id(node), None)
         if isinstance(node, Device):
             return Stat("c" if node.character else "-", node.mode, 0, node.mtime, id(node), None)
-        return Stat("d", node.mode, 4096 if isinstance(node, Directory) else 0, node.mtime, id(node), None)
+        if isinstance(node, Directory):
+            return Stat("d", node.mode, 4096, node.mtime, node.identity, None)
+        return Stat("d", node.mode, 0, node.mtime, id(node), None)
 
     def listdir(self, path: str) -> list[str]:
         """Names, sorted."""
@@ -127,8 +134,9 @@ class Filesystem:
         if node is None:
             if not create:
                 raise _error(errno.ENOENT, path)
-            node = File(bytearray(), mode, self._wall(), self)
-            self._own(parts, path).entries[name] = node
+            directory, tree = self._own(parts, path)
+            directory.entries[name] = File(bytearray(), mode, self._wall(), tree)
+            node = self._node(path)
         elif exclusive:
             raise _error(errno.EEXIST, path)
         if isinstance(node, Device):
@@ -144,9 +152,9 @@ class Filesystem:
         if write or append:
             node = self._own_file(parts, name, path)
             if truncate:
-                self._used -= len(node.data)
-                node.data = bytearray()
-                node.mtime = self._wall()
+                _take(node, -node.size)
+                node.truncate()
+                node.touched(self._wall())
         return OpenFile(self, node, readable=read, writable=write or append, append=append)
 
     # -- changing ----------------------------------------------------------------------------------------------
@@ -156,29 +164,40 @@ class Filesystem:
         raw = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
         opened = self.open(path, write=True, create=True, truncate=not append, mode=mode)
         if isinstance(opened, OpenFile):
-            self.write_at(opened.file, len(opened.file.data), raw)
+            self.write_at(opened.file, opened.file.size, raw)
 
     def write_at(self, file: File, position: int, data: bytes | bytearray | memoryview) -> None:
         """pwrite(2) on an owned file. OSError(ENOSPC) when the container's bound is reached."""
-        if not isinstance(file.data, bytearray):
-            file.data = bytearray(file.data)
-            self._used += len(file.data)
-        grow = max(0, position + len(data) - len(file.data))
-        if self._used + grow > self.limit:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        if position > len(file.data):
-            file.data.extend(bytes(position - len(file.data)))
-        file.data[position : position + len(data)] = data
-        self._used += grow
-        file.mtime = self._wall()
+        _take(file, max(0, position + len(data) - file.size))
+        file.write_at(position, data)
+        file.touched(self._wall())
 
     def place(self, path: str, node: Node) -> None:
         """Put a node of any kind at `path`, over what was there; parents are created (for the engine and images)."""
         names = [part for part in path.split("/") if part]
-        for depth in range(1, len(names)):
-            if not self.exists("/" + "/".join(names[:depth])):
-                self.mkdir("/" + "/".join(names[:depth]))
-        self._own(names[:-1], path).entries[names[-1]] = node
+        with self.writable():
+            self.mkdir(posixpath.dirname(path), parents=True)
+            self._own(names[:-1], path)[0].entries[names[-1]] = node
+
+    def mount(self, path: str, mount: Mount) -> None:
+        """Mount a tree at `path`, symlinks followed; a mount point that is missing is made."""
+        with self.writable():
+            if not self.exists(path):
+                self.mkdir(posixpath.dirname(path), parents=True)
+                if isinstance(mount.root, Directory):
+                    self.mkdir(path)
+                else:
+                    self.write(path, b"")
+            self.mounts[self.realpath(path)] = mount
+
+    @contextmanager
+    def writable(self) -> Iterator[None]:
+        """For the engine's own changes: a read-only root is none within this block."""
+        before, self.tree.read_only = self.tree.read_only, False
+        try:
+            yield
+        finally:
+            self.tree.read_only = before
 
     def mkdir(self, path: str, *, parents: bool = False, mode: int = 0o755) -> None:
         if parents:
@@ -191,7 +210,8 @@ class Filesystem:
         where, name, node = self._walk(path, follow=False)
         if node is not None or not name:
             raise _error(errno.EEXIST, path)
-        self._own(where, path).entries[name] = Directory({}, mode, self._wall(), self)
+        directory, tree = self._own(where, path)
+        directory.entries[name] = Directory({}, mode, self._wall(), tree)
 
     def remove(self, path: str) -> None:
         """unlink(2)."""
@@ -200,8 +220,7 @@ class Filesystem:
             raise _error(errno.ENOENT, path)
         if isinstance(node, Directory | Generated):
             raise _error(errno.EISDIR, path)
-        self._own(where, path).entries.pop(name)
-        self._forget(node)
+        self._detach(where, name, path)
 
     def rmdir(self, path: str) -> None:
         where, name, node = self._walk(path, follow=False)
@@ -213,7 +232,7 @@ class Filesystem:
             raise _error(errno.ENOTDIR, path)
         if node.entries:
             raise _error(errno.ENOTEMPTY, path)
-        self._own(where, path).entries.pop(name)
+        self._detach(where, name, path)
 
     def remove_tree(self, path: str) -> None:
         """rm -r."""
@@ -222,8 +241,7 @@ class Filesystem:
             raise _error(errno.ENOENT, path)
         if isinstance(node, Generated) or not name:
             raise _error(errno.EBUSY, path)
-        self._own(where, path).entries.pop(name)
-        self._forget(node)
+        self._detach(where, name, path)
 
     def rename(self, source: str, target: str) -> None:
         where, name, node = self._walk(source, follow=False)
@@ -234,15 +252,27 @@ class Filesystem:
             raise _error(errno.EINVAL, source)
         if isinstance(existing, Directory) and existing.entries:
             raise _error(errno.ENOTEMPTY, target)
-        self._own(into, target).entries[as_name] = node
-        if (where, name) != (into, as_name):
-            self._own(where, source).entries.pop(name)
+        if (where, name) == (into, as_name):
+            return
+        origin, tree = self._own(where, source)
+        directory, other = self._own(into, target)
+        self._check_busy(where, name, source)
+        self._check_busy(into, as_name, target)
+        if isinstance(existing, File | Symlink):
+            _forget(existing, other)
+        if other is tree:
+            directory.entries[as_name] = node
+            origin.entries.pop(name, None)
+        else:  # a kernel says EXDEV and mv copies; the result is the same
+            directory.entries[as_name] = copied(node, other)
+            self._detach(where, name, source)
 
     def symlink(self, target: str, path: str) -> None:
         where, name, node = self._walk(path, follow=False)
         if node is not None:
             raise _error(errno.EEXIST, path)
-        self._own(where, path).entries[name] = Symlink(target, self._wall(), self)
+        directory, tree = self._own(where, path)
+        directory.entries[name] = Symlink(target, self._wall(), tree)
 
     def link(self, source: str, path: str) -> None:
         """A second name for the same file (copied when the file is the image's)."""
@@ -254,7 +284,11 @@ class Filesystem:
             raise _error(errno.EEXIST, path)
         if not isinstance(node, File):
             raise _error(errno.EPERM, source)
-        self._own(into, path).entries[as_name] = self._own_file(where, name, source)
+        directory, tree = self._own(into, path)
+        file = self._own_file(where, name, source)
+        if file.owner is not tree:
+            raise _error(errno.EXDEV, path)
+        directory.entries[as_name] = file
 
     def copy(self, source: str, target: str) -> None:
         """One regular file, its mode and its program (cp)."""
@@ -277,11 +311,11 @@ class Filesystem:
     @property
     def used(self) -> int:
         """Bytes that this container holds in files of its own."""
-        return self._used
+        return self.tree.used
 
     # -- inside ------------------------------------------------------------------------------------------------
 
-    def _entries(self, node: Node | None, path: str) -> dict[str, Node]:
+    def _entries(self, node: Node | None, path: str) -> Mapping[str, Node]:
         if isinstance(node, Directory):
             return node.entries
         if isinstance(node, Generated):
@@ -307,7 +341,8 @@ class Filesystem:
                     names.pop()
                     nodes.pop()
                 continue
-            node = self._entries(nodes[-1], path).get(name)
+            mount = self.mounts.get(_join(names, name)) if self.mounts else None
+            node = mount.root if mount is not None else self._entries(nodes[-1], path).get(name)
             if isinstance(node, Symlink) and (todo or follow):
                 links += 1
                 if links > MAX_LINKS:
@@ -326,45 +361,91 @@ class Filesystem:
             raise _error(errno.ENOTDIR, path)
         return names[:-1], names[-1] if names else "", nodes[-1]
 
-    def _own(self, names: Iterable[str], path: str) -> Directory:
-        """The directory at `names` (no symlinks), copied where it is the image's, with its time set."""
-        directory = self._root
+    def _own(self, names: Iterable[str], path: str) -> tuple[Directory, Tree]:
+        """The directory at `names` (no symlinks) and its tree; copied where it is the image's, with its time set."""
+        tree, read_only = self.tree, self.tree.read_only
+        directory, at = self._root, ""
         for name in names:
-            child = directory.entries.get(name)
+            at = f"{at}/{name}"
+            child: Node | None
+            if (mount := self.mounts.get(at)) is not None:
+                tree, read_only, child = mount.tree, mount.read_only, mount.root
+            else:
+                child = directory.entries.get(name)
             if not isinstance(child, Directory):
                 raise _error(errno.EROFS if isinstance(child, Generated) else errno.ENOTDIR, path)
-            if child.owner is not self:
-                child = Directory(dict(child.entries), child.mode, child.mtime, self)
+            if child.owner is not tree and not read_only:
+                child = Directory(dict(child.entries), child.mode, child.mtime, tree)
                 directory.entries[name] = child
             directory = child
-        directory.mtime = self._wall()
-        return directory
+        if read_only:
+            raise _error(errno.EROFS, path)
+        directory.touched(self._wall())
+        return directory, tree
 
     def _own_file(self, names: list[str], name: str, path: str) -> File:
-        directory = self._own(names, path)
+        mount = self.mounts.get(_join(names, name))
+        if mount is not None and isinstance(mount.root, File):  # a file bound alone
+            if mount.read_only:
+                raise _error(errno.EROFS, path)
+            return mount.root
+        directory, tree = self._own(names, path)
         node = directory.entries[name]
         if not isinstance(node, File):
             raise _error(errno.EINVAL, path)
-        if node.owner is not self:
-            node = File(bytearray(node.data), node.mode, node.mtime, self, node.program)
-            self._used += len(node.data)
+        if node.owner is not tree:
+            tree.take(node.size)
+            node = File(bytearray(node.data), node.mode, node.mtime, tree, node.program)
             directory.entries[name] = node
         return node
+
+    def _check_busy(self, names: list[str], name: str, path: str) -> None:
+        place = _join(names, name)
+        if any(mounted == place or mounted.startswith(place + "/") for mounted in self.mounts):
+            raise _error(errno.EBUSY, path)
+
+    def _detach(self, names: list[str], name: str, path: str) -> None:
+        """Take an entry out of its directory; a mount point stays (EBUSY), also deeper down."""
+        self._check_busy(names, name, path)
+        directory, tree = self._own(names, path)
+        _forget(directory.entries.pop(name), tree)
 
     def _owned(self, path: str) -> File | Directory:
         parts, name, node = self._walk(path, follow=True)
         if isinstance(node, File):
             return self._own_file(parts, name, path)
         if isinstance(node, Directory):
-            return self._own([*parts, name] if name else parts, path)
+            return self._own([*parts, name] if name else parts, path)[0]
         raise _error(errno.ENOENT if node is None else errno.EROFS, path)
 
-    def _forget(self, node: Node) -> None:
-        if isinstance(node, File) and node.owner is self:
-            self._used -= len(node.data)
-        elif isinstance(node, Directory):
-            for child in node.entries.values():
-                self._forget(child)
+
+def copied(node: Node, tree: Tree) -> Node:
+    """A copy of it and all below for another tree."""
+    if isinstance(node, File):
+        data = bytearray(node.read_at(0, node.size))
+        tree.take(len(data))
+        return File(data, node.mode, node.mtime, tree, node.program)
+    if isinstance(node, Directory):
+        entries = {name: copied(child, tree) for name, child in node.entries.items()}
+        return Directory(entries, node.mode, node.mtime, tree)
+    return Symlink(node.target, node.mtime, tree) if isinstance(node, Symlink) else node
+
+
+def _take(file: File, grow: int) -> None:
+    if file.owner is not None:
+        file.owner.take(grow)
+
+
+def _forget(node: Node, tree: Tree) -> None:
+    """It is gone from the tree: what it took is free again."""
+    if tree.limit is None:
+        return
+    if isinstance(node, File):
+        if node.owner is tree:
+            tree.take(-node.size)
+    elif isinstance(node, Directory):
+        for child in node.entries.values():
+            _forget(child, tree)
 
 
 def _directory(n: int) -> bytes:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from daemon.programs.catalogue import BUSYBOX, EXTRA, nginx_server, whoami_server
-from daemon.runtime.filesystem import Directory, File, Node, Symlink
+from daemon.runtime.nodes import Directory, File, Node, Symlink
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

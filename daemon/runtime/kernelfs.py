@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from daemon.runtime.filesystem import Device, Directory, Generated, Node, Symlink, generated
+from daemon.runtime.nodes import Device, Directory, Generated, Node, Symlink, generated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ def mount(guest: Guest) -> None:
         "shm": Directory({}, 0o1777),
         "pts": Directory(),
     }
-    guest.files.place("/dev", Directory(devices, owner=guest.files))
+    guest.files.place("/dev", Directory(devices, owner=guest.files.tree))
     guest.files.place("/proc", Generated(lambda: _proc(guest)))
     guest.files.place("/sys", Generated(lambda: _sys(guest)))
 
@@ -89,11 +89,23 @@ def _proc(guest: Guest) -> dict[str, Node]:
                 lambda: "MemTotal:        1048576 kB\nMemFree:          524288 kB\nMemAvailable:     786432 kB\n"
             ),
             "cpuinfo": _text(lambda: "processor\t: 0\nmodel name\t: simulated\n\n"),
-            "mounts": _text(lambda: "overlay / overlay rw,relatime 0 0\nproc /proc proc rw,nosuid,nodev,noexec 0 0\n"),
+            "mounts": _text(lambda: _mounts(guest)),
             "filesystems": _text(lambda: "nodev\tproc\nnodev\tsysfs\n\toverlay\n"),
         }
     )
     return entries
+
+
+def _mounts(guest: Guest) -> str:
+    def line(source: str, path: str, kind: str, read_only: bool) -> str:
+        return f"{source} {path} {kind} {'ro' if read_only else 'rw'},relatime 0 0\n"
+
+    files = guest.files
+    return (
+        line("overlay", "/", "overlay", files.tree.read_only)
+        + "proc /proc proc rw,nosuid,nodev,noexec 0 0\nsysfs /sys sysfs ro,nosuid,nodev,noexec 0 0\n"
+        + "".join(line(mount.source, path, mount.kind, mount.read_only) for path, mount in files.mounts.items())
+    )
 
 
 def _process(process: Process) -> dict[str, Node]:
@@ -110,7 +122,7 @@ def _process(process: Process) -> dict[str, Node]:
         ),
         "stat": _text(lambda: f"{process.pid} ({process.name[:15]}) {process.state} {process.ppid} {process.group}\n"),
         "cgroup": _text(lambda: "0::/\n"),
-        "mounts": _text(lambda: "overlay / overlay rw,relatime 0 0\n"),
+        "mounts": _text(lambda: _mounts(process.guest)),
         "cwd": Symlink(process.cwd),
         "net": Generated(lambda: _net(process.guest)),
         "fd": Generated(lambda: {str(number): Symlink(f"/dev/fd/{number}") for number in process.descriptors}),

@@ -124,9 +124,12 @@ class Generated:
     mtime: float = 0.0
 
 
+Node = Union[File, Symlink, Directory, Device, Generated]  # noqa: UP007 - recursive alias, must not be evaluated
+
+
 @dataclass(slots=True)
 class Mount:
-    """Where another tree begins: `root` is its root, or a directory or file in it. `source` and `kind` are what
+    """Another tree, or a directory or file in it (`root`), to be seen at some path. `source` and `kind` are what
     /proc/mounts says."""
 
     tree: Tree
@@ -136,7 +139,6 @@ class Mount:
     kind: str = "ext4"
 
 
-Node = Union[File, Symlink, Directory, Device, Generated, Mount]  # noqa: UP007 - recursive, must not be evaluated
 
 
 @dataclass(frozen=True, slots=True)

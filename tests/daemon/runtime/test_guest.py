@@ -168,7 +168,7 @@ async def test_guests_of_one_image_share_what_they_do_not_write() -> None:
 
 async def test_full_disk_is_an_error_that_programs_tell() -> None:
     guest = make_guest()
-    guest.files.limit = 100_000
+    guest.files.tree.limit = 100_000
     result = await run(guest, "sh", "-c", "yes | head -c 200000 > /tmp/big; wc -c < /tmp/big")
     assert "No space left on device" in result.stderr
     assert int(result.stdout) <= 100_000
