@@ -119,9 +119,7 @@ class HostNetwork:
         overlays = OverlayDriver(
             self._tunnel, self.directory, random=self._child_random(), close_later=self._close_later
         )
-        parents = Parents(
-            self.host, next_index=self._next_index, random=self._child_random(), counters=self._counters
-        )
+        parents = Parents(self.host, next_index=self._next_index, random=self._child_random(), counters=self._counters)
         self._drivers: dict[str, Driver] = {
             "bridge": bridges,
             "overlay": overlays,

@@ -21,9 +21,7 @@ from overlay.wire.vlan import MAX_VID
 class Parents:
     """Lower devices of one host."""
 
-    def __init__(
-        self, host: Sandbox, *, next_index: Callable[[], int], random: Random, counters: Counter[str]
-    ) -> None:
+    def __init__(self, host: Sandbox, *, next_index: Callable[[], int], random: Random, counters: Counter[str]) -> None:
         self.host = host
         self._next_index = next_index
         self._random = random

@@ -116,7 +116,9 @@ def remote(fact: EndpointFact, vtep: str) -> EndpointFact:
 
 
 @asynccontextmanager
-async def lab(count: int = 1, *, real: RealPorts | None = None, extra: Sequence[str] = ()) -> AsyncIterator[Lab]:
+async def lab(
+    count: int = 1, *, real: RealPorts | None = None, extra: Sequence[str] = (), reflective_relay: bool = False
+) -> AsyncIterator[Lab]:
     wires = Network()
     addresses = [f"192.0.2.{n}" for n in range(1, count + 1)]
     random = Random(1)
@@ -131,6 +133,7 @@ async def lab(count: int = 1, *, real: RealPorts | None = None, extra: Sequence[
             entropy=random.randbytes,
             wall=lambda: 0.0,
             extra_addresses=extra,
+            reflective_relay=reflective_relay,
         )
         for n, address in enumerate(addresses, 1)
     ]
