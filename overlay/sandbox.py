@@ -31,6 +31,7 @@ from overlay.views import Neighbour, Route, neighbours_of, routes_of, sockets_of
 from overlay.wire.address import ANY, pack_ip, pack_mac, parse_cidr
 from overlay.wire.ethernet import HEADER_LENGTH
 from overlay.wire.ipv4 import Packet
+from overlay.wire.nd import link_local
 
 __all__ = [
     "Address",
@@ -201,7 +202,7 @@ class Sandbox:
         interface.transmit = transmit
         port.on_receive(lambda frame: self._enqueue(interface, frame))
         for cidr in addresses:
-            self.add_address(name, cidr)
+            self.add_address(name, cidr, detect=False)
         return interface
 
     def remove_interface(self, name: str) -> None:
@@ -228,13 +229,36 @@ class Sandbox:
         """The end of the cable that is plugged into an interface (lo has none: KeyError)."""
         return self._ports[name]
 
-    def add_address(self, interface: str, cidr: str) -> None:
-        """Add "10.0.1.2/24" with its link route; OSError(EEXIST) if it is there already."""
+    def add_address(self, interface: str, cidr: str, *, detect: bool = True) -> None:
+        """Add "10.0.1.2/24" or "fd00::2/64" with its link route; the first of IPv6 enables that on the interface.
+        OSError(EEXIST) if it is there already. `detect`: ask first whether another node has it (IPv6 only)."""
         held = self.stack.interfaces[interface]
         address, prefix = parse_cidr(cidr)
+        if len(address) == 16:
+            self.enable_ipv6(interface)
         self.stack.add_address(held, address, prefix)
-        if not held.loopback and held.arp and len(address) == 4:
-            self.stack.announce(held, address)
+        if held.loopback or not held.arp:
+            return
+        if len(address) == 16 and detect:
+            self._claim(held, address)
+            return
+        if len(address) == 16:
+            held.nodad.append(address)
+        self.stack.announce(held, address)
+
+    def enable_ipv6(self, interface: str) -> None:
+        """Let an interface take IPv6, with its link-local address; nothing the second time."""
+        held = self.stack.interfaces[interface]
+        if held.ipv6:
+            return
+        self.stack.enable_ipv6(held)
+        if not held.loopback and held.arp:
+            self._claim(held, link_local(held.hardware))
+
+    def _claim(self, interface: Interface, address: bytes) -> None:
+        if self._loop is not None:
+            self.stack.now = max(self.stack.now, self._loop.time())
+        self.stack.discovery.claim(interface, address)
 
     def remove_address(self, interface: str, cidr: str) -> None:
         """OSError(EADDRNOTAVAIL) if it is not there."""
@@ -251,8 +275,8 @@ class Sandbox:
         source: str | None = None,
         metric: int = 0,
     ) -> None:
-        """ "0.0.0.0/0" is the default route. Without `interface` it is the one through which `via` is reached;
-        OSError(ENETUNREACH) if that is none, OSError(EEXIST) for the same destination and metric."""
+        """ "0.0.0.0/0" and "::/0" are the default routes. Without `interface` it is the one through which `via` is
+        reached; OSError(ENETUNREACH) if that is none, OSError(EEXIST) for the same destination and metric."""
         network, prefix = parse_cidr(destination)
         self.stack.add_route(
             network,
@@ -288,7 +312,7 @@ class Sandbox:
         return routes_of(self.stack)
 
     def neighbours(self) -> list[Neighbour]:
-        """The ARP cache."""
+        """What ARP and ND found."""
         if self._loop is not None:
             self.stack.now = max(self.stack.now, self._loop.time())
         return neighbours_of(self.stack)
@@ -302,6 +326,17 @@ class Sandbox:
         self.stack.neighbours.forget(self.stack.interfaces[interface], pack_ip(ip))
 
     # ------------------------------------------------------------------ sockets
+
+    def pack(self, address: str) -> bytes:
+        """An address as the stack has it; a zone (fe80::1%eth0) is remembered for it. OSError(ENODEV): no such zone."""
+        packed = pack_ip(address)
+        zone = address.partition("%")[2]
+        if zone:
+            interface = self.stack.interfaces.get(zone)
+            if interface is None:
+                raise failure(errno.ENODEV)
+            self.stack.ip6.note_zone(packed, interface)
+        return packed
 
     def _open(self) -> float:
         if self._closed:
@@ -319,10 +354,10 @@ class Sandbox:
     ) -> TcpConnection:
         """Connect; `timeout` in seconds (else as Linux: about 130 s of SYNs, then ETIMEDOUT). OSError."""
         endpoint = self.stack.tcp.connect(
-            pack_ip(address),
+            self.pack(address),
             port,
             self._open(),
-            source=ANY if source is None else pack_ip(source),
+            source=ANY if source is None else self.pack(source),
             source_port=source_port,
         )
         self.settle()
@@ -338,18 +373,19 @@ class Sandbox:
             raise
         return connection
 
-    def tcp_listen(self, address: str, port: int, *, backlog: int = 128) -> TcpListener:
-        """Listen ("0.0.0.0" for all; port 0 picks one). OSError: EADDRINUSE, EADDRNOTAVAIL."""
+    def tcp_listen(self, address: str, port: int, *, backlog: int = 128, only6: bool = False) -> TcpListener:
+        """Listen ("0.0.0.0" for all of IPv4, "::" for all, or all of IPv6 with `only6`; port 0 picks one).
+        OSError: EADDRINUSE, EADDRNOTAVAIL."""
         self._open()
-        return TcpListener(self, self.stack.tcp.listen(pack_ip(address), port, backlog))
+        return TcpListener(self, self.stack.tcp.listen(self.pack(address), port, backlog, only6=only6))
 
-    def udp_open(self, address: str = "0.0.0.0", port: int = 0) -> UdpSocket:
-        """Bind; port 0 picks one of 32768–60999. OSError: EADDRINUSE, EADDRNOTAVAIL."""
+    def udp_open(self, address: str = "0.0.0.0", port: int = 0, *, only6: bool = False) -> UdpSocket:
+        """Bind, as tcp_listen; port 0 picks one of 32768–60999. OSError: EADDRINUSE, EADDRNOTAVAIL."""
         self._open()
-        return UdpSocket(self, self.stack.udp.open(pack_ip(address), port))
+        return UdpSocket(self, self.stack.udp.open(self.pack(address), port, only6=only6))
 
     def icmp_open(self) -> IcmpSocket:
-        """A raw ICMP socket."""
+        """A raw socket for ICMP and ICMPv6."""
         self._open()
         return IcmpSocket(self, self.stack.icmp.open())
 

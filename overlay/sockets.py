@@ -1,7 +1,7 @@
 """The asyncio face of the stack's sockets: what programs inside a container await.
 
-Addresses at this edge are `(dotted quad, port)`. Errors are OSError with errno set: ECONNREFUSED, ETIMEDOUT,
-EHOSTUNREACH, ENETUNREACH, ECONNRESET, EADDRINUSE, EADDRNOTAVAIL, EMSGSIZE, EBADF after close.
+Addresses at this edge are `(text, port)`; one with a colon is IPv6. Errors are OSError with errno set:
+ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, ECONNRESET, EADDRINUSE, EADDRNOTAVAIL, EMSGSIZE, EBADF after close.
 
 Each waits on one future per direction, which the endpoint's `notify` resolves. After every call that may have
 moved a deadline the socket tells its `Host` (`settle`), which keeps the alarm.
@@ -19,7 +19,8 @@ from overlay.stack.tcp.connection import Connection
 from overlay.stack.tcp.listener import Listener
 from overlay.stack.tcp.state import State
 from overlay.stack.udp import UdpEndpoint, failure
-from overlay.wire.address import ip_text, pack_ip
+from overlay.wire import icmpv6
+from overlay.wire.address import ip_text
 from overlay.wire.icmp import ECHO_REQUEST, FRAGMENTATION_NEEDED, UNREACHABLE, Icmp
 
 Address = tuple[str, int]
@@ -33,6 +34,9 @@ class Host(Protocol):
 
     def settle(self) -> None:
         """The stack was called: set the alarm for its next timer."""
+
+    def pack(self, address: str) -> bytes:
+        """An address, perhaps with a zone, as the stack has it."""
 
 
 class _Waiter:
@@ -211,7 +215,7 @@ class UdpSocket:
     def sendto(self, data: bytes, to: Address | None = None) -> None:
         """Send one datagram (to the connected peer when `to` is None). OSError: ENETUNREACH, EMSGSIZE,
         or the pending error of an earlier one when connected (ECONNREFUSED after a port unreachable)."""
-        self._endpoint.send(data, None if to is None else (pack_ip(to[0]), to[1]), self._host.time())
+        self._endpoint.send(data, None if to is None else (self._host.pack(to[0]), to[1]), self._host.time())
         self._host.settle()
 
     def set_ttl(self, ttl: int) -> None:
@@ -229,7 +233,7 @@ class UdpSocket:
 
     def connect(self, to: Address) -> None:
         """Fix the peer: only its datagrams are received, ICMP errors are reported, `local` gets its address."""
-        self._endpoint.connect((pack_ip(to[0]), to[1]))
+        self._endpoint.connect((self._host.pack(to[0]), to[1]))
 
     def close(self) -> None:
         """Give the port back; a waiting recvfrom gets OSError(EBADF)."""
@@ -238,12 +242,13 @@ class UdpSocket:
 
 @dataclass(frozen=True, slots=True)
 class IcmpReceived:
-    """An echo reply (type 0) or an error (3 unreachable, 11 time exceeded) about one of our echo requests.
+    """An echo reply (type 0) or an error (3 unreachable, 11 time exceeded) about one of our echo requests; of ICMPv6,
+    as `source` shows, a reply is 129, errors are 1 unreachable, 2 packet too big, 3 time exceeded.
 
     `source` is who sent it (the router for an error), `ttl` the TTL it arrived with, `ident`/`seq` those of the
     echo (taken from the quoted packet in an error), `payload` the echo's data (or what was quoted of it),
     `when` the arrival in seconds of the loop's clock, `destination` whom the echo was for,
-    `mtu` the next hop's MTU of a "fragmentation needed" (else 0).
+    `mtu` the next hop's MTU of a "fragmentation needed" or "packet too big" (else 0).
     """
 
     source: str
@@ -278,8 +283,10 @@ class IcmpSocket:
 
     def send_echo(self, dst: str, *, ident: int, seq: int, payload: bytes, ttl: int = 64) -> None:
         """Send an echo request; OSError(ENETUNREACH) without a route."""
-        message = Icmp(ECHO_REQUEST, 0, ident & 0xFFFF, seq & 0xFFFF, payload)
-        self._endpoint.send(pack_ip(dst), message, ttl, self._host.time())
+        target = self._host.pack(dst)
+        kind = ECHO_REQUEST if len(target) == 4 else icmpv6.ECHO_REQUEST
+        message = Icmp(kind, 0, ident & 0xFFFF, seq & 0xFFFF, payload)
+        self._endpoint.send(target, message, ttl, self._host.time())
         self._host.settle()
 
     async def recv(self) -> IcmpReceived:
@@ -301,7 +308,8 @@ def _received(arrival: IcmpArrival) -> IcmpReceived:
     ident, seq, payload, destination, mtu = message.first, message.second, message.payload, "", 0
     if quoted is not None:
         destination = ip_text(quoted.destination)
-        mtu = message.second if (message.type, message.code) == (UNREACHABLE, FRAGMENTATION_NEEDED) else 0
+        known = message if packet.version == 4 else icmpv6.as_ipv4(message)
+        mtu = known.second if (known.type, known.code) == (UNREACHABLE, FRAGMENTATION_NEEDED) else 0
         ports = quoted.ports()
         if ports is not None:
             ident, seq = ports

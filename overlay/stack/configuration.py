@@ -7,12 +7,17 @@ from collections.abc import Callable
 from random import Random
 
 from overlay.stack.interface import LOOPBACK_MTU, Interface
-from overlay.stack.neighbours import NeighbourCache
+from overlay.stack.neighbours import NeighbourCache, NeighbourEntry
 from overlay.stack.routes import RouteEntry, RoutingTable
 from overlay.stack.timers import Timers
 from overlay.stack.udp import failure
-from overlay.wire.address import broadcast_of, network_of
+from overlay.wire.address import LOCALHOST6, broadcast_of, network_of
 from overlay.wire.ipv4 import Packet
+from overlay.wire.nd import link_local
+
+# Linux's IP6_RT_PRIO_ADDRCONF and IP6_RT_PRIO_USER.
+IPV6_LINK_METRIC = 256
+IPV6_METRIC = 1024
 
 
 class Configuration:
@@ -25,7 +30,7 @@ class Configuration:
         self.now = 0.0
         self.timers = Timers()
         self.routes = RoutingTable()
-        self.neighbours = NeighbourCache(self, self.source_for)
+        self.neighbours = NeighbourCache(self)
         self.interfaces: dict[str, Interface] = {}
         self.local_addresses: dict[bytes, Interface] = {}
         self.broadcasts: dict[bytes, Interface] = {}
@@ -34,15 +39,15 @@ class Configuration:
         self.lo.loopback = True
         self.add_address(self.lo, b"\x7f\x00\x00\x01", 8)
 
-    def source_for(self, interface: Interface, target: bytes) -> bytes:
+    def configured(self) -> None:
         """See `Stack`."""
         raise NotImplementedError
 
-    def emit(self, interface: Interface, destination: bytes, ethertype: bytes, body: bytes) -> None:
+    def solicit(self, entry: NeighbourEntry) -> None:
         """See `Stack`."""
         raise NotImplementedError
 
-    def deliver_waiting(self, interface: Interface, mac: bytes, packets: list[Packet]) -> None:
+    def deliver_waiting(self, entry: NeighbourEntry, packets: list[Packet]) -> None:
         """See `Stack`."""
         raise NotImplementedError
 
@@ -79,6 +84,7 @@ class Configuration:
         self.neighbours.forget(interface)
         interface.up = False
         del self.interfaces[interface.name]
+        self.configured()
 
     def set_up(self, interface: Interface, up: bool) -> None:
         """Down: it drops both ways, its routes are not used, its neighbours are forgotten."""
@@ -89,11 +95,27 @@ class Configuration:
 
     # ------------------------------------------------------------------ addresses
 
+    def enable_ipv6(self, interface: Interface) -> None:
+        """Let it take IPv6, with its link-local address. lo follows the first that does, as Docker has it."""
+        if interface.ipv6:
+            return
+        interface.ipv6 = True
+        if interface.loopback:
+            self.add_address(interface, LOCALHOST6, 128)
+            return
+        self.enable_ipv6(self.lo)
+        self.add_address(interface, link_local(interface.hardware), 64)
+
     def add_address(self, interface: Interface, address: bytes, prefix: int) -> None:
-        """With its link route and its broadcast address. OSError(EEXIST) if it is there."""
-        if (address, prefix) in interface.assigned:
+        """With its link route and its broadcast address; the first of IPv6 enables that. OSError(EEXIST) if it is
+        there."""
+        if interface.has(address) and (len(address) == 16 or (address, prefix) in interface.assigned):
             raise failure(errno.EEXIST)
-        interface.assigned.append((address, prefix))
+        if len(address) == 16 and not interface.ipv6:
+            self.enable_ipv6(interface)
+            if interface.has(address):
+                return
+        interface.assign(address, prefix)
         self.local_addresses.setdefault(address, interface)
         bits = len(address) * 8
         if prefix < bits and not interface.loopback:
@@ -102,14 +124,21 @@ class Configuration:
                 route.kernel and route.interface is interface and (route.network, route.prefix) == (network, prefix)
                 for route in self.routes.entries
             ):
-                self.routes.add(RouteEntry(network, prefix, None, interface, address, kernel=True))
+                self._add_link_route(network, prefix, interface, address)
         self._addresses_changed()
+
+    def _add_link_route(self, network: bytes, prefix: int, interface: Interface, address: bytes) -> None:
+        six = len(address) == 16
+        source, metric = (None, IPV6_LINK_METRIC) if six else (address, 0)
+        self.routes.add(RouteEntry(network, prefix, None, interface, source, metric, kernel=True))
 
     def remove_address(self, interface: Interface, address: bytes, prefix: int) -> None:
         """OSError(EADDRNOTAVAIL) if it is not there. Routes that used it as their source go too."""
         if (address, prefix) not in interface.assigned:
             raise failure(errno.EADDRNOTAVAIL)
         interface.assigned.remove((address, prefix))
+        if address in interface.nodad:
+            interface.nodad.remove(address)
         self.local_addresses = {}
         for other in self.interfaces.values():
             for held, _ in other.assigned:
@@ -121,7 +150,11 @@ class Configuration:
         for route in [route for route in self.routes.entries if route.source == address]:
             self.routes.remove(route)
             if route.kernel and twin is not None:
-                self.routes.add(RouteEntry(network, prefix, None, interface, twin, kernel=True))
+                self._add_link_route(network, prefix, interface, twin)
+        if len(address) == 16 and twin is None:
+            for route in [route for route in self.routes.entries if route.kernel and route.interface is interface]:
+                if (route.network, route.prefix) == (network, prefix):
+                    self.routes.remove(route)
         self._addresses_changed()
 
     def _addresses_changed(self) -> None:
@@ -132,6 +165,7 @@ class Configuration:
                     self.broadcasts.setdefault(broadcast_of(address, prefix), interface)
         self._to_self.clear()
         self.routes.changed()
+        self.configured()
 
     def is_local(self, address: bytes) -> bool:
         """Whether it is one of ours (all of 127/8 is)."""
@@ -160,7 +194,12 @@ class Configuration:
         source: bytes | None,
         metric: int,
     ) -> None:
-        """OSError: ENETUNREACH when `via` is not on a link, EEXIST, EINVAL when the source is not ours."""
+        """OSError: ENETUNREACH when `via` is not on a link, EEXIST, EINVAL when the source is not ours. `metric` 0 is
+        the family's own: of IPv6 1024."""
+        if len(network) == 16:
+            metric = metric or IPV6_METRIC
+        if via is not None and len(via) != len(network):
+            raise failure(errno.EINVAL)
         if via is not None:
             towards = self.routes.lookup(via)
             if interface is None:

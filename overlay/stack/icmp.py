@@ -12,6 +12,7 @@ from overlay.wire import icmp
 from overlay.wire.address import ANY, BROADCAST, is_multicast
 from overlay.wire.icmp import Icmp
 from overlay.wire.ipv4 import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, Malformed, Packet, parse_quoted
+from overlay.wire.ipv6 import Packet6
 
 if TYPE_CHECKING:
     from overlay.stack.stack import Stack
@@ -70,7 +71,10 @@ class IcmpEndpoint:
     def send(self, destination: bytes, message: Icmp, ttl: int, now: float) -> None:
         """Send a message; OSError(ENETUNREACH)."""
         self.layer.stack.now = now
-        self.layer.send(ANY, destination, message, ttl=ttl)
+        if len(destination) == 16:
+            self.layer.stack.icmp6.send(ANY, destination, message, ttl=ttl)
+        else:
+            self.layer.send(ANY, destination, message, ttl=ttl)
 
     def close(self) -> None:
         """No more messages."""
@@ -103,7 +107,7 @@ class IcmpLayer:
         stack = self.stack
         route = stack.route_to(destination)
         packet = Packet(
-            route.preferred_source() if source == ANY else source,
+            route.preferred_source(destination) if source == ANY else source,
             destination,
             PROTOCOL_ICMP,
             message.emit(),
@@ -127,11 +131,12 @@ class IcmpLayer:
             except OSError:
                 self.stack.count("icmp-no-route-back")
         elif message.type == icmp.ECHO_REPLY:
-            self._give(IcmpArrival(packet, message, None, self.stack.now))
+            self.give(IcmpArrival(packet, message, None, self.stack.now))
         elif message.type in icmp.ERRORS:
             self._error(packet, message)
 
-    def _give(self, arrival: IcmpArrival) -> None:
+    def give(self, arrival: IcmpArrival) -> None:
+        """Put a message into the queue of every raw socket."""
         for endpoint in self.endpoints:
             if len(endpoint.queue) >= QUEUED:
                 endpoint.dropped += 1
@@ -149,7 +154,7 @@ class IcmpLayer:
         if message.type == icmp.REDIRECT:
             self.stack.count("icmp-redirect")
             return
-        self._give(IcmpArrival(packet, message, quoted, self.stack.now))
+        self.give(IcmpArrival(packet, message, quoted, self.stack.now))
         if message.type == icmp.UNREACHABLE and message.code == icmp.FRAGMENTATION_NEEDED:
             self.stack.learn_path_mtu(quoted, message.second)
         if quoted.protocol == PROTOCOL_UDP:
@@ -160,6 +165,9 @@ class IcmpLayer:
     def error_about(self, packet: Packet, kind: int, code: int, *, mtu: int = 0) -> None:
         """Tell the sender of `packet` what became of it, unless RFC 1122 3.2.2 forbids an error about it."""
         stack = self.stack
+        if isinstance(packet, Packet6):
+            stack.icmp6.error_about(packet, kind, code, mtu=mtu)
+            return
         source = packet.source
         if (
             packet.fragment_offset
@@ -172,7 +180,7 @@ class IcmpLayer:
             return
         if packet.protocol == PROTOCOL_ICMP and (not packet.payload or packet.payload[0] in icmp.ERRORS):
             return
-        if not self._allowed():
+        if not self.allowed():
             stack.count("icmp-rate")
             return
         quote = packet.emit()[:QUOTED]
@@ -182,7 +190,8 @@ class IcmpLayer:
         except OSError:
             stack.count("icmp-no-route-back")
 
-    def _allowed(self) -> bool:
+    def allowed(self) -> bool:
+        """Whether one more error may leave; both families share the allowance."""
         now = self.stack.now
         self._tokens = min(ERROR_BURST, self._tokens + (now - self._tokens_at) * ERRORS_PER_SECOND)
         self._tokens_at = now

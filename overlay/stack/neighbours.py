@@ -1,4 +1,4 @@
-"""The ARP cache (RFC 826, RFC 1122 2.3.2; states and times after Linux's neighbour table).
+"""The neighbour cache of ARP (RFC 826, RFC 1122 2.3.2) and ND (RFC 4861 7.3), with Linux's states and times.
 
 INCOMPLETE: asked, packets wait (bounded; the oldest go first). REACHABLE: confirmed. STALE: old, used and asked
 again by unicast when used. FAILED: three questions unanswered. PERMANENT: configured.
@@ -6,7 +6,6 @@ again by unicast when used. FAILED: three questions unanswered. PERMANENT: confi
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
@@ -14,8 +13,7 @@ from typing import Protocol
 
 from overlay.stack.interface import Interface
 from overlay.stack.timers import Timers
-from overlay.wire import arp
-from overlay.wire.address import ANY, BROADCAST_MAC
+from overlay.wire.address import ANY
 from overlay.wire.ipv4 import Packet
 
 PROBES = 3
@@ -45,10 +43,10 @@ class Owner(Protocol):
     now: float
     random: Random
 
-    def emit(self, interface: Interface, destination: bytes, ethertype: bytes, body: bytes) -> None:
-        """Send a frame."""
+    def solicit(self, entry: NeighbourEntry) -> None:
+        """Ask who has the address: everybody, or the MAC that is known."""
 
-    def deliver_waiting(self, interface: Interface, mac: bytes, packets: list[Packet]) -> None:
+    def deliver_waiting(self, entry: NeighbourEntry, packets: list[Packet]) -> None:
         """The MAC is known now."""
 
     def unreachable(self, packets: list[Packet]) -> None:
@@ -57,7 +55,7 @@ class Owner(Protocol):
 
 @dataclass(slots=True, eq=False)
 class NeighbourEntry:
-    """One neighbour. `header` is the Ethernet header for IPv4 frames to it, ready to be put in front."""
+    """One neighbour. `header` is the Ethernet header of frames to it, ready to be put in front."""
 
     cache: NeighbourCache
     interface: Interface
@@ -78,16 +76,15 @@ class NeighbourEntry:
 class NeighbourCache:
     """Keyed by (interface index, packed address)."""
 
-    __slots__ = ("_owner", "_source_for", "dropped", "entries")
+    __slots__ = ("_owner", "dropped", "entries")
 
-    def __init__(self, owner: Owner, source_for: Callable[[Interface, bytes], bytes]) -> None:
+    def __init__(self, owner: Owner) -> None:
         self._owner = owner
-        self._source_for = source_for
         self.entries: dict[tuple[int, bytes], NeighbourEntry] = {}
         self.dropped = 0
 
     def header(self, interface: Interface, ip: bytes) -> bytes | None:
-        """The Ethernet header for IPv4 to `ip`, or None while its MAC is not known (then `wait`)."""
+        """The Ethernet header for packets to `ip`, or None while its MAC is not known (then `wait`)."""
         entry = self.entries.get((interface.index, ip))
         if entry is None or entry.mac is None:
             return None
@@ -135,13 +132,12 @@ class NeighbourCache:
         if entry.mac is not None:
             entry.state = NeighbourState.PROBE
         entry.probes += 1
-        source = self._source_for(entry.interface, entry.ip)
-        request = arp.Arp(arp.REQUEST, entry.interface.hardware, source, bytes(6), entry.ip)
-        self._owner.emit(entry.interface, entry.mac or BROADCAST_MAC, b"\x08\x06", request.emit())
+        self._owner.solicit(entry)
         self._owner.timers.schedule(entry, now + PROBE_INTERVAL)
 
-    def learn(self, interface: Interface, ip: bytes, mac: bytes, *, create: bool) -> None:
-        """Take what an ARP packet says; `create` when it was for us (RFC 826's merge flag otherwise)."""
+    def learn(self, interface: Interface, ip: bytes, mac: bytes, *, create: bool, fresh: bool = True) -> None:
+        """Take what an ARP packet or a neighbour solicitation says; `create` when it was for us (RFC 826's merge flag
+        otherwise). Not `fresh`: it says nothing of whether our packets get there (RFC 4861 7.2.3)."""
         key = (interface.index, ip)
         entry = self.entries.get(key)
         if entry is None:
@@ -151,12 +147,40 @@ class NeighbourCache:
             entry = self.entries[key] = NeighbourEntry(self, interface, ip)
         elif entry.state is NeighbourState.PERMANENT:
             return
+        if fresh:
+            self._reachable(entry, mac)
+        elif entry.mac != mac:
+            self._confirm(entry, mac, NeighbourState.STALE)
+            entry.fresh_until = self._owner.now
+
+    def advertised(
+        self, interface: Interface, ip: bytes, mac: bytes | None, *, solicited: bool, override: bool
+    ) -> None:
+        """A neighbour advertisement (RFC 4861 7.2.5). Nothing for an address that nobody here has asked for."""
+        entry = self.entries.get((interface.index, ip))
+        if entry is None or entry.state is NeighbourState.PERMANENT or (entry.mac is None and mac is None):
+            return
+        other = mac is not None and entry.mac is not None and mac != entry.mac
+        if other and not override:
+            if entry.state is NeighbourState.REACHABLE:
+                entry.state, entry.fresh_until = NeighbourState.STALE, self._owner.now
+            return
+        found = mac or entry.mac
+        if found is None:
+            return
+        if solicited:
+            self._reachable(entry, found)
+        elif entry.mac != found:
+            self._confirm(entry, found, NeighbourState.STALE)
+            entry.fresh_until = self._owner.now
+
+    def _reachable(self, entry: NeighbourEntry, mac: bytes) -> None:
         self._confirm(entry, mac, NeighbourState.REACHABLE)
         # Linux spreads the time over 0.5–1.5 so that neighbours do not all ask at once.
         entry.fresh_until = self._owner.now + REACHABLE_TIME * (0.5 + self._owner.random.random())
 
     def set_permanent(self, interface: Interface, ip: bytes, mac: bytes) -> None:
-        """A configured entry; ARP does not change it."""
+        """A configured entry; ARP and ND do not change it."""
         key = (interface.index, ip)
         entry = self.entries.get(key)
         if entry is None:
@@ -166,10 +190,10 @@ class NeighbourCache:
     def _confirm(self, entry: NeighbourEntry, mac: bytes, state: NeighbourState) -> None:
         self._owner.timers.cancel(entry)
         entry.state, entry.mac, entry.probes = state, mac, 0
-        entry.header = mac + entry.interface.hardware + b"\x08\x00"
+        entry.header = mac + entry.interface.hardware + (b"\x08\x00" if len(entry.ip) == 4 else b"\x86\xdd")
         if entry.waiting:
             waiting, entry.waiting = entry.waiting, []
-            self._owner.deliver_waiting(entry.interface, mac, waiting)
+            self._owner.deliver_waiting(entry, waiting)
 
     def state_of(self, entry: NeighbourEntry) -> NeighbourState:
         """The state to show: a REACHABLE one that is old is STALE."""

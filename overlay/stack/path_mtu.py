@@ -1,4 +1,4 @@
-"""Path MTU discovery (RFC 1191): what routers said about paths, remembered for ten minutes."""
+"""Path MTU discovery (RFC 1191, RFC 8201): what routers said about paths, remembered for ten minutes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from __future__ import annotations
 EXPIRES = 600.0
 # Linux's ip_rt_min_pmtu: a lower claim is more likely an attack.
 LOWEST = 552
+# Every IPv6 link carries 1280 bytes; who claims less is not believed (RFC 8201 4).
+LOWEST_IPV6 = 1280
 PLATEAUS = (32000, 17914, 8166, 4352, 2002, 1492, 1006, 552)
 ENTRIES = 1024
 
@@ -35,7 +37,7 @@ class PathMtu:
         plateau). Never goes up by this."""
         if mtu == 0:
             mtu = next((plateau for plateau in PLATEAUS if plateau < dropped), LOWEST)
-        mtu = max(mtu, LOWEST)
+        mtu = max(mtu, LOWEST if len(destination) == 4 else LOWEST_IPV6)
         known = self._known.get(destination)
         if known is not None and known[0] <= mtu and now <= known[1]:
             return

@@ -1,4 +1,4 @@
-"""Putting IPv4 fragments together (RFC 791, RFC 815), within bounds of memory and time.
+"""Putting fragments together (RFC 791, RFC 815, RFC 8200 4.5), within bounds of memory and time; and cutting packets.
 
 Fragments that overlap without being the same are an attack or a bug: the whole datagram goes (as RFC 5722 has it
 for IPv6, and Linux for both).
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from overlay.stack.timers import Timers
 from overlay.wire.ipv4 import MAX_LENGTH, Malformed, Packet
+from overlay.wire.ipv6 import FRAGMENT_LENGTH, Packet6
 
 # Linux's ipfrag_time; RFC 1122 3.3.2 asks for 60–120 s, which is memory for nothing.
 TIMEOUT = 30.0
@@ -48,7 +49,8 @@ class Reassembly:
     def add(self, packet: Packet, now: float) -> Packet | None:
         """The whole packet if this fragment was the last one missing; `Malformed` for impossible fragments."""
         offset, end = packet.fragment_offset, packet.fragment_offset + len(packet.payload)
-        if end > MAX_LENGTH - 20 or (packet.more_fragments and len(packet.payload) & 7) or not packet.payload:
+        longest = MAX_LENGTH - (20 if packet.version == 4 else 0)
+        if end > longest or (packet.more_fragments and len(packet.payload) & 7) or not packet.payload:
             raise Malformed("fragment-size")
         key = (packet.source, packet.destination, packet.protocol, packet.identification)
         datagram = self._datagrams.get(key)
@@ -84,7 +86,7 @@ class Reassembly:
         first = datagram.pieces[0]
         first.payload = b"".join([datagram.pieces[offset].payload for offset in ordered])
         first.more_fragments = False
-        return first
+        return first  # of IPv6: what follows the fragment header may begin with further headers
 
     def _drop(self, datagram: _Datagram) -> None:
         del self._datagrams[datagram.key]
@@ -127,6 +129,18 @@ def fragment(packet: Packet, mtu: int) -> list[Packet]:
         pieces.append(piece)
         at += size
         options = copied
+    return pieces
+
+
+def fragment6(packet: Packet6, mtu: int, identification: int) -> list[Packet6]:
+    """Cut a packet of our own (RFC 8200 4.5); `mtu` is at least 1280."""
+    room = mtu - (packet.total_length - len(packet.payload)) - FRAGMENT_LENGTH & ~7
+    end = len(packet.payload)
+    pieces: list[Packet6] = []
+    for at in range(0, end, room):
+        piece = packet.piece(packet.payload[at : at + room])
+        piece.identification, piece.fragment_offset, piece.more_fragments = identification, at, at + room < end
+        pieces.append(piece)
     return pieces
 
 

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 
 from overlay.stack.interface import Interface
-from overlay.wire.address import ANY, ip_text
+from overlay.wire.address import ANY, ANY6, ip_text, is_link_local
 
 _CACHED = 1024
 
@@ -32,10 +32,12 @@ class RouteEntry:
         """ "10.0.1.0/24", or "0.0.0.0/0"."""
         return f"{ip_text(self.network)}/{self.prefix}"
 
-    def preferred_source(self) -> bytes:
+    def preferred_source(self, destination: bytes) -> bytes:
         """The source address for a packet on this route: its own, else the interface's first that fits."""
         if self.source is not None:
             return self.source
+        if len(destination) == 16:
+            return self._source_by_scope(destination)
         target = self.via or self.network
         for address, prefix in self.interface.assigned:
             shift = len(address) * 8 - prefix
@@ -43,7 +45,21 @@ class RouteEntry:
                 (int.from_bytes(address, "big") ^ int.from_bytes(target, "big")) >> shift
             ):
                 return address
-        return self.interface.assigned[0][0] if self.interface.assigned else ANY
+        return next((address for address, _ in self.interface.assigned if len(address) == 4), ANY)
+
+    def _source_by_scope(self, destination: bytes) -> bytes:
+        """RFC 6724, rules 2 and 8: of the same reach as the destination, with the longest prefix in common."""
+        near = is_link_local(destination) or destination[:2] == b"\xff\x02"
+        value = int.from_bytes(destination, "big")
+        candidates = [address for address, _ in self.interface.assigned if len(address) == 16]
+        return max(
+            candidates,
+            key=lambda address: (
+                is_link_local(address) == near,
+                -(int.from_bytes(address, "big") ^ value).bit_length(),
+            ),
+            default=ANY6,
+        )
 
 
 class RoutingTable:

@@ -1,4 +1,5 @@
-"""The IPv4 host and router (RFC 1122, RFC 1812): what comes in from interfaces, what goes out, what is passed on.
+"""The IP host and router (RFC 1122, RFC 1812): what comes in from interfaces, what goes out, what is passed on. How
+IPv6 comes in is in `ipv6`.
 
 No I/O: `receive(interface, frame, now)` takes a frame, `Interface.transmit` is where frames go, `next_timer()` and
 `handle_timer(now)` are the clock, `flush(now)` says that a burst is over (TCP acknowledges bursts, not frames).
@@ -9,25 +10,34 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
+from collections.abc import Sequence
 from random import Random
 
 from overlay.stack.configuration import Configuration
+from overlay.stack.discovery import Discovery
 from overlay.stack.gso import segment_packet
 from overlay.stack.hooks import Hooks
 from overlay.stack.icmp import IcmpLayer
+from overlay.stack.icmpv6 import Icmp6Layer
 from overlay.stack.interface import Interface
+from overlay.stack.ipv6 import Ipv6Layer
+from overlay.stack.neighbours import NeighbourEntry
 from overlay.stack.path_mtu import PathMtu
-from overlay.stack.reassembly import Reassembly, fragment
+from overlay.stack.reassembly import Reassembly, fragment, fragment6
 from overlay.stack.routes import RouteEntry
 from overlay.stack.tcp.layer import TcpLayer
 from overlay.stack.udp import UdpLayer, failure
 from overlay.wire import arp, icmp
-from overlay.wire.address import ANY, BROADCAST, BROADCAST_MAC, is_multicast
+from overlay.wire.address import ANY, ANY6, BROADCAST, BROADCAST_MAC, is_multicast
 from overlay.wire.ipv4 import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, Malformed, Packet, parse
+from overlay.wire.ipv6 import Packet6
+from overlay.wire.nd import group_mac
 
 _IPV4 = b"\x08\x00"
 _ARP = b"\x08\x06"
+_IPV6 = b"\x86\xdd"
 _LOOPBACK_HEADER = bytes(12) + _IPV4
+_LOOPBACK_HEADER6 = bytes(12) + _IPV6
 
 
 class Stack(Configuration):
@@ -39,7 +49,11 @@ class Stack(Configuration):
         self.hooks = Hooks()
         self.forwarding = False
         self._identification = random.getrandbits(16)
+        self._ready = False
         super().__init__()
+        self.discovery = Discovery(self)
+        self.ip6 = Ipv6Layer(self)
+        self.icmp6 = Icmp6Layer(self)
         self.reassembly = Reassembly(
             self.timers, lambda first: self.icmp.error_about(first, icmp.TIME_EXCEEDED, icmp.REASSEMBLY_EXCEEDED)
         )
@@ -47,6 +61,12 @@ class Stack(Configuration):
         self.icmp = IcmpLayer(self)
         self.udp = UdpLayer(self)
         self.tcp = TcpLayer(self)
+        self._ready = True
+
+    def configured(self) -> None:
+        """Interfaces or addresses are not what they were."""
+        if self._ready:
+            self.ip6.configured()
 
     def count(self, name: str) -> None:
         """One more of what is dropped or odd."""
@@ -92,6 +112,8 @@ class Stack(Configuration):
         try:
             if kind == _IPV4:
                 self._receive_ipv4(interface, parse(frame, 14), group)
+            elif kind == _IPV6:
+                self.ip6.receive(interface, frame)
             elif kind == _ARP:
                 self._receive_arp(interface, arp.parse(frame, 14))
             else:
@@ -140,7 +162,7 @@ class Stack(Configuration):
         elif is_multicast(destination):
             self.count("ip-multicast")
         elif self.forwarding and not group and destination[0] != 127:
-            self._forward(packet, interface)
+            self.forward(packet, interface)
         else:
             self.count("ip-not-for-us")
 
@@ -177,7 +199,8 @@ class Stack(Configuration):
 
     # ------------------------------------------------------------------ through
 
-    def _forward(self, packet: Packet, came_by: Interface) -> None:
+    def forward(self, packet: Packet, came_by: Interface) -> None:
+        """Pass a packet on that is for another host."""
         if packet.ttl <= 1:
             self.icmp.error_about(packet, icmp.TIME_EXCEEDED, icmp.TTL_EXCEEDED)
             self.count("ip-ttl")
@@ -208,9 +231,12 @@ class Stack(Configuration):
 
     def route_to(self, destination: bytes) -> RouteEntry:
         """How a packet of our own gets to `destination`; OSError(ENETUNREACH) if it does not."""
-        if destination in self.local_addresses or destination[0] == 127:
+        if destination in self.local_addresses or (destination[0] == 127 and len(destination) == 4):
             return self.route_to_self(destination)
-        route = self.routes.lookup(destination)
+        if len(destination) == 16 and destination[0] >= 0xFE:
+            route = self.ip6.scoped_route(destination) or self.routes.lookup(destination)
+        else:
+            route = self.routes.lookup(destination)
         if route is None and destination == BROADCAST:
             route = next((entry for entry in self.routes.entries if entry.interface.up), None)
         if route is None:
@@ -272,51 +298,73 @@ class Stack(Configuration):
             self.icmp.error_about(packet, icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, mtu=mtu)
             self.count("ip-too-big")
         else:
-            for piece in fragment(packet, mtu):
+            for piece in self._pieces(packet, mtu):
                 self._transmit(piece, interface, next_hop)
+
+    def _pieces(self, packet: Packet, mtu: int) -> Sequence[Packet]:
+        if isinstance(packet, Packet6):
+            return fragment6(packet, mtu, self.random.getrandbits(32))
+        return fragment(packet, mtu)
 
     def _transmit(self, packet: Packet, interface: Interface, next_hop: bytes) -> None:
         if interface.loopback:
-            interface.send(b"".join((_LOOPBACK_HEADER, packet.header(), packet.payload)))
+            head = _LOOPBACK_HEADER if packet.version == 4 else _LOOPBACK_HEADER6
+            interface.send(b"".join((head, packet.header(), packet.payload)))
             return
         header = self.neighbours.header(interface, next_hop)
         if header is None:
             if next_hop == BROADCAST or next_hop in self.broadcasts:
                 header = BROADCAST_MAC + interface.hardware + _IPV4
+            elif is_multicast(next_hop) and packet.version == 6:
+                header = group_mac(next_hop) + interface.hardware + _IPV6
             elif is_multicast(next_hop):
                 group = b"\x01\x00\x5e" + bytes((next_hop[1] & 0x7F, *next_hop[2:]))
                 header = group + interface.hardware + _IPV4
             elif not interface.arp:
-                header = interface.hardware + interface.hardware + _IPV4
+                kind = _IPV4 if packet.version == 4 else _IPV6
+                header = interface.hardware + interface.hardware + kind
             else:
                 self.neighbours.wait(interface, next_hop, packet)
                 return
         interface.send(b"".join((header, packet.header(), packet.payload)))
 
     def emit(self, interface: Interface, destination: bytes, ethertype: bytes, body: bytes) -> None:
-        """Send a frame that is not IPv4."""
+        """Send a frame past routing and hooks: ARP, ND."""
         interface.send(b"".join((destination, interface.hardware, ethertype, body)))
 
-    def deliver_waiting(self, interface: Interface, mac: bytes, packets: list[Packet]) -> None:
+    def solicit(self, entry: NeighbourEntry) -> None:
+        """The neighbour cache asks who has an address."""
+        if len(entry.ip) == 16:
+            self.discovery.solicit(entry)
+            return
+        interface = entry.interface
+        source = self.source_for(interface, entry.ip)
+        request = arp.Arp(arp.REQUEST, interface.hardware, source, bytes(6), entry.ip)
+        self.emit(interface, entry.mac or BROADCAST_MAC, _ARP, request.emit())
+
+    def deliver_waiting(self, entry: NeighbourEntry, packets: list[Packet]) -> None:
         """The neighbour cache learned the MAC for these."""
-        header = mac + interface.hardware + _IPV4
         for packet in packets:
-            interface.send(b"".join((header, packet.header(), packet.payload)))
+            entry.interface.send(b"".join((entry.header, packet.header(), packet.payload)))
 
     def unreachable(self, packets: list[Packet]) -> None:
         """The neighbour cache asked in vain: whoever sent these learns that the host is not there."""
         for packet in packets:
-            self.count("arp-unanswered")
+            self.count("arp-unanswered" if packet.version == 4 else "nd-unanswered")
             self.icmp.error_about(packet, icmp.UNREACHABLE, icmp.HOST_UNREACHABLE)
 
     def announce(self, interface: Interface, address: bytes) -> None:
-        """Gratuitous ARP (RFC 5227 3): neighbours that know the address get its MAC."""
+        """Gratuitous ARP (RFC 5227 3): neighbours that know the address get its MAC; of IPv6 by ND."""
+        if len(address) == 16:
+            self.discovery.announce(interface, address)
+            return
         message = arp.Arp(arp.REQUEST, interface.hardware, address, bytes(6), address)
         self.emit(interface, BROADCAST_MAC, _ARP, message.emit())
 
     def source_for(self, interface: Interface, target: bytes) -> bytes:
-        """The sender address of an ARP question about `target`."""
+        """The sender address of a question about `target`."""
         route = self.routes.lookup(target)
         if route is not None and route.interface is interface:
-            return route.preferred_source()
-        return interface.assigned[0][0] if interface.assigned else ANY
+            return route.preferred_source(target)
+        none = ANY if len(target) == 4 else ANY6
+        return next((held for held, _ in interface.assigned if len(held) == len(target)), none)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from overlay.stack.icmp import errno_of
 from overlay.stack.ports import ephemeral
 from overlay.wire import icmp, udp
-from overlay.wire.address import ANY
+from overlay.wire.address import ANY, ANY6, LOCALHOST, LOCALHOST6
 from overlay.wire.icmp import Icmp
 from overlay.wire.ipv4 import PROTOCOL_UDP, Packet
+from overlay.wire.ipv6 import Packet6
 
 if TYPE_CHECKING:
     from overlay.stack.stack import Stack
@@ -29,8 +30,23 @@ def failure(code: int) -> OSError:
     return OSError(code, os.strerror(code))
 
 
+def collide(one: bytes, one_only6: bool, other: bytes, other_only6: bool) -> bool:
+    """Whether two sockets cannot have the same port with these local addresses (Linux's ipv6_rcv_saddr_equal)."""
+    if one == other:
+        return True
+    for wild, only6, held in ((one, one_only6, other), (other, other_only6, one)):
+        if wild == ANY and len(held) == 4:
+            return True
+        if wild == ANY6 and (len(held) == 16 or not only6):
+            return True
+    return False
+
+
 class UdpEndpoint:
-    """One UDP socket without I/O. `notify` is called when there is something to read or an error."""
+    """One UDP socket without I/O. `notify` is called when there is something to read or an error.
+
+    Bound to :: it takes IPv4 too unless `only6`; bound to 0.0.0.0 it becomes such a one when it first sends to IPv6.
+    """
 
     __slots__ = (
         "closed",
@@ -41,15 +57,17 @@ class UdpEndpoint:
         "local_ip",
         "local_port",
         "notify",
+        "only6",
         "peer",
         "queue",
         "ttl",
     )
 
-    def __init__(self, layer: UdpLayer, local_ip: bytes, local_port: int) -> None:
+    def __init__(self, layer: UdpLayer, local_ip: bytes, local_port: int, only6: bool = False) -> None:
         self.layer = layer
         self.local_ip = local_ip
         self.local_port = local_port
+        self.only6 = only6
         self.peer: Peer | None = None
         self.queue: deque[tuple[bytes, Peer]] = deque()
         self.held = 0
@@ -78,11 +96,18 @@ class UdpEndpoint:
         stack = self.layer.stack
         stack.now = now
         ip, port = target
-        if ip == ANY:
-            ip = b"\x7f\x00\x00\x01"
+        if ip in (ANY, ANY6):
+            ip = LOCALHOST if ip == ANY else LOCALHOST6
+        six = len(ip) == 16
         route = stack.route_to(ip)
-        source = self.local_ip if self.local_ip != ANY else route.preferred_source()
-        packet = Packet(
+        source = self.local_ip
+        if source in (ANY, ANY6):
+            if six:
+                self.local_ip = ANY6
+            source = route.preferred_source(ip)
+        if len(source) != len(ip):
+            raise failure(errno.ENETUNREACH)
+        packet = (Packet6 if six else Packet)(
             source,
             ip,
             PROTOCOL_UDP,
@@ -95,9 +120,14 @@ class UdpEndpoint:
 
     def connect(self, to: Peer) -> None:
         """Fix the peer; the local address becomes the route's source. OSError(ENETUNREACH)."""
-        if self.local_ip == ANY:
-            self.local_ip = self.layer.stack.route_to(to[0]).preferred_source()
+        if self.local_ip in (ANY, ANY6):
+            self.local_ip = self.layer.stack.route_to(to[0]).preferred_source(to[0])
         self.peer = to
+
+    def accepts(self, ip: bytes) -> bool:
+        """Whether what is for this address of the host is for this socket."""
+        local = self.local_ip
+        return local == ip or (local == ANY and len(ip) == 4) or (local == ANY6 and not (self.only6 and len(ip) == 4))
 
     def receive(self) -> tuple[bytes, Peer] | None:
         """The next datagram; None when there is none; OSError when an error is pending or it is closed."""
@@ -128,21 +158,21 @@ class UdpLayer:
         self.stack = stack
         self.by_port: dict[int, list[UdpEndpoint]] = {}
 
-    def open(self, ip: bytes, port: int) -> UdpEndpoint:
-        """OSError: EADDRINUSE, EADDRNOTAVAIL."""
+    def open(self, ip: bytes, port: int, *, only6: bool = False) -> UdpEndpoint:
+        """OSError: EADDRINUSE, EADDRNOTAVAIL. `only6`: bound to ::, no IPv4 (IPV6_V6ONLY)."""
         stack = self.stack
-        if ip != ANY and not stack.is_local(ip) and not stack.is_broadcast(ip):
+        if ip not in (ANY, ANY6) and not stack.is_local(ip) and not stack.is_broadcast(ip):
             raise failure(errno.EADDRNOTAVAIL)
         if port == 0:
-            port = ephemeral(stack.random, lambda candidate: self._is_free(ip, candidate))
-        elif not self._is_free(ip, port):
+            port = ephemeral(stack.random, lambda candidate: self._is_free(ip, candidate, only6))
+        elif not self._is_free(ip, port, only6):
             raise failure(errno.EADDRINUSE)
-        endpoint = UdpEndpoint(self, ip, port)
+        endpoint = UdpEndpoint(self, ip, port, only6)
         self.by_port.setdefault(port, []).append(endpoint)
         return endpoint
 
-    def _is_free(self, ip: bytes, port: int) -> bool:
-        return all(ANY not in (ip, other.local_ip) and ip != other.local_ip for other in self.by_port.get(port, ()))
+    def _is_free(self, ip: bytes, port: int, only6: bool) -> bool:
+        return not any(collide(ip, only6, other.local_ip, other.only6) for other in self.by_port.get(port, ()))
 
     def remove(self, endpoint: UdpEndpoint) -> None:
         """Forget a closed endpoint."""
@@ -154,9 +184,10 @@ class UdpLayer:
     def _find(self, local_ip: bytes, local_port: int, peer: Peer) -> UdpEndpoint | None:
         best, best_score = None, -1
         for endpoint in self.by_port.get(local_port, ()):
-            if endpoint.local_ip not in (ANY, local_ip) or endpoint.peer not in (None, peer):
+            if not endpoint.accepts(local_ip) or endpoint.peer not in (None, peer):
                 continue
-            score = (endpoint.local_ip != ANY) + 2 * (endpoint.peer is not None)
+            # The nearest: this address, then all of its family, then all.
+            score = 2 * (endpoint.local_ip == local_ip) + (endpoint.local_ip == ANY) + 4 * (endpoint.peer is not None)
             if score > best_score:
                 best, best_score = endpoint, score
         return best

@@ -7,20 +7,26 @@ from __future__ import annotations
 
 import ipaddress
 from functools import lru_cache
-from socket import AF_INET, inet_ntop
+from socket import AF_INET, AF_INET6, inet_ntop
 
 MacBytes = bytes
 IpBytes = bytes
 
 BROADCAST_MAC = b"\xff" * 6
 ANY = bytes(4)
+ANY6 = bytes(16)
+LOCALHOST = b"\x7f\x00\x00\x01"
+LOCALHOST6 = bytes(15) + b"\x01"
+_MAPPED = bytes(10) + b"\xff\xff"
 BROADCAST = b"\xff" * 4
 
 
 @lru_cache(maxsize=4096)
 def pack_ip(text: str) -> bytes:
-    """`"10.0.1.2"` → 4 bytes, `"fd00::1"` → 16 bytes; ValueError if it is neither."""
-    return ipaddress.ip_address(text).packed
+    """`"10.0.1.2"` → 4 bytes, `"fd00::1"` → 16 bytes, without a zone; an IPv4 address in IPv6's clothes
+    (::ffff:10.0.1.2) is that IPv4 address. ValueError if it is neither."""
+    packed = ipaddress.ip_address(text.partition("%")[0]).packed
+    return packed[12:] if packed[:12] == _MAPPED else packed
 
 
 @lru_cache(maxsize=4096)
@@ -28,7 +34,7 @@ def ip_text(packed: bytes) -> str:
     """4 or 16 bytes → text."""
     if len(packed) == 4:
         return inet_ntop(AF_INET, packed)
-    return str(ipaddress.ip_address(packed))
+    return inet_ntop(AF_INET6, packed)
 
 
 @lru_cache(maxsize=4096)
@@ -67,6 +73,11 @@ def broadcast_of(address: bytes, prefix: int) -> bytes:
     """The directed broadcast address of the network that `address` lies in."""
     bits = len(address) * 8
     return (int.from_bytes(address, "big") | ((1 << (bits - prefix)) - 1)).to_bytes(len(address), "big")
+
+
+def is_link_local(address: bytes) -> bool:
+    """fe80::/10, which means something on one link only."""
+    return len(address) == 16 and address[0] == 0xFE and address[1] & 0xC0 == 0x80
 
 
 def is_multicast(address: bytes) -> bool:

@@ -57,6 +57,8 @@ class Packet:
         "ttl",
     )
 
+    version = 4
+
     def __init__(
         self,
         source: bytes,
@@ -118,7 +120,8 @@ class Packet:
         """
         old = self.source + self.destination
         new = (source or self.source) + (destination or self.destination)
-        self.source, self.destination = new[:4], new[4:]
+        half = len(new) // 2
+        self.source, self.destination = new[:half], new[half:]
         at = _CHECKSUM_AT.get(self.protocol)
         if at is None or self.fragment_offset or len(self.payload) < at + 2:
             return
@@ -134,6 +137,22 @@ class Packet:
             if not field and self.protocol == PROTOCOL_UDP:
                 field = 0xFFFF
         self.payload = b"".join((new_ports, self.payload[4:at], field.to_bytes(2, "big"), self.payload[at + 2 :]))
+
+    def piece(self, payload: bytes, *, number: int = 0) -> Packet:
+        """The same packet with another payload, `number` packets later."""
+        other = Packet(
+            self.source,
+            self.destination,
+            self.protocol,
+            payload,
+            ttl=self.ttl,
+            tos=self.tos,
+            identification=self.identification + number & 0xFFFF,
+            dont_fragment=self.dont_fragment,
+            options=self.options,
+        )
+        other.in_interface, other.out_interface, other.mark = self.in_interface, self.out_interface, self.mark
+        return other
 
     def header(self) -> bytes:
         """The IP header with options and its checksum."""
@@ -163,7 +182,9 @@ class Packet:
         return self.header() + self.payload
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Packet) and all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+        return isinstance(other, Packet) and all(
+            getattr(self, name) == getattr(other, name) for name in Packet.__slots__
+        )
 
     __hash__ = None  # type: ignore[assignment]
 

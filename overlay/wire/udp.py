@@ -16,7 +16,7 @@ _HEADER = Struct("!HHHH")
 
 @dataclass(frozen=True, slots=True)
 class Datagram:
-    """`payload` is at most 65,507 bytes over IPv4."""
+    """`payload` is at most 65,507 bytes over IPv4, 20 more over IPv6."""
 
     source_port: int
     destination_port: int
@@ -37,13 +37,16 @@ class Datagram:
 
 
 def parse(data: bytes, source: bytes, destination: bytes) -> Datagram:
-    """Raises `Malformed` for wrong lengths or a wrong checksum; checksum 0 means none was made."""
+    """Raises `Malformed` for wrong lengths or a wrong checksum; checksum 0 means that none was made, which only IPv4
+    allows."""
     if len(data) < HEADER_LENGTH:
         raise Malformed("udp-short")
     source_port, destination_port, length, field = _HEADER.unpack_from(data)
     if length < HEADER_LENGTH or length > len(data):
         raise Malformed("udp-length")
     body = data[:length]
+    if not field and len(source) == 16:
+        raise Malformed("udp-no-checksum")  # RFC 8200, 8.1
     if field and (pseudo_header(source, destination, PROTOCOL_UDP, length) + partial(body)) % 65535:
         raise Malformed("udp-checksum")
     return Datagram(source_port, destination_port, body[HEADER_LENGTH:])

@@ -18,6 +18,7 @@ from overlay.stack.tcp.limits import (
     PAWS_IDLE,
     RECEIVE_BUFFER,
     TIME_WAIT,
+    default_mss,
 )
 from overlay.stack.tcp.loss import DUPLICATES
 from overlay.stack.tcp.state import RECEIVING, State
@@ -124,7 +125,7 @@ def _reset(conn: Connection, now: float) -> None:
 
 def accept_options(conn: Connection, segment: Segment, now: float) -> None:
     """Take the options of the peer's SYN (RFC 7323 1.3: what both offered is on)."""
-    conn.peer_mss = segment.mss if segment.mss is not None else 536
+    conn.peer_mss = segment.mss if segment.mss is not None else default_mss(conn.remote_ip)
     if segment.window_scale is None:
         conn.send_scale = conn.receive_scale = 0
     else:

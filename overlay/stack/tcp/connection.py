@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from overlay.stack.tcp import transmit
 from overlay.stack.tcp.congestion import Congestion
 from overlay.stack.tcp.inbox import Inbox
-from overlay.stack.tcp.limits import FIN_WAIT_2, QUICK_ACKS, SEND_BUFFER, TIME_WAIT
+from overlay.stack.tcp.limits import FIN_WAIT_2, QUICK_ACKS, SEND_BUFFER, TIME_WAIT, default_mss, fixed_headers
 from overlay.stack.tcp.loss import Scoreboard
 from overlay.stack.tcp.rtt import RoundTrip
 from overlay.stack.tcp.state import RECEIVING, State
@@ -134,9 +134,7 @@ class Connection:
         self.ack_due = False
         self.quick_acks = QUICK_ACKS
         # options
-        self.peer_mss = 536
-        self.mss = 536
-        self.segment_limit = 536
+        self.peer_mss = self.mss = self.segment_limit = default_mss(remote_ip)
         self.timestamps_on = self.sack_on = False
         self.timestamp_offset = layer.timestamp_offset(self)
         self.ts_recent = 0
@@ -257,8 +255,9 @@ class Connection:
     def set_path(self, now: float) -> None:
         """Take segment sizes from the path as it is now (RFC 6691, RFC 1191)."""
         mtu, gso = self.layer.path(self.remote_ip, now)
-        overhead = 40 + (wire.TIMESTAMPS_LENGTH if self.timestamps_on else 0)
-        mss = max(min(self.peer_mss - (overhead - 40), mtu - overhead), 64)
+        fixed = fixed_headers(self.remote_ip)
+        overhead = fixed + (wire.TIMESTAMPS_LENGTH if self.timestamps_on else 0)
+        mss = max(min(self.peer_mss - (overhead - fixed), mtu - overhead), 64)
         if mss != self.mss:
             self.mss = mss
             self.congestion.set_mss(mss)

@@ -10,14 +10,15 @@ from overlay.stack.icmp import errno_of
 from overlay.stack.ports import ephemeral
 from overlay.stack.tcp import arrives, transmit
 from overlay.stack.tcp.connection import Connection, connection_key
-from overlay.stack.tcp.limits import CHALLENGES_PER_SECOND, TIME_WAIT_CONNECTIONS, WINDOW_SCALE
+from overlay.stack.tcp.limits import CHALLENGES_PER_SECOND, TIME_WAIT_CONNECTIONS, WINDOW_SCALE, fixed_headers
 from overlay.stack.tcp.listener import Listener
 from overlay.stack.tcp.state import State
-from overlay.stack.udp import failure
+from overlay.stack.udp import collide, failure
 from overlay.wire import icmp, tcp
-from overlay.wire.address import ANY
+from overlay.wire.address import ANY, ANY6, LOCALHOST, LOCALHOST6, is_multicast
 from overlay.wire.icmp import Icmp
 from overlay.wire.ipv4 import PROTOCOL_TCP, Packet
+from overlay.wire.ipv6 import Packet6
 from overlay.wire.tcp import ACK, RST, SYN, Segment
 
 if TYPE_CHECKING:
@@ -48,15 +49,17 @@ class TcpLayer:
         """Send a SYN. OSError: ENETUNREACH, EADDRNOTAVAIL, EADDRINUSE."""
         stack = self.stack
         stack.now = now
-        if ip == ANY:
-            ip = b"\x7f\x00\x00\x01"
-        if stack.is_broadcast(ip) or ip[0] >= 224:
+        if ip in (ANY, ANY6):
+            ip = LOCALHOST if ip == ANY else LOCALHOST6
+        if stack.is_broadcast(ip) or is_multicast(ip) or (len(ip) == 4 and ip[0] >= 224):
             raise failure(errno.ENETUNREACH)
         route = stack.route_to(ip)
-        if source == ANY:
-            source = route.preferred_source()
+        if source in (ANY, ANY6):
+            source = route.preferred_source(ip)
         elif not stack.is_local(source):
             raise failure(errno.EADDRNOTAVAIL)
+        if len(source) != len(ip):
+            raise failure(errno.ENETUNREACH)
         if source_port == 0:
             source_port = ephemeral(stack.random, lambda candidate: self._is_free(source, candidate, ip, port))
         elif connection_key(ip, source, port, source_port) in self.connections:
@@ -72,15 +75,15 @@ class TcpLayer:
     def _is_free(self, source: bytes, port: int, ip: bytes, remote_port: int) -> bool:
         return port not in self.listeners and connection_key(ip, source, remote_port, port) not in self.connections
 
-    def listen(self, ip: bytes, port: int, backlog: int) -> Listener:
-        """OSError: EADDRINUSE, EADDRNOTAVAIL."""
-        if ip != ANY and not self.stack.is_local(ip):
+    def listen(self, ip: bytes, port: int, backlog: int, *, only6: bool = False) -> Listener:
+        """OSError: EADDRINUSE, EADDRNOTAVAIL. On :: it takes IPv4 too unless `only6`."""
+        if ip not in (ANY, ANY6) and not self.stack.is_local(ip):
             raise failure(errno.EADDRNOTAVAIL)
         if port == 0:
             port = ephemeral(self.stack.random, lambda candidate: candidate not in self.listeners)
-        elif any(ANY in (ip, other.local_ip) or ip == other.local_ip for other in self.listeners.get(port, ())):
+        elif any(collide(ip, only6, other.local_ip, other.only6) for other in self.listeners.get(port, ())):
             raise failure(errno.EADDRINUSE)
-        listener = Listener(self, ip, port, max(backlog, 1))
+        listener = Listener(self, ip, port, max(backlog, 1), only6)
         self.listeners.setdefault(port, []).append(listener)
         return listener
 
@@ -132,12 +135,12 @@ class TcpLayer:
         return min(stack.paths.mtu(destination, route.interface.mtu, now), 65535), route.interface.gso_size
 
     def announced_mss(self, destination: bytes) -> int:
-        """RFC 6691: the interface's MTU less the fixed headers."""
+        """RFC 6691, RFC 8200 8.3: the interface's MTU less the fixed headers."""
         try:
             mtu = self.stack.route_to(destination).interface.mtu
         except OSError:
             mtu = 1500
-        return min(mtu, 65535) - 40
+        return min(mtu, 65535) - fixed_headers(destination)
 
     def output(self, source: bytes, destination: bytes, body: bytes) -> None:
         """Send a segment. Without a route it is lost; the timers do the rest."""
@@ -148,7 +151,7 @@ class TcpLayer:
             stack.count("tcp-no-route")
             return
         stack.output(
-            Packet(
+            (Packet if len(destination) == 4 else Packet6)(
                 source,
                 destination,
                 PROTOCOL_TCP,
@@ -195,7 +198,8 @@ class TcpLayer:
         for listener in self.listeners.get(port, ()):
             if listener.local_ip == ip:
                 return listener
-            if listener.local_ip == ANY:
+            whole_family = listener.local_ip == ANY and len(ip) == 4
+            if whole_family or (listener.local_ip == ANY6 and not (listener.only6 and len(ip) == 4)):
                 fallback = listener
         return fallback
 

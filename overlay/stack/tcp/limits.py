@@ -20,3 +20,13 @@ PAWS_IDLE = 24 * 86400.0  # RFC 7323 5.5
 CHALLENGES_PER_SECOND = 100  # RFC 5961 10
 EARLY_BYTES = RECEIVE_BUFFER
 EARLY_PIECES = 4096
+
+
+def fixed_headers(ip: bytes) -> int:
+    """Bytes of the IP and the TCP header without options."""
+    return 40 if len(ip) == 4 else 60
+
+
+def default_mss(ip: bytes) -> int:
+    """What a peer takes that did not say (RFC 9293 3.7.1)."""
+    return 536 if len(ip) == 4 else 1220

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 class Listener:
     """`notify` is called when a connection may be accepted, or at close."""
 
-    __slots__ = ("backlog", "closed", "half_open", "layer", "local_ip", "local_port", "notify", "ready")
+    __slots__ = ("backlog", "closed", "half_open", "layer", "local_ip", "local_port", "notify", "only6", "ready")
 
-    def __init__(self, layer: TcpLayer, local_ip: bytes, local_port: int, backlog: int) -> None:
+    def __init__(self, layer: TcpLayer, local_ip: bytes, local_port: int, backlog: int, only6: bool = False) -> None:
         self.layer = layer
+        self.only6 = only6
         self.local_ip, self.local_port = local_ip, local_port
         self.backlog = backlog
         self.half_open: dict[bytes, Connection] = {}

@@ -48,7 +48,7 @@ def test_the_pieces_are_right_and_carry_the_same(size: int, mtu: int, seq: int, 
 
 
 def test_what_cannot_be_cut_comes_back_as_it_is() -> None:
-    for payload, kind in ((bytes(3000), 0x86DD), (Packet(A, B, 17, bytes(3000)).emit(), 0x0800)):
+    for payload, kind in ((bytes(3000), 0x8100), (Packet(A, B, 17, bytes(3000)).emit(), 0x0800)):
         frame = ethernet.Frame(b"\x02" * 6, b"\x04" * 6, kind, payload).emit()
         assert segment(frame, 1500) == [frame]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from overlay.stack.stack import Stack
 from overlay.stack.tcp.connection import Connection
 from overlay.stack.tcp.listener import Listener
-from overlay.wire.address import ANY, pack_ip
+from overlay.wire.address import ANY6, pack_ip
 from tests.overlay.stack.network import Network
 
 
 def listen(stack: Stack, port: int = 80, backlog: int = 16) -> Listener:
-    return stack.tcp.listen(ANY, port, backlog)
+    return stack.tcp.listen(ANY6, port, backlog)
 
 
 def connect(network: Network, client: Stack, server: Stack, address: str) -> tuple[Connection, Connection]:
