@@ -7,14 +7,14 @@ from daemon.engine.documents import JsonObject
 from daemon.engine.published import ports_document
 
 
-def network_settings(container: Container) -> JsonObject:
-    """The container's NetworkSettings."""
+def network_settings(container: Container, *, unpublished: bool = False) -> JsonObject:
+    """The container's NetworkSettings. `unpublished`: its networks are all of the kind that publishes nothing."""
     host = container.network_mode == "host"
     alone = host or "none" in container.endpoints or container.shares_sandbox_of is not None
     running = container.sandbox is not None and container.state.running
     main = container.endpoints.get("bridge") or EndpointSettings()
     ports: JsonObject = {}
-    if running and not alone:
+    if running and not alone and not unpublished:
         ports = ports_document(container.config.get("ExposedPorts"), container.ports)
     key = f"/run/docker/netns/{'default' if host else container.sandbox_id[:12]}" if container.sandbox_id else ""
     return {

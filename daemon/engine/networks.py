@@ -346,7 +346,9 @@ class Networks:
 
     def settings(self, container: Container) -> JsonObject:
         """NetworkSettings of inspect."""
-        return network_settings(container)
+        drivers = [n.driver for n in map(self.resolve_or_none, container.endpoints) if n is not None]
+        unpublished = bool(drivers) and all(driver in network_plan.PARENTED for driver in drivers)
+        return network_settings(container, unpublished=unpublished)
 
     def etc_files(self, container: Container) -> Mapping[str, str]:
         """Contents of /etc/hosts, /etc/resolv.conf and /etc/hostname as they should be now."""
