@@ -18,6 +18,8 @@ from daemon.config import Config
 from daemon.control.app import make_control_app
 from daemon.control.history import History
 from daemon.engine.engine import Engine, Storage
+from daemon.engine.volumes import Folders
+from daemon.runtime.folders import MemoryFolders
 from daemon.runtime.images import Images
 from daemon.underlay.contract import Underlay
 from daemon.underlay.faults import STORED_AS, Faults, FaultyUnderlay, parse_partitions
@@ -32,7 +34,8 @@ def _anyone(path: Path) -> AbstractContextManager[None]:
 
 
 class Host:
-    """`carrier` is the bare network. `guard` wraps the making of each unix socket (rights, leftovers)."""
+    """`carrier` is the bare network. `folders` keep volumes and show what is outside; without, memory keeps them and
+    nothing is outside. `guard` wraps the making of each unix socket (rights, leftovers)."""
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class Host:
         carrier: Underlay,
         store: Storage,
         real_ports: RealPorts,
+        folders: Folders | None = None,
         guard: Callable[[Path], AbstractContextManager[None]] = _anyone,
     ) -> None:
         self.config = config
@@ -69,6 +73,7 @@ class Host:
                 extra_addresses=config.extra_addresses,
             ),
             images=Images(),
+            folders=folders or MemoryFolders(),
         )
         self._guard = guard
         self._runners: list[web.AppRunner] = []

@@ -23,6 +23,7 @@ import structlog
 from daemon.config import BadConfig, Config, load, settings
 from daemon.host import Host
 from daemon.logs import configure
+from daemon.runtime.folders import MachineFolders
 from daemon.store.sqlite import SqliteStore, StoreUnusable
 from daemon.underlay.real_ports import SocketPorts
 from daemon.underlay.sockets import SocketUnderlay
@@ -115,6 +116,7 @@ async def serve(config: Config) -> None:
         carrier=SocketUnderlay(config.address, addresses),
         store=store,
         real_ports=SocketPorts(config.address, addresses, localhost=config.localhost_ports),
+        folders=MachineFolders(config.state_dir),
         guard=private_socket,
     )
     launcher = asyncio.create_task(_ended(config.die_with)) if config.die_with else None

@@ -116,7 +116,8 @@ async def remove(request: web.Request) -> web.Response:
     container = _container(request)
     if flag(request, "link"):
         raise Conflict(f"Cannot remove link {request.match_info['name']}: links of containers are not kept by shoal")
-    return await _change(request, _lifecycle(request).remove(container, force=flag(request, "force")), "remove")
+    removal = _lifecycle(request).remove(container, force=flag(request, "force"), volumes=flag(request, "v"))
+    return await _change(request, removal, "remove")
 
 
 @routes.post("/containers/{name}/update")

@@ -12,7 +12,7 @@ _LATER = (
     ("GET|POST", r"/images/get|/images/.+/get|/images/load", "saving and loading images is"),
     ("POST", r"/images/.+/push", "pushing images is"),
     ("POST", r"/auth", "logging in to a registry is"),
-    ("POST|PUT|DELETE", r"/volumes.*", "changing volumes is"),
+    ("PUT", r"/volumes/.*", "updating volumes of a cluster is"),
     ("GET|POST|PUT|DELETE", r"/plugins/.*", "managing plugins is"),
     ("POST", r"/services/.*", "running services is"),
     ("POST", r"/secrets/.*", "keeping secrets is"),

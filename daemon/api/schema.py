@@ -43,6 +43,23 @@ _CONFIG: Schema = {
 
 _PORT_BINDING: Schema = {"HostIp": "string", "HostPort": "string"}
 
+_MOUNT: Schema = {
+    "Type": "string",
+    "Source": "string",
+    "Target": "string",
+    "ReadOnly": "bool",
+    "BindOptions": ("mount.BindOptions", {"Propagation": "string", "CreateMountpoint": "bool"}),
+    "VolumeOptions": (
+        "mount.VolumeOptions",
+        {
+            "NoCopy": "bool",
+            "Labels": "map[string]string",
+            "DriverConfig": ("mount.Driver", {"Name": "string", "Options": "map[string]string"}),
+        },
+    ),
+    "TmpfsOptions": ("mount.TmpfsOptions", {"SizeBytes": "int64", "Mode": "uint"}),
+}
+
 _HOST_CONFIG: Schema = {
     "Binds": "[]string",
     "ContainerIDFile": "string",
@@ -85,7 +102,7 @@ _HOST_CONFIG: Schema = {
     "MemorySwappiness": "int64",
     "OomKillDisable": "bool",
     "PidsLimit": "int64",
-    "Mounts": ("[]mount.Mount", {"Type": "string", "Source": "string", "Target": "string", "ReadOnly": "bool"}),
+    "Mounts": ("[]mount.Mount", _MOUNT),
     "Tmpfs": "map[string]string",
     "DeviceRequests": (
         "[]container.DeviceRequest",
@@ -134,6 +151,13 @@ EXEC_CREATE: Schema = {
     "Env": "[]string",
     "WorkingDir": "string",
     "Cmd": "[]string",
+}
+
+VOLUME_CREATE: Schema = {
+    "Name": "string",
+    "Driver": "string",
+    "DriverOpts": "map[string]string",
+    "Labels": "map[string]string",
 }
 
 EXEC_START: Schema = {"Detach": "bool", "Tty": "bool", "ConsoleSize": "[]uint"}

@@ -11,7 +11,7 @@ from aiohttp import web
 from daemon.api.answers import json_answer
 from daemon.api.keys import ENGINE
 from daemon.api.versions import API_VERSION, MIN_API_VERSION, VERSION, asked_for, text
-from daemon.engine import shown
+from daemon.engine import mount_points, shown
 from daemon.engine.documents import JsonObject, rfc3339
 from daemon.engine.images import image_summary
 from daemon.engine.network_plan import DRIVERS
@@ -151,7 +151,16 @@ async def disk_usage(request: web.Request) -> web.Response:
         "LayersSize": sum(image.size for image in images),
         "Images": [image_summary(engine, image, asked_for(request), used=True) for image in images],
         "Containers": [shown.summary(engine, container, size=True) for container in engine.containers.all()],
-        "Volumes": [],
+        "Volumes": [
+            {
+                **volume.to_api(),
+                "UsageData": {
+                    "RefCount": len(mount_points.users_of(engine, volume.name)),
+                    "Size": engine.volumes.size(volume),
+                },
+            }
+            for volume in engine.volumes.all()
+        ],
         "BuildCache": [],
         "BuilderSize": 0,
     }

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from daemon.engine.documents import JsonObject
+from daemon.engine.mount_points import MountPoint
 
 if TYPE_CHECKING:
     from daemon.engine.exec import Exec
@@ -137,6 +138,7 @@ class Container:
     config: JsonObject  # Docker's Config
     host_config: JsonObject  # Docker's HostConfig
     endpoints: dict[str, EndpointSettings] = field(default_factory=dict)  # network name -> settings, in order
+    mounts: list[MountPoint] = field(default_factory=list)
     state: State = field(default_factory=State)
     restart_count: int = 0
     manually_stopped: bool = False
@@ -181,15 +183,6 @@ class Container:
     def log_readable(self) -> bool:
         """False with `--log-driver none`: nothing is kept then."""
         return bool(self.host_config["LogConfig"]["Type"] != "none")
-
-    def mount_points(self) -> list[str]:
-        """Where volumes would be; in this version each is a directory of the container's own. Those files of /etc that
-        the engine writes stay its own."""
-        binds = [bind.split(":")[1] if ":" in bind else bind for bind in self.host_config["Binds"] or []]
-        mounts = [str(mount["Target"]) for mount in self.host_config.get("Mounts") or [] if mount.get("Target")]
-        tmpfs = list(self.host_config.get("Tmpfs") or {})
-        places = [*(self.config["Volumes"] or {}), *binds, *mounts, *tmpfs]
-        return [place for place in places if place not in ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")]
 
     def event_attributes(self) -> dict[str, str]:
         """What every event about this container carries: labels, image and name."""

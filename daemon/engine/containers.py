@@ -14,6 +14,8 @@ from daemon.engine.container import Container, EndpointSettings, State
 from daemon.engine.documents import JsonObject
 from daemon.engine.lifecycle import Lifecycle
 from daemon.engine.logs import ContainerLog
+from daemon.engine.mount_points import MountPoint
+from daemon.engine.mounting import engine_writes
 from daemon.engine.names import random_name
 from daemon.engine.restart import wants_start_at_boot
 from daemon.engine.streams import Streams
@@ -193,7 +195,7 @@ class Containers:
         if container.guest is None:
             return
         for path, text in self._engine.networks.etc_files(container).items():
-            container.guest.files.write(path, text)
+            engine_writes(container.guest.files, path, text)
 
 
 def _packed(document: JsonObject) -> bytes:
@@ -211,6 +213,7 @@ def stored(container: Container) -> JsonObject:
         "args": container.args,
         "config": container.config,
         "host_config": container.host_config,
+        "mounts": [point.stored() for point in container.mounts],
     }
 
 
@@ -239,5 +242,6 @@ def from_stored(what: JsonObject, how: JsonObject) -> Container:
     """The reverse of `stored` and `stored_state`."""
     given = what | how
     given["state"] = State(**given["state"])
+    given["mounts"] = [MountPoint(**point) for point in given.get("mounts", [])]
     given["endpoints"] = {name: EndpointSettings.from_api(body) for name, body in given["endpoints"].items()}
     return Container(**given)

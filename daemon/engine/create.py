@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemon.engine import hostconfig, validate
+from daemon.engine import hostconfig, mount_points, validate
 from daemon.engine.container import Container, EndpointSettings
 from daemon.engine.documents import JsonObject
 from daemon.engine.reference import check_reference, familiar
@@ -97,6 +97,7 @@ def build(engine: Engine, name: str, body: JsonObject, version: tuple[int, int])
         if engine.containers.find_or_none(linked) is None:  # no 404 either, as Docker (moby 39823)
             raise BadParameter(f"could not get container for {linked}: No such container: {linked}")
     engine.networks.check_create(container)
+    container.mounts = mount_points.resolve(engine, host_config, config)
     return container, _warnings(host_config)
 
 
@@ -156,6 +157,4 @@ def _warnings(host_config: JsonObject) -> list[str]:
     warnings = []
     if host_config["NetworkMode"] == "host" and (host_config["PublishAllPorts"] or host_config["PortBindings"]):
         warnings.append("Published ports are discarded when using host network mode")
-    if host_config["Binds"] or host_config.get("Mounts"):
-        warnings.append("shoal has no volumes yet: what is mounted is an empty directory of the container's own")
     return warnings

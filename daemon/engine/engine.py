@@ -11,6 +11,7 @@ from daemon.engine.exec import Execs
 from daemon.engine.images import restore_tags
 from daemon.engine.networks import Networks
 from daemon.engine.tasks import TaskOwner
+from daemon.engine.volumes import Folders, Volumes
 from daemon.world import World
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Engine:
         real_ports: RealPorts,
         host_network: HostNetwork,
         images: Images,
+        folders: Folders,
     ) -> None:
         self.config = config
         self.world = world
@@ -58,10 +60,12 @@ class Engine:
         self.real_ports = real_ports
         self.host_network = host_network
         self.images = images
+        self.folders = folders
         # What `docker pull` can bring back after `docker rmi`: reference -> image.
         self.catalogue = {tag: image for image in images.all() for tag in image.tags}
         self.tasks = TaskOwner("engine")
         self.events = Events(world.wall)
+        self.volumes = Volumes(self)
         self.containers = Containers(self)
         self.execs = Execs(self)
         self.networks = Networks(self)
@@ -80,6 +84,7 @@ class Engine:
     async def start(self) -> None:
         """Networks first, then the cluster, then the containers that were running or must run again."""
         restore_tags(self)
+        self.volumes.restore()
         await self.host_network.start()
         await self.networks.start()
         await self.cluster.resume()

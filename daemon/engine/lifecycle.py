@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from daemon.engine import health, validate
+from daemon.engine import health, mount_points, mounting, validate
 from daemon.engine.container import Container
+from daemon.engine.mounting import mount_all
 from daemon.engine.reference import familiar
 from daemon.engine.restart import RestartBackoff, wants_restart
 from daemon.engine.signals import parse_signal
@@ -85,6 +86,7 @@ class Lifecycle:
         state.started_at = engine.world.wall()
         container.process = running.process
         engine.containers.save(container)
+        mounting.published(engine, container, "mount")
         engine.containers.publish(container, "start")
         engine.tasks.spawn(self._watch(container, running), f"watch {container.name}")
 
@@ -107,7 +109,9 @@ class Lifecycle:
         guest = self.guest(container)
         guest.sandbox = container.sandbox
         guest.hostname = self.hostname(container)
-        make_directory(guest.files, config["WorkingDir"])
+        mount_all(engine, container, guest.files)
+        with guest.files.writable():
+            make_directory(guest.files, config["WorkingDir"])
         engine.containers.write_etc(container)
 
         async def take(stream: int, data: bytes) -> None:
@@ -145,8 +149,7 @@ class Lifecycle:
                 world=engine.world,
                 domainname=config["Domainname"],
             )
-            for path in container.mount_points():
-                make_directory(container.guest.files, path)
+            mount_all(engine, container, container.guest.files)
         return container.guest
 
     def hostname(self, container: Container) -> str:
@@ -168,6 +171,7 @@ class Lifecycle:
         async with container.lock:
             engine.containers.publish(container, "die", {"exitCode": str(code)})
             await self._release(container)
+            mounting.published(engine, container, "unmount")
             container.execs.clear()
             state.pid, state.exit_code = 0, code
             state.finished_at = engine.world.wall()
@@ -176,6 +180,8 @@ class Lifecycle:
                 policy, exit_code=code, restarts=container.restart_count, manually_stopped=container.manually_stopped
             )
             state.status = "restarting" if again else "exited"
+            for point in container.mounts:
+                engine.volumes.released(point.name)
             if again:
                 container.restart_count += 1
             engine.containers.save(container)
@@ -326,8 +332,9 @@ class Lifecycle:
 
     # -- remove ----------------------------------------------------------------------------------------------------
 
-    async def remove(self, container: Container, *, force: bool = False) -> None:
-        """Forget it. Conflict while it runs, unless `force` kills it first."""
+    async def remove(self, container: Container, *, force: bool = False, volumes: bool = False) -> None:
+        """Forget it, with the anonymous volumes that came with it if so asked. Conflict while it runs, unless `force`
+        kills it first."""
         while True:
             if container.state.status == "removing":
                 raise Conflict(f"removal of container {container.name} is already in progress")
@@ -342,10 +349,10 @@ class Lifecycle:
                 removed.cancel()
             async with container.lock:
                 if not container.state.running:  # a start may have been under way
-                    await self._remove(container)
+                    await self._remove(container, volumes=volumes)
                     return
 
-    async def _remove(self, container: Container) -> None:
+    async def _remove(self, container: Container, *, volumes: bool = False) -> None:
         """With the lock held, of a container that does not run."""
         if container.state.status == "removing":
             return
@@ -359,6 +366,8 @@ class Lifecycle:
             container.guest = None
         _resolve(container.exit_waiters, container.state.exit_code)
         _resolve(container.removal_waiters, container.state.exit_code)
+        if volumes or container.host_config["AutoRemove"]:
+            mount_points.remove_anonymous(self._engine, container)
         self._engine.containers.publish(container, "destroy")
 
     async def rename(self, container: Container, name: str) -> None:

@@ -57,7 +57,10 @@ def select(engine: Engine, filters: Filters, *, all: bool = False, limit: int = 
             continue
         if networks and not any(name in container.endpoints for names in networks for name in names):
             continue
-        if "volume" in filters or (filters.boolean("is-task") and "is-task" in filters):
+        places = [place for point in container.mounts for place in (point.name, point.destination)]
+        if "volume" in filters and not any(wanted in places for wanted in filters.values("volume")):
+            continue
+        if (filters.boolean("is-task") and "is-task" in filters):
             continue
         if any(container.created >= other.created for other in before):
             continue

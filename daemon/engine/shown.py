@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from daemon.engine import mount_points
 from daemon.engine.container import Container
 from daemon.engine.documents import JsonObject, rfc3339
 
@@ -105,7 +106,7 @@ def summary(engine: Engine, container: Container, *, size: bool = False) -> Json
         "Status": status_line(container, engine.world.wall()),
         "HostConfig": {"NetworkMode": container.host_config["NetworkMode"]},
         "NetworkSettings": {"Networks": networks},
-        "Mounts": [],
+        "Mounts": mount_points.shown(container),
     }
 
 
@@ -162,4 +163,4 @@ def inspect(engine: Engine, container: Container, version: tuple[int, int], *, s
     }
     if size:
         document |= sizes(engine, container)
-    return document | {"Mounts": [], "Config": container.config, "NetworkSettings": settings}
+    return document | {"Mounts": mount_points.shown(container), "Config": container.config, "NetworkSettings": settings}

@@ -106,6 +106,10 @@ class Filesystem:
         """Names, sorted."""
         return sorted(self._entries(self._node(path), path))
 
+    def children(self, path: str) -> Mapping[str, Node]:
+        """A directory's entries as they are, for whoever copies them."""
+        return self._entries(self._node(path), path)
+
     def readlink(self, path: str) -> str:
         node = self._node(path, follow=False)
         if not isinstance(node, Symlink):

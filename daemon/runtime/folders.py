@@ -249,6 +249,9 @@ class MachineFolders:
         """A file or directory of the machine, symlinks followed. FileNotFoundError, OSError."""
         return node_at(os.path.realpath(path, strict=True), Tree(None))
 
+    def exists(self, path: str) -> bool:
+        return os.path.exists(path)
+
     def make_outside(self, path: str) -> None:
         """As `docker run -v` does with a folder that is missing. OSError."""
         os.makedirs(path, exist_ok=True)
@@ -273,6 +276,9 @@ class MemoryFolders:
 
     def outside(self, path: str) -> Node:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+    def exists(self, path: str) -> bool:
+        return False
 
     def make_outside(self, path: str) -> None:
         raise PermissionError(errno.EACCES, "this host has no machine below it", path)
