@@ -67,6 +67,7 @@ class Control:
                 "gossip": engine.cluster.gossip_counters(),
                 "traffic": {kind: dataclasses.asdict(t) for kind, t in sorted(host.tap.traffic.items())},
                 "dropped_by_faults": host.underlay.dropped,
+                "underlay": dict(sorted(host.underlay.counters.items())),
                 "overlay": dict(host.engine.host_network.counters),
                 "ports": [
                     {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 Address = tuple[str, int]
@@ -38,6 +38,10 @@ class Underlay(Protocol):
     @property
     def address(self) -> str:
         """This host's address on the LAN; what leaves bears it as its source."""
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What was dropped on the way in or out, by reason."""
 
     async def datagrams(self, port: int, receive: Receive) -> Datagrams:
         """Bind a datagram port. Raises OSError when it is taken."""

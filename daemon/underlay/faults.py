@@ -129,6 +129,7 @@ class FaultyUnderlay:
         self._inner = inner
         self._faults = faults
         self.address = inner.address
+        self.counters = inner.counters
         self.dropped = 0
         self.severed = _Severed(faults, inner.address)
         self._gates: dict[Gate, str] = {}

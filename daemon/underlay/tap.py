@@ -88,6 +88,7 @@ class TappedUnderlay:
     def __init__(self, inner: Underlay) -> None:
         self._inner = inner
         self.address = inner.address
+        self.counters = inner.counters
         self.traffic: dict[str, Traffic] = {}
         self.captures: list[Capture] = []
         self._by_port: dict[int, Traffic] = {}

@@ -10,6 +10,7 @@ import hashlib
 import random
 import ssl
 import struct
+from collections import Counter
 from dataclasses import dataclass, field
 
 from daemon.underlay.contract import Accept, Address, Receive
@@ -108,6 +109,7 @@ class HostUnderlay:
         self.address = address
         self.ports: dict[int, Receive] = {}
         self.listeners: dict[int, _Listener] = {}
+        self.counters: Counter[str] = Counter()
         self._network = network
         self._random = chance
         self._plugged = True
@@ -131,7 +133,9 @@ class HostUnderlay:
         source = (self.address, port)
         self._network.record(b"d", loop.time(), source, to, data)
         delay, lost = self._travel()
-        if not lost:
+        if lost:
+            self.counters["lost"] += 1
+        else:
             loop.call_at(loop.time() + delay, self._deliver, data, source, to)
 
     def _deliver(self, data: bytes, source: Address, to: Address) -> None:

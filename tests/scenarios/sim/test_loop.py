@@ -67,9 +67,11 @@ def test_aiohttp_serves_on_a_simulated_unix_socket() -> None:
         runner = web.AppRunner(app)
         await runner.setup()
         await web.UnixSite(runner, "/sim/h1.sock").start()
-        async with aiohttp.ClientSession(connector=aiohttp.UnixConnector("/sim/h1.sock")) as session:
-            async with session.get("http://h1/", timeout=aiohttp.ClientTimeout(total=1000)) as response:
-                lines = (await response.text()).split()
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector("/sim/h1.sock")) as session,
+            session.get("http://h1/", timeout=aiohttp.ClientTimeout(total=1000)) as response,
+        ):
+            lines = (await response.text()).split()
         await runner.cleanup()
         return [lines[0], lines[-1], str(len(lines))]
 
