@@ -34,8 +34,7 @@ class _Outer(asyncio.Transport):
             return
         self._held.append(bytes(data))
         self._held_bytes += len(data)
-        if self._held_bytes > _HELD:
-            self._gate.protocol.pause_writing()
+        self._gate.settle()
 
     def write_eof(self) -> None:
         if self._gate.is_open:
@@ -64,6 +63,10 @@ class _Outer(asyncio.Transport):
     def is_closing(self) -> bool:
         return self._closing or self._inner.is_closing()
 
+    @property
+    def full(self) -> bool:
+        return self._held_bytes > _HELD
+
     def get_write_buffer_size(self) -> int:
         return self._held_bytes + self._inner.get_write_buffer_size()
 
@@ -76,13 +79,11 @@ class _Outer(asyncio.Transport):
 
     def release(self) -> None:
         """The gate opened: what was held goes out in order."""
-        over = self._held_bytes > _HELD
         for chunk in self._held:
             self._inner.write(chunk)
         self._held.clear()
         self._held_bytes = 0
-        if over:
-            self._gate.protocol.resume_writing()
+        self._gate.settle()
         if self._eof:
             self._eof = False
             self._inner.write_eof()
@@ -100,6 +101,8 @@ class Gate(asyncio.Protocol):
         inner = cast(asyncio.Transport, writer.transport)
         self.is_open = True
         self.finished = asyncio.Event()
+        self._inner_full = False
+        self._user_waits = False
         self._inner = inner
         self._on_close = on_close
         self._pending: list[bytes] = []
@@ -159,10 +162,23 @@ class Gate(asyncio.Protocol):
         return True
 
     def pause_writing(self) -> None:
-        self.protocol.pause_writing()
+        self._inner_full = True
+        self.settle()
 
     def resume_writing(self) -> None:
-        self.protocol.resume_writing()
+        self._inner_full = False
+        self.settle()
+
+    def settle(self) -> None:
+        """The user waits while the connection's buffer or ours is full; asyncio allows no pause twice."""
+        full = self._inner_full or self._outer.full
+        if full == self._user_waits:
+            return
+        self._user_waits = full
+        if full:
+            self.protocol.pause_writing()
+        else:
+            self.protocol.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.is_open:

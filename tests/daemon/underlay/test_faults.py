@@ -81,6 +81,38 @@ async def test_a_stream_stalls_both_ways_and_goes_on(faults: Faults) -> None:
     await listener.close()
 
 
+async def test_a_writer_waits_while_a_cut_holds_its_bytes_and_all_arrive(faults: Faults) -> None:
+    a, b = host(A, faults), host(B, faults)
+    whole: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def sink(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Address) -> None:
+        whole.set_result(await reader.read())
+        writer.close()
+
+    listener = await b.listen(PORT, sink)
+    _, writer = await a.connect((B, PORT), deadline=2)
+    faults.set(CUT)
+    sent = 0
+
+    async def pour() -> None:
+        nonlocal sent
+        for n in range(64):
+            writer.write(bytes([n]) * 65536)
+            sent += 1
+            await writer.drain()
+        writer.write_eof()
+
+    pouring = asyncio.ensure_future(pour())
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(pouring), 0.1)
+    assert 16 <= sent <= 18
+    faults.set(())
+    await asyncio.wait_for(pouring, 5)
+    assert await asyncio.wait_for(whole, 5) == b"".join(bytes([n]) * 65536 for n in range(64))
+    writer.close()
+    await listener.close()
+
+
 async def test_an_end_closed_inside_a_cut_is_not_noticed_before_it_heals(faults: Faults) -> None:
     a, b = host(A, faults), host(B, faults)
     closed = asyncio.Event()
