@@ -207,7 +207,10 @@ class Configuration:
                     raise failure(errno.ENETUNREACH)
                 interface = towards.interface
             elif not any(
-                route.interface is interface and route.via is None and network_of(via, route.prefix) == route.network
+                route.interface is interface
+                and route.via is None
+                and len(route.network) == len(via)
+                and network_of(via, route.prefix) == route.network
                 for route in self.routes.entries
             ):
                 raise failure(errno.ENETUNREACH)
