@@ -13,7 +13,7 @@ JOBS ?= 2
 UNWRITABLE := $(shell test -w . || echo "-p no:cacheprovider -W ignore::hypothesis.errors.HypothesisWarning")
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 venv: $(STAMP)  ## .venv with everything that the others need
 

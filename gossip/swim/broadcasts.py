@@ -1,7 +1,8 @@
 """The queue of rumours that ride on other packets, each sent a limited number of times (memberlist: queue.go).
 
 SWIM 4.1: a rumour that went out lambda * log(n) times has reached everyone with high probability. Those sent least go
-first, of equals the newest; a newer rumour about the same subject replaces the older one.
+first, of equals the newest; a newer rumour about the same subject replaces the older one. Ours: the accusations of
+one suspicion stand beside one another, one an accuser, for each confirms the others (memberlist keeps the last only).
 """
 
 from __future__ import annotations
@@ -29,26 +30,39 @@ def retransmit_limit(profile: Profile, members: int) -> int:
     return profile.retransmit_mult * math.ceil(math.log10(members + 1)) + at_once
 
 
+_Key = tuple[str, str]
+"""Subject, and the accuser if it is an accusation."""
+
+
 class TransmitLimitedQueue:
     def __init__(self, profile: Profile, counters: Counter[str]) -> None:
         self._profile = profile
         self._counters = counters
-        self._rumours: dict[str, _Rumour] = {}
+        self._rumours: dict[_Key, _Rumour] = {}
+        self._accusers: dict[str, dict[str, None]] = {}
         self._next = 0
 
     def __len__(self) -> int:
         return len(self._rumours)
 
-    def put(self, subject: str, message: bytes) -> None:
+    def put(self, subject: str, message: bytes, *, accuser: str = "") -> None:
+        """``accuser``: this accusation is sent beside those of others; anything else replaces all about the subject."""
         self._next += 1
-        self._rumours[subject] = _Rumour(message, self._next)
+        if accuser:
+            self._rumours.pop((subject, ""), None)
+            self._accusers.setdefault(subject, {})[accuser] = None
+        else:
+            self.discard(subject)
+        self._rumours[(subject, accuser)] = _Rumour(message, self._next)
         if len(self._rumours) > CAPACITY:
             worst = max(self._rumours, key=lambda name: (self._rumours[name].transmits, -self._rumours[name].number))
             del self._rumours[worst]
             self._counters["dropped.broadcast_queue_full"] += 1
 
     def discard(self, subject: str) -> None:
-        self._rumours.pop(subject, None)
+        self._rumours.pop((subject, ""), None)
+        for accuser in self._accusers.pop(subject, ()):
+            self._rumours.pop((subject, accuser), None)
 
     def take(self, overhead: int, limit: int, members: int) -> list[bytes]:
         """Rumours for one packet: ``len + overhead`` of all together is at most ``limit``."""

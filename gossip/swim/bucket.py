@@ -12,12 +12,15 @@ class TokenBucket:
         self._tokens = float(burst)
         self._filled = 0.0
 
-    def take(self, now: float) -> bool:
-        """One token, if there is one."""
+    def has_token(self, now: float) -> bool:
         if now > self._filled:
             self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate)
             self._filled = now
-        if self._tokens < 1:
+        return self._tokens >= 1
+
+    def take(self, now: float) -> bool:
+        """One token, if there is one."""
+        if not self.has_token(now):
             return False
         self._tokens -= 1
         return True

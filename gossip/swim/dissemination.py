@@ -7,10 +7,13 @@ is passed on at once on first receipt; the tick repeats it until each rumour was
 
 from __future__ import annotations
 
+from itertools import islice
+
 from gossip.swim.bucket import TokenBucket
 from gossip.swim.delegate import Delegate
 from gossip.swim.local import Local
-from gossip.swim.member import Address
+from gossip.swim.member import Address, MemberState
+from gossip.swim.shuffle import lazily_shuffled
 from gossip.swim.table import Record
 from gossip.wire.compound import MAX_PARTS, PART_OVERHEAD
 from gossip.wire.packet import PacketCodec
@@ -20,6 +23,8 @@ _USER = b"\x08"
 _NEARLY_FULL = 200
 """With less room than this left in a packet there may be more to say."""
 _BURST_ROUNDS = 8
+_LOOK_AT = 64
+"""Members looked at to find one that is alive."""
 
 
 class Dissemination:
@@ -82,7 +87,20 @@ class Dissemination:
         candidates = range(len(live) + len(dead))
         places = local.random.sample(candidates, min(profile.gossip_nodes, len(candidates)))
         chosen = [live[place] if place < len(live) else dead[place - len(live)] for place in places]
-        return [record for record in map(local.table.get, chosen) if record is not None]
+        targets = [record for record in map(local.table.get, chosen) if record is not None]
+        return targets + self._instead_of_the_silent(targets)
+
+    def _instead_of_the_silent(self, chosen: list[Record]) -> list[Record]:
+        """As many members believed alive as were chosen who are not: on the small side of a cut most choices fall on
+        those who cannot hear, and the news must still reach the few who can."""
+        silent = sum(1 for record in chosen if record.member.state is not MemberState.ALIVE)
+        if not silent:
+            return []
+        names = [record.member.name for record in chosen]
+        looked_at = islice(lazily_shuffled(self._local.table.live, self._local.random), _LOOK_AT)
+        others = (record for record in map(self._local.table.get, looked_at) if record is not None)
+        alive = (r for r in others if r.member.state is MemberState.ALIVE and r.member.name not in names)
+        return list(islice(alive, silent))
 
     def _pack(self, messages: list[bytes], to: Address, out: list[tuple[bytes, Address]]) -> int:
         """Packets for one receiver; the room left in the last of them."""

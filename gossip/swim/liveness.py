@@ -20,6 +20,7 @@ from gossip.swim.table import Record, record_of
 from gossip.wire.messages import SERF_VERSIONS, Alive, Dead, Suspect
 
 SUSPICION_TIMER = "suspicion"
+UNCONFIRMED = "unconfirmed"
 _PROTOCOL_MAX = 5
 _NOT_YET_MAX = 256
 """Refused newcomers that are remembered."""
@@ -153,10 +154,11 @@ class Liveness:
         if suspicion is not None:
             if suspicion.confirm(message.accuser):
                 local.counters["suspicions_confirmed"] += 1
-                local.spread(name, message.encode())
+                local.spread(name, message.encode(), accuser=message.accuser)
             if refused:
                 suspicion.refused(now)
-            local.timers.set((SUSPICION_TIMER, name), suspicion.deadline)
+            # A confirmation may end it in the past: that is now, and not a timer that is served late.
+            local.timers.set((SUSPICION_TIMER, name), max(now, suspicion.deadline))
             return
         if record.member.state is not MemberState.ALIVE:
             return
@@ -175,17 +177,37 @@ class Liveness:
         was = record.member
         local.timers.set((SUSPICION_TIMER, name), suspicion.deadline)
         member = self._change(record, MemberState.SUSPECT, message.incarnation, now)
-        local.spread(name, message.encode())
+        local.spread(name, message.encode(), accuser=message.accuser)
         local.counters["suspicions"] += 1
         self._tell(EventKind.SUSPECTED, member, was, now, reason, told_by, message.accuser)
         if message.accuser != local.name:
             self._on_suspected(name, now)
+        local.timers.set((UNCONFIRMED, name), now + local.profile.probe_interval)
+
+    def unconfirmed(self, name: str, now: float) -> None:
+        """A period has passed, and nobody confirmed a suspicion that others could confirm: whoever accused says it
+        again (in a cut most copies fall on the deaf), whoever only heard of it perhaps looks for himself."""
+        suspicion = self._suspicions.get(name)
+        if suspicion is None or suspicion.confirmers:
+            return
+        local = self._local
+        if suspicion.accuser == local.name:
+            accusation = Suspect(suspicion.incarnation, name, local.name)
+            local.spread(name, accusation.encode(), accuser=local.name)
+        else:
+            self._on_suspected(name, now)
+        local.timers.set((UNCONFIRMED, name), now + local.profile.probe_interval)
 
     def heard(self, sender: str) -> None:
         """A packet came from a member: whoever is heard could confirm what is suspected."""
         for name, suspicion in list(self._listening.items()):
             if sender != name and not suspicion.heard(sender):
                 del self._listening[name]
+
+    @property
+    def suspects(self) -> int:
+        """How many members are suspected now."""
+        return len(self._suspicions)
 
     def suspicion_ended(self, name: str, now: float) -> None:
         """Nobody refuted in time."""
@@ -210,6 +232,7 @@ class Liveness:
         if self._suspicions.pop(name, None) is not None:
             self._listening.pop(name, None)
             self._local.timers.cancel((SUSPICION_TIMER, name))
+            self._local.timers.cancel((UNCONFIRMED, name))
 
     # -- dead and left
 

@@ -55,9 +55,9 @@ class Local:
     def send(self, to: Address, *messages: bytes) -> None:
         self.outbox.setdefault(to, []).extend(messages)
 
-    def spread(self, subject: str, message: bytes) -> None:
+    def spread(self, subject: str, message: bytes, *, accuser: str = "") -> None:
         """A rumour: out at once, then repeated at each tick until it was sent often enough."""
-        self.rumours.put(subject, message)
+        self.rumours.put(subject, message, accuser=accuser)
         self.prompt = True
 
     def drop(self, why: str) -> None:

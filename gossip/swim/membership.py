@@ -18,7 +18,7 @@ from gossip.swim.delegate import Delegate
 from gossip.swim.dials import Dial, DialPushPull, StreamPingResult
 from gossip.swim.dissemination import GOSSIP_TICK, Dissemination
 from gossip.swim.exchange import PUSH_PULL_TICK, RECONNECT_TICK, STREAM_DEADLINE, Exchange, is_native
-from gossip.swim.liveness import SUSPICION_TIMER, Liveness, teller
+from gossip.swim.liveness import SUSPICION_TIMER, UNCONFIRMED, Liveness, teller
 from gossip.swim.local import Local
 from gossip.swim.member import Address, Member, MemberEvent, MemberState
 from gossip.swim.meta import wrap_meta
@@ -171,6 +171,7 @@ class Membership:
                 self._prober.tick(now)
             elif kind == GOSSIP_TICK:
                 self._liveness.readmit(now)
+                self._prober.probe_withheld(now)
                 self._dissemination.tick(now)
             elif kind == RECONNECT_TICK:
                 self._exchange.reconnect_tick(now, self._prober.next_seq())
@@ -179,6 +180,8 @@ class Membership:
                 self.check_roster(now)
             elif kind == SUSPICION_TIMER and isinstance(subject, str):
                 self._liveness.suspicion_ended(subject, now)
+            elif kind == UNCONFIRMED and isinstance(subject, str):
+                self._liveness.unconfirmed(subject, now)
             elif isinstance(subject, int):
                 self._seq_timer(kind, subject, now)
 
@@ -359,7 +362,7 @@ class Membership:
 
     def _buddy_probe(self, name: str, now: float) -> None:
         """Somebody suspects a member: a handful of us look at once, to confirm or to let it refute sooner."""
-        chance = self.config.profile.buddy_probes / max(1, self._local.table.size)
+        chance = self.config.profile.buddy_probes / max(1, self._local.table.size - self._liveness.suspects)
         if self._local.random.random() < chance:
             self._prober.probe_for(name, now, "suspected by another")
 

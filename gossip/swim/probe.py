@@ -27,6 +27,10 @@ PROBE_INDIRECT = "probe_indirect"
 PROBE_VERDICT = "probe_verdict"
 _SEQ_MASK = 0xFFFFFFFF
 _PROTOCOL_WITH_NACK = 4
+_OVERDUE_MAX = 64
+"""Failed probes whose late answers are still counted."""
+_WITHHELD_MAX = 64
+"""Probes out of turn that wait for a token."""
 _RING_FROM = 3
 """With fewer others a fixed round-robin already probes each of them every other period."""
 
@@ -57,6 +61,8 @@ class Prober:
         self._probes: dict[int, Probe] = {}
         self._by_name: dict[str, int] = {}
         self._ring_turn = False
+        self._overdue: dict[int, int] = {}
+        self._withheld: dict[str, tuple[str, bool]] = {}
         self._next_seq = local.random.getrandbits(31)
         self._out_of_turn = TokenBucket(local.profile.evidence_rate, local.profile.evidence_burst)
 
@@ -101,8 +107,8 @@ class Prober:
 
     # -- out of turn
 
-    def probe_for(self, name: str, now: float, reason: str) -> None:
-        """Probe now because something happened; both by UDP and TCP at once."""
+    def probe_for(self, name: str, now: float, reason: str, *, patient: bool = True) -> None:
+        """Probe now because something happened; both by UDP and TCP at once. ``patient``: as our health score says."""
         record = self._local.table.get(name)
         if record is None or not record.member.reachable or name == self._local.name:
             return
@@ -110,22 +116,33 @@ class Prober:
         if running is not None and self._probes[running].dialled:
             return
         if not self._out_of_turn.take(now):
+            if len(self._withheld) < _WITHHELD_MAX:
+                self._withheld[name] = (reason, patient)
             self._local.counters["probes_out_of_turn_withheld"] += 1
             return
+        self._withheld.pop(name, None)
         self._local.counters["probes_out_of_turn"] += 1
         # A probe in turn that is under way may have been answered before what we now have a reason to ask about.
         self.cancel(name)
-        self._dial(self.probe(name, now, reason))
+        self._dial(self.probe(name, now, reason, patient=patient))
+
+    def probe_withheld(self, now: float) -> None:
+        """The token bucket has filled a little: make up for probes that it held back."""
+        while self._withheld and self._out_of_turn.has_token(now):
+            name = next(iter(self._withheld))
+            reason, patient = self._withheld.pop(name)
+            self.probe_for(name, now, reason, patient=patient)
 
     # -- one probe
 
-    def probe(self, name: str, now: float, reason: str) -> Probe:
+    def probe(self, name: str, now: float, reason: str, *, patient: bool = True) -> Probe:
         """``name`` is a known member."""
         local = self._local
         record = local.table.get(name)
         assert record is not None
         member = record.member
-        timeout = local.awareness.scale(local.profile.probe_timeout)
+        scale = local.awareness.scale if patient else float
+        timeout = scale(local.profile.probe_timeout)
         probe = Probe(self.next_seq(), name, member.incarnation, now, timeout, reason)
         self._probes[probe.seq] = probe
         self._by_name[name] = probe.seq
@@ -136,7 +153,7 @@ class Prober:
         else:
             local.send(member.endpoint, ping)
         local.timers.set((PROBE_INDIRECT, probe.seq), now + timeout)
-        local.timers.set((PROBE_VERDICT, probe.seq), now + local.awareness.scale(local.profile.probe_interval))
+        local.timers.set((PROBE_VERDICT, probe.seq), now + scale(local.profile.probe_interval))
         local.counters["probes"] += 1
         return probe
 
@@ -144,6 +161,7 @@ class Prober:
         """False when no probe of ours waits for it."""
         probe = self._probes.get(seq)
         if probe is None:
+            self._late_answer(seq)
             return False
         self._finish(probe)
         self._local.awareness.apply(-1)
@@ -152,6 +170,7 @@ class Prober:
     def nack(self, seq: int, sender: str) -> bool:
         probe = self._probes.get(seq)
         if probe is None:
+            self._late_answer(seq)
             return False
         if sender in probe.relays and sender not in probe.nacked:
             probe.nacked.append(sender)
@@ -220,8 +239,12 @@ class Prober:
         mute = [name for name in probe.relays if name not in probe.nacked]
         if not probe.refused:
             local.counters["nacks_missing"] += len(mute)
-            # memberlist: missing nacks, or with nobody to ask the failure itself, speak against our own health.
-            local.awareness.apply(len(mute) if probe.relays else 1)
+            if not probe.relays:
+                local.awareness.apply(1)
+            elif local.profile.silence_is_slowness:
+                local.awareness.apply(len(mute))
+            else:
+                self._unanswered(probe)
         if probe.contacted:
             local.counters["probes_answered_by_tcp_only"] += 1
             return
@@ -231,8 +254,9 @@ class Prober:
             reason += f" ({probe.reason})"
         self._accuse(probe.name, probe.incarnation, reason, probe.refused, now)
         if not probe.refused:
-            for name in mute:
-                self.probe_for(name, now, f"mute as relay for {probe.name}")
+            for name in filter(self._is_alive, mute):
+                # He was asked already and stayed mute: he has had the longer time that our health may call for.
+                self.probe_for(name, now, f"mute as relay for {probe.name}", patient=False)
 
     def _finish(self, probe: Probe) -> None:
         self._probes.pop(probe.seq, None)
@@ -240,6 +264,19 @@ class Prober:
             del self._by_name[probe.name]
         self._local.timers.cancel((PROBE_INDIRECT, probe.seq))
         self._local.timers.cancel((PROBE_VERDICT, probe.seq))
+
+    def _unanswered(self, probe: Probe) -> None:
+        """A slow member hears late, one that is cut off hears never: what counts against our health is each answer to
+        a probe that comes after its verdict, not the silence."""
+        self._overdue[probe.seq] = 1 + len(probe.relays) - len(probe.nacked)
+        if len(self._overdue) > _OVERDUE_MAX:
+            del self._overdue[next(iter(self._overdue))]
+
+    def _late_answer(self, seq: int) -> None:
+        left = self._overdue.get(seq, 0)
+        if left:
+            self._overdue[seq] = left - 1
+            self._local.awareness.apply(1)
 
     def cancel(self, name: str) -> None:
         """The question is answered by other means (left, dead, expelled)."""

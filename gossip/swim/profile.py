@@ -32,6 +32,9 @@ class Profile:
     retransmit_mult: int
     """Lambda of SWIM 4.1: a broadcast goes out ``mult * ceil(log10(n + 1))`` times."""
     suspicion_mult: int
+    suspicion_log: float
+    """Base of the logarithm of n that lengthens a suspicion in a large cluster, as a refutation takes longer to come
+    (memberlist: 10). Where news is passed on at once it grows by hops of milliseconds, not by gossip intervals."""
     suspicion_max_mult: int
     """Lifeguard's beta: longest suspicion as a multiple of the shortest."""
     audible_confirmations: bool
@@ -44,6 +47,8 @@ class Profile:
     """Lifeguard IV-B, on or off: suspicions begin long and shorten with confirmations. Off: SWIM's fixed timeout."""
     buddy_system: bool
     """Lifeguard IV-C, on or off: whoever is accused hears of it with the next ping or ack."""
+    silence_is_slowness: bool
+    """Whether a nack that stays away speaks against our own health (memberlist), or only an answer that comes late."""
     awareness_max: int
     """Lifeguard's S: the local health multiplier lies in 0..S-1."""
     stall: float
@@ -79,12 +84,14 @@ LAN = Profile(
     reconnect_interval=30.0,
     retransmit_mult=4,
     suspicion_mult=4,
+    suspicion_log=10,
     suspicion_max_mult=6,
     audible_confirmations=False,
     refused_timeout=4.0,
     lha_probe=True,
     lha_suspicion=True,
     buddy_system=True,
+    silence_is_slowness=True,
     awareness_max=8,
     stall=0.5,
     watch_streams=0,
@@ -110,20 +117,22 @@ SHOAL = Profile(
     reconnect_interval=1.0,
     retransmit_mult=4,
     suspicion_mult=4,
+    suspicion_log=16,
     suspicion_max_mult=6,
     audible_confirmations=True,
     refused_timeout=1.0,
     lha_probe=True,
     lha_suspicion=True,
     buddy_system=True,
+    silence_is_slowness=False,
     awareness_max=8,
     stall=0.3,
     watch_streams=2,
     buddy_probes=6,
     prompt_rate=200.0,
     prompt_burst=200,
-    evidence_rate=4.0,
-    evidence_burst=8,
+    evidence_rate=8.0,
+    evidence_burst=16,
     name_reclaim=1.0,
     forget_after=86400.0,
 )

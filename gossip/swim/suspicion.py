@@ -36,7 +36,8 @@ class Suspicion:
         self._expected = profile.suspicion_mult - 2 if profile.lha_suspicion else 0
         if members - 2 < self._expected:
             self._expected = 0
-        self._shortest = profile.suspicion_mult * max(1.0, math.log10(max(1, members))) * profile.probe_interval
+        size = max(1.0, math.log(max(1, members), profile.suspicion_log))
+        self._shortest = profile.suspicion_mult * size * profile.probe_interval
         self._longest = profile.suspicion_max_mult * self._shortest
         self._confirmers: dict[str, None] = {}
         self._own = own

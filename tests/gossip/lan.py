@@ -230,7 +230,20 @@ class Lan:
         self._drain(host)
 
     def _dial(self, host: Host, dial: DialPing | DialPushPull) -> None:
-        self._at(self.now + 2 * LATENCY, lambda: self._dialled(host, dial))
+        delay = 2 * LATENCY + self._retransmissions()
+        if delay < dial.timeout:
+            self._at(self.now + delay, lambda: self._dialled(host, dial))
+        elif isinstance(dial, DialPing):
+            self._at(self.now + dial.timeout, lambda: self._ponged(host, dial.seq, StreamPingResult.SILENT))
+
+    def _retransmissions(self) -> float:
+        """What loss costs a stream: connecting (TCP tries again after 1, 3, 7 s) and one exchange (0.2, 0.6, 1.4 s)."""
+        delay = 0.0
+        for wait in (1.0, 0.2):
+            while self.loss and self._random.random() > (1 - self.loss) ** 2:
+                delay += wait
+                wait *= 2
+        return delay
 
     def _dialled(self, host: Host, dial: DialPing | DialPushPull) -> None:
         if host.killed:

@@ -10,7 +10,7 @@ import pytest
 from gossip.swim.dials import DialPushPull
 from gossip.swim.member import EventKind, MemberState
 from gossip.swim.meta import wrap_meta
-from gossip.swim.profile import LAN, SHOAL
+from gossip.swim.profile import LAN, SHOAL, Profile
 from gossip.wire.messages import Alive, Message, Suspect, decode_message
 from gossip.wire.packet import PacketCodec
 from gossip.wire.seal import Keyring
@@ -72,6 +72,44 @@ def test_silent_member_is_dead_for_all_within_7_s(size: int, seed: int) -> None:
     if size == 3:
         took += lan.run_until(lambda: all(victim.state_of(host.name) is DEAD for host in others), 20)
         assert took < 7.0, "the one cut off notices too"
+
+
+@pytest.mark.parametrize(("size", "minority"), [(3, 1), (4, 1), (5, 2), (10, 1), (10, 2), (10, 4)])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_both_sides_of_a_cut_know_it_soon(size: int, minority: int, seed: int) -> None:
+    """The small side cannot have the confirmations that Lifeguard would wait for."""
+    lan = Lan(seed)
+    hosts = lan.grow(size)
+    lan.run(5)
+    small, large = hosts[:minority], hosts[minority:]
+    lan.cut(small)
+
+    def known() -> bool:
+        return all(
+            host.state_of(other.name) is DEAD
+            for side, others in ((small, large), (large, small))
+            for host in side
+            for other in others
+        )
+
+    assert lan.run_until(known, 8) < 7.5
+
+
+@pytest.mark.parametrize("size", [3, 10])
+def test_no_more_false_deaths_under_loss_than_memberlist(size: int) -> None:
+    """A fifth of all packets lost; streams pay for loss with TCP's retransmissions."""
+
+    def false_deaths(profile: Profile) -> int:
+        lan = Lan(size)
+        hosts = [lan.add(f"n{number}", profile=profile) for number in range(size)]
+        for host in hosts[1:]:
+            lan.join(host, hosts[0])
+        lan.run(5)
+        lan.loss = 0.2
+        lan.run(90)
+        return sum(event.kind is EventKind.FAILED for host in hosts for event in host.events)
+
+    assert false_deaths(SHOAL) <= false_deaths(LAN)
 
 
 @pytest.mark.parametrize("size", [3, 5, 10])

@@ -36,11 +36,24 @@ def test_small_cluster_expects_no_confirmation() -> None:
 def test_refused_evidence_is_quick_but_leaves_time() -> None:
     suspicion = Suspicion(SHOAL, accuser="a", incarnation=1, members=10, now=0.0)
     suspicion.refused(0.5)
+    suspicion.heard("b")
     assert suspicion.deadline == pytest.approx(0.5 + 2 * SHOAL.refused_timeout)
     suspicion.confirm("b")
     assert suspicion.deadline == pytest.approx(0.5 + SHOAL.refused_timeout)
     suspicion.stalled(9.0, 8.0)
     assert suspicion.deadline == pytest.approx(9.0 + SHOAL.probe_timeout), "time to read a refutation"
+
+
+def test_no_confirmation_is_awaited_from_whom_nobody_hears() -> None:
+    suspicion = Suspicion(SHOAL, accuser="a", incarnation=1, members=10, now=0.0, own="a")
+    shortest = suspicion.deadline
+    assert shortest == pytest.approx(SHOAL.suspicion_mult * SHOAL.probe_interval)
+    assert suspicion.heard("b"), "one more may be heard"
+    assert suspicion.deadline == pytest.approx(SHOAL.suspicion_max_mult * shortest), "b might confirm: wait for it"
+    suspicion.confirm("b")
+    assert suspicion.deadline == pytest.approx(shortest)
+    assert not suspicion.heard("c"), "as many as Lifeguard waits for"
+    assert shortest < suspicion.deadline < SHOAL.suspicion_max_mult * shortest
 
 
 def test_own_stall_is_no_evidence_of_silence() -> None:
