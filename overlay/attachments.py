@@ -119,7 +119,7 @@ class Attachments:
             interface, index = namespace.next_interface(), self._next_index()
             self._next_index()
             offer = driver.join(spec, namespace.sandbox, Plug(interface, index))
-        joined = Joined(spec, network, driver, interface, offer.gateway, offer.direct, way_out)
+        joined = Joined(spec, network, driver, interface, offer.gateway, offer.direct, offer.gateway6, way_out)
         namespace.endpoints[spec.id] = joined
         self._where[spec.id] = namespace
         return joined

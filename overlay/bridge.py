@@ -1,8 +1,8 @@
 """A learning switch (IEEE 802.1D without spanning tree: nothing here can be wired into a loop by a container).
 
 Ports of containers are *guarded*: they may send only from the MAC and the addresses that they were given; what claims
-another's is dropped and counted. Isolated ports (Docker's enable_icc=false) exchange ARP, so that silence is what a
-container sees, but no IP. Nothing is queued here: a frame goes in and out in the same call.
+another's is dropped and counted. Isolated ports (Docker's enable_icc=false) exchange ARP and ND, so that silence is
+what a container sees, but no other IP. Nothing is queued here: a frame goes in and out in the same call.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from overlay.guard import Guard
+from overlay.nd_proxy import kind_of
 from overlay.port import Port
 from overlay.stack.gso import segment
 from overlay.wire.address import pack_mac
@@ -70,7 +71,7 @@ class BridgePort:
 
     def deliver(self, frame: bytes, source: BridgePort | None) -> None:
         """Send a frame out of this port."""
-        if self.isolated and source is not None and source.isolated and frame[12:14] != _ARP:
+        if self.isolated and source is not None and source.isolated and frame[12:14] != _ARP and not kind_of(frame):
             self.bridge.counters["bridge_dropped_icc"] += 1
             return
         if len(frame) > self.limit:

@@ -16,6 +16,7 @@ from overlay.sandbox import Sandbox
 from overlay.spec import EndpointSpec, NetworkSpec
 
 DEFAULT_ROUTE = "0.0.0.0/0"
+DEFAULT_ROUTE6 = "::/0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Joined:
     interface: str
     gateway: str | None
     direct: bool = False
+    gateway6: str | None = None
     way_out: bool = False
 
     @property
@@ -45,7 +47,7 @@ class Namespace:
         self._always_out = always_out
         self.endpoints: dict[str, Joined] = {}
         self._count = 0
-        self._default: tuple[str | None, str] | None = None
+        self._defaults: dict[str, tuple[str | None, str]] = {}
 
     def next_interface(self) -> str:
         """The next ethN."""
@@ -68,13 +70,20 @@ class Namespace:
         return min(offers, key=lambda joined: joined.precedence, default=None)
 
     def settle_route(self) -> None:
-        """Make the default route what the rule says now."""
+        """Make the default routes what the rule says now. IPv6's goes through the same network, or is none."""
         best = self.default()
-        wanted = (best.gateway, best.interface) if best is not None else None
-        if wanted == self._default:
-            return
-        if any(route.destination == DEFAULT_ROUTE for route in self.sandbox.routes()):
-            self.sandbox.remove_route(DEFAULT_ROUTE)
-        self._default = wanted
+        wanted: dict[str, tuple[str | None, str]] = {}
+        if best is not None:
+            wanted[DEFAULT_ROUTE] = best.gateway, best.interface
+            if best.gateway6 is not None or (best.direct and any(":" in each for each in best.spec.addresses)):
+                wanted[DEFAULT_ROUTE6] = best.gateway6, best.interface
+        for route in (DEFAULT_ROUTE, DEFAULT_ROUTE6):
+            if wanted.get(route) != self._defaults.get(route):
+                self._change(route, wanted.get(route))
+        self._defaults = wanted
+
+    def _change(self, route: str, wanted: tuple[str | None, str] | None) -> None:
+        if any(present.destination == route for present in self.sandbox.routes()):
+            self.sandbox.remove_route(route)
         if wanted is not None:
-            self.sandbox.add_route(DEFAULT_ROUTE, via=wanted[0], interface=wanted[1])
+            self.sandbox.add_route(route, via=wanted[0], interface=wanted[1])

@@ -30,8 +30,13 @@ def asked(query: DNSRecord) -> tuple[str, str]:
 
 
 def reverse_address(name: str) -> str | None:
-    """`2.0.40.10.in-addr.arpa.` → `10.40.0.2`; None for another name."""
+    """`2.0.40.10.in-addr.arpa.` → `10.40.0.2`, and 32 nibbles of ip6.arpa; None for another name."""
     labels = name.rstrip(".").lower().split(".")
+    if labels[-2:] == ["ip6", "arpa"] and len(labels) == 34 and all(len(label) == 1 for label in labels[:32]):
+        try:
+            return str(ipaddress.IPv6Address(int("".join(reversed(labels[:32])), 16)))
+        except ValueError:
+            return None
     if labels[-2:] != ["in-addr", "arpa"] or len(labels) != 6:
         return None
     try:

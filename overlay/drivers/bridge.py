@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
 from overlay.bridge import Bridge
-from overlay.drivers.driver import MAX_FRAME, Offer, Plug, gateway_for
+from overlay.drivers.driver import MAX_FRAME, Offer, Plug, gateway_addresses, gateways
 from overlay.drivers.endpoint import Endpoint, plug_in
 from overlay.nat.gateway import BridgeRules, Gateway
 from overlay.port import cable
@@ -22,6 +21,9 @@ from overlay.spec import (
     NetworkError,
     NetworkSpec,
 )
+
+BRIDGE_LINK_LOCAL = "fe80::1/64"
+"""What libnetwork gives every bridge with IPv6."""
 
 _FALSE = ("false", "0", "f")
 """What Go's ParseBool takes for no, in small letters."""
@@ -68,14 +70,12 @@ class BridgeDriver:
             name,
             mac=mac,
             mtu=spec.mtu,
-            addresses=[
-                f"{pool.gateway}/{ipaddress.ip_network(pool.subnet, strict=False).prefixlen}"
-                for pool in spec.pools
-                if pool.gateway and ":" not in pool.subnet
-            ],
+            addresses=gateway_addresses(spec),
             port=theirs,
             index=self._next_index(),
         )
+        if any(":" in pool.subnet for pool in spec.pools):
+            self._host.add_address(name, BRIDGE_LINK_LOCAL)
         bridge.add_port(name, ours, mtu=spec.mtu, mac=mac)
         icc = _enabled(spec, ENABLE_ICC)
         rules = BridgeRules(name, subnets, spec.internal, _enabled(spec, ENABLE_MASQUERADE) and not spec.internal, icc)
@@ -94,7 +94,7 @@ class BridgeDriver:
         self._endpoints[spec.id] = plug_in(
             network.bridge, spec, sandbox, plug, mtu=network.spec.mtu, isolated=not network.icc
         )
-        return Offer(gateway_for(network.spec, spec))
+        return gateways(network.spec, spec)
 
     def leave(self, endpoint_id: str) -> None:
         """Unplug."""

@@ -23,10 +23,12 @@ class Plug:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The way out that a network offers to an endpoint: a gateway, or (`direct`) its interface itself, or none."""
+    """The way out that a network offers to an endpoint: a gateway, or (`direct`) its interface itself, or none.
+    `gateway6` is IPv6's."""
 
     gateway: str | None = None
     direct: bool = False
+    gateway6: str | None = None
 
 
 class Driver(Protocol):
@@ -54,3 +56,19 @@ def gateway_for(spec: NetworkSpec, endpoint: EndpointSpec) -> str | None:
         if ":" not in pool.subnet and ipaddress.ip_address(address) in ipaddress.ip_network(pool.subnet, strict=False):
             return pool.gateway
     return None
+
+
+def gateway_addresses(spec: NetworkSpec) -> tuple[str, ...]:
+    """The gateways of all subnets, as CIDR: the addresses of whoever is the gateway."""
+    return tuple(
+        f"{pool.gateway}/{ipaddress.ip_network(pool.subnet, strict=False).prefixlen}"
+        for pool in spec.pools
+        if pool.gateway
+    )
+
+
+def gateways(spec: NetworkSpec, endpoint: EndpointSpec) -> Offer:
+    """The gateways of the subnets that an endpoint's addresses lie in."""
+    six = next((ipaddress.IPv6Interface(each).ip for each in endpoint.addresses if ":" in each), None)
+    pools = [pool for pool in spec.pools if six is not None and six in ipaddress.ip_network(pool.subnet, strict=False)]
+    return Offer(gateway_for(spec, endpoint), gateway6=pools[0].gateway if pools else None)

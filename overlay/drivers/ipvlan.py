@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
 
-from overlay.drivers.driver import Offer, Plug, gateway_for
+from overlay.drivers.driver import Offer, Plug, gateways
 from overlay.drivers.parent import ParentOptions, claim, release
 from overlay.ipvlan import Flag, IpvlanDevice, Mode
 from overlay.lower import LowerDevice
@@ -74,7 +74,7 @@ class IpvlanDriver:
         finally:
             self._close_if_empty(network)
         if network.mode is Mode.L2:
-            return Offer(gateway_for(network.spec, spec))
+            return gateways(network.spec, spec)
         return Offer(direct=True)
 
     def leave(self, endpoint_id: str) -> None:
@@ -109,7 +109,7 @@ class IpvlanDriver:
         device: IpvlanDevice,
     ) -> None:
         try:
-            port = device.plug(spec.addresses)
+            port = device.plug(spec.all_addresses)
         except ValueError as error:
             raise NetworkError(f"failed to create the ipvlan port: {error}") from error
         try:
@@ -117,7 +117,7 @@ class IpvlanDriver:
                 plug.interface,
                 mac=lower.mac,
                 mtu=lower.mtu,
-                addresses=spec.addresses,
+                addresses=spec.all_addresses,
                 port=port,
                 index=plug.index,
                 arp=network.mode is Mode.L2,

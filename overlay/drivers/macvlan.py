@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from overlay.drivers.driver import Offer, Plug, gateway_for
+from overlay.drivers.driver import Offer, Plug, gateways
 from overlay.drivers.parent import ParentOptions, claim, release
 from overlay.lower import LowerDevice
 from overlay.macvlan import MacvlanDevice, Mode
@@ -69,7 +69,7 @@ class MacvlanDriver:
             self._plug(spec, sandbox, plug, network, lower, device)
         finally:
             self._close_if_empty(network)
-        return Offer(gateway_for(network.spec, spec))
+        return gateways(network.spec, spec)
 
     def leave(self, endpoint_id: str) -> None:
         """Take the slave away."""
@@ -103,13 +103,13 @@ class MacvlanDriver:
         device: MacvlanDevice,
     ) -> None:
         try:
-            port = device.plug(spec.mac, spec.addresses)
+            port = device.plug(spec.mac, spec.all_addresses)
         except ValueError as error:
             raise NetworkError(f"failed to create the macvlan port: {error}") from error
         mac = pack_mac(spec.mac)
         try:
             sandbox.add_interface(
-                plug.interface, mac=spec.mac, mtu=lower.mtu, addresses=spec.addresses, port=port, index=plug.index
+                plug.interface, mac=spec.mac, mtu=lower.mtu, addresses=spec.all_addresses, port=port, index=plug.index
             )
         except (OSError, ValueError) as error:
             device.unplug(mac)

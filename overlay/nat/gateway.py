@@ -5,6 +5,9 @@
                  out of or into an internal one nothing; dropped without a word, as Docker's DROP
     postrouting  what leaves a network gets the address of the interface that it leaves by (MASQUERADE)
 
+IPv6 is filtered alike and never translated: what comes in unasked is dropped there too, and published ports are reached
+through the listener in the host's stack.
+
 What comes from a container to a published port of its own host is not translated but reaches the listener in the host's
 stack, as with docker-proxy: every Docker bridge returns from the DOCKER chain at once.
 Per packet: one look-up by tuple, one by number; rules are only read for the first packet of a flow.
@@ -138,6 +141,9 @@ class Gateway:
         if hit is None:
             return packet
         flow, answer = hit
+        if packet.version == 6:
+            packet.mark = _RELATED
+            return packet
         # `answer`: the quoted packet went the original way, so its sender knows it by the original tuple.
         known, other = (flow.original, flow.reply) if answer else (flow.reply, flow.original)
         try:

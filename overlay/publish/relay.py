@@ -96,7 +96,7 @@ class UdpRelay:
         socket = self._sockets.get(peer)
         try:
             if socket is None:
-                socket = self._host.udp_open()
+                socket = self._host.udp_open("::" if ":" in self._target[0] else "0.0.0.0")
                 socket.connect(self._target)
                 self._sockets[peer] = socket
                 if not self._tasks.spawn(self._carry_back(socket, peer)):
