@@ -28,6 +28,7 @@ from overlay.parents import Parents
 from overlay.publish.publisher import Publisher
 from overlay.router import Router
 from overlay.sandbox import Sandbox
+from overlay.seal import Sealer
 from overlay.spec import (
     HOST_BINDING,
     Attached,
@@ -116,8 +117,13 @@ class HostNetwork:
             random=self._child_random(),
             counters=self._counters,
         )
+        self._sealer = Sealer(address, entropy=entropy, counters=self._counters)
         overlays = OverlayDriver(
-            self._tunnel, self.directory, random=self._child_random(), close_later=self._close_later
+            self._tunnel,
+            self.directory,
+            self._sealer,
+            random=self._child_random(),
+            close_later=self._close_later,
         )
         parents = Parents(self.host, next_index=self._next_index, random=self._child_random(), counters=self._counters)
         self._drivers: dict[str, Driver] = {
@@ -145,7 +151,6 @@ class HostNetwork:
             port=self._lan.plug("eth0", mac=mac),
             index=self._next_index(),
         )
-        self.host.enable_ipv6("eth0")
         self.host.add_route("0.0.0.0/0", via=self._router_ip, interface="eth0")
         further = tuple(each.partition("/")[0] for each in self._extra)
         self._gateway.add_uplink("eth0", self.address, further=further)
@@ -233,7 +238,7 @@ class HostNetwork:
             spec.network_id, spec.id, self.hostname, None, spec.mac, spec.addresses, spec.names, super_frames=True
         )
         self.directory.put(fact)
-        return Attached(joined.interface, joined.gateway, joined.gateway6)
+        return Attached(joined.interface, joined.gateway)
 
     def detach(self, endpoint_id: str) -> None:
         """Undo attach; nothing for an unknown id."""
@@ -245,6 +250,10 @@ class HostNetwork:
         fact = self.directory.fact(endpoint_id)
         if fact is not None:
             self.directory.put(replace(fact, names=tuple(names)))
+
+    def encrypt_with(self, keys: Sequence[bytes]) -> None:
+        """The swarm's keys for encrypted overlays: the first one seals, all of them open; none outside of a swarm."""
+        self._sealer.use(keys)
 
     def gateway_network(self, sandbox: Sandbox) -> str | None:
         """Id of the network whose gateway is the sandbox's default route (the one that publishes its ports)."""

@@ -34,7 +34,8 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:
-    """A network as its driver needs it. `vni` only for overlay; `mtu` in bytes of IP packet."""
+    """A network as its driver needs it. `vnis` only for overlay, one a pool; `encrypted` likewise: what crosses hosts
+    is sealed; `mtu` in bytes of IP packet."""
 
     id: str
     name: str
@@ -42,9 +43,10 @@ class NetworkSpec:
     pools: tuple[Pool, ...]
     internal: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
-    vni: int | None = None
+    vnis: tuple[int, ...] = ()
     mtu: int = 1500
     ingress: bool = False
+    encrypted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,7 @@ class Published:
 @dataclass(frozen=True, slots=True)
 class EndpointSpec:
     """A container's place on a network. `names`: every DNS name in this network, the container's own name first
-    (it is the one that reverse look-ups give); `addresses` as CIDR, IPv4 first; `link_local` are further ones, that no
-    name leads to."""
+    (it is the one that reverse look-ups give); `addresses` as CIDR, IPv4 first."""
 
     id: str
     network_id: str
@@ -84,12 +85,6 @@ class EndpointSpec:
     names: tuple[str, ...]
     mac: str
     addresses: tuple[str, ...]
-    link_local: tuple[str, ...] = ()
-
-    @property
-    def all_addresses(self) -> tuple[str, ...]:
-        """What its interface gets."""
-        return self.addresses + self.link_local
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +107,10 @@ class EndpointFact:
 @dataclass(frozen=True, slots=True)
 class Attached:
     """What an attachment came to: the interface's name in the sandbox, and the network's gateway as Docker shows it
-    in the endpoint's settings (None for networks without one, such as overlays); `gateway6` is IPv6's."""
+    in the endpoint's settings (None for networks without one, such as overlays)."""
 
     interface: str
     gateway: str | None
-    gateway6: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +143,6 @@ class Datagrams(Protocol):
 
     def send(self, data: bytes | bytearray | memoryview, to: Address) -> None: ...
     def close(self) -> None: ...
-
 
 
 class Underlay(Protocol):
@@ -188,4 +181,3 @@ class RealPorts(Protocol):
     async def bind_udp(
         self, host_ip: str, port: int, receive: Callable[[bytes, Address], None]
     ) -> RealDatagrams | None: ...
-

@@ -20,6 +20,7 @@ from daemon.cluster.founding import found
 from daemon.cluster.identity import Membership, NodeStorage, UnreadableMembership
 from daemon.cluster.joining import CLUSTER_PORT, Door, Visitor, authority_of
 from daemon.cluster.nodes import Nodes
+from daemon.cluster.overlay_keys import overlay_keys
 from daemon.cluster.overlays import Overlays
 from daemon.cluster.rpc import Refused
 from daemon.cluster.standing import Standing
@@ -41,9 +42,7 @@ _JOINED = 5.0  # seconds for the first exchange with a member
 _LEAVE = 1.0  # seconds for saying good-bye
 _ALONE = 3.0  # seconds between questions to managers while no member answers
 _RETRY = 1.0  # seconds between attempts to follow a change of role
-_IN_A_SWARM = (
-    'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.'
-)
+_IN_A_SWARM = 'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.'
 _NOT_IN_A_SWARM = "This node is not part of a swarm"
 _INACTIVE = (
     'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm '
@@ -267,6 +266,7 @@ class Cluster:
             config=lambda config: replace(config, seeds=seeds),
         )
         self.gossip = gossip
+        engine.host_network.encrypt_with(overlay_keys(membership.gossip_keys, membership.cluster_id))
         gossip.members.subscribe(self._member_event)
         await gossip.start()
         engine.networks.gateway_bridge()
@@ -291,6 +291,7 @@ class Cluster:
                 except (TimeoutError, OSError):
                     log.warning("nobody heard that this node leaves")
         self.overlays.stop()
+        self._engine.host_network.encrypt_with(())
         self.gossip = self._membership = None
         if gossip is not None:
             await gossip.stop()

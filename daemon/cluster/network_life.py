@@ -23,12 +23,12 @@ from daemon.cluster.network_rows import (
     row_of,
     subnet_numbers,
 )
-from daemon.cluster.overlay_numbers import DEADLINE, no_identity
+from daemon.cluster.overlay_numbers import DEADLINE, no_identity, taken
 from daemon.engine.documents import JsonObject
 from daemon.engine.network import VNI_OPTION, Network, shown_pool
 from daemon.engine.network_plan import shown_config
 from daemon.errors import BadParameter, NotFound, Unavailable
-from gossip.numbers.errors import NumbersError
+from gossip.numbers.errors import NumbersError, NumberTaken
 from gossip.tables.row import Row, ValueRejected, check_name, encode_value
 from overlay.spec import Pool
 
@@ -77,14 +77,15 @@ class NetworkLife:
             if not pools:
                 pools = [await self._next_subnet(network.id)]
                 given = [shown_pool(pools[0])]
-            network.vni = await self._vni(network)
+            vnis = await self._vnis(network, pools)
         except NumbersError as error:
             if not wished:
                 self._free_subnets(pools)
             raise no_identity(error, network) from error
         network.pools = tuple(pools)
         network.ipam_config = [shown_pool(pool) for pool in pools] if wished else shown_config(network, given)
-        network.options[VNI_OPTION] = str(network.vni)
+        network.vni = vnis[0]
+        network.options[VNI_OPTION] = ",".join(map(str, vnis))
         for index, pool in enumerate(pools):
             for space, (first, size) in address_spaces(network.id, index, pool).items():
                 gossip.numbers.define(space, first, size)
@@ -111,18 +112,39 @@ class NetworkLife:
         gateway = next(str(host) for host in subnet.hosts() if str(host) not in taken)
         return Pool(pool.subnet, gateway, pool.ip_range, pool.auxiliary)
 
-    async def _vni(self, network: Network) -> int:
+    async def _vnis(self, network: Network, pools: Sequence[Pool]) -> list[int]:
+        """One for each subnet: those that the user chose, then free ones. None is kept when one cannot be had."""
         gossip = self._running()
-        chosen = network.options.get(VNI_OPTION)
-        wanted = None
-        if chosen:
-            first = chosen.split(",")[0]
-            if not first.isdigit() or not 0 < int(first) < 1 << 24:
-                raise BadParameter(f"invalid vxlan id value {first!r} passed")
-            if int(first) < _FIRST_VNI:
-                return int(first)
-            wanted = int(first)
-        return await gossip.numbers.allocate(VNI_SPACE, wanted=wanted, holder=network.id, deadline=DEADLINE)
+        listed = network.options.get(VNI_OPTION, "")
+        chosen = listed.split(",") if listed else []
+        for text in chosen:
+            if not (text.isascii() and text.isdecimal()) or not 0 < int(text) < 1 << 24:
+                raise BadParameter(f"invalid vxlan id value {text!r} passed")
+        base, length = self._cluster.address_pools[0], self._cluster.subnet_size
+        known = list(taken(gossip, VNI_SPACE, base, length))
+        vnis: list[int] = []
+        try:
+            for index in range(len(pools)):
+                wanted = int(chosen[index]) if index < len(chosen) else None
+                if wanted is not None and wanted < _FIRST_VNI:
+                    # Below the space that is shared out, where VLAN ids are: nobody's to give, but nobody's twice.
+                    if wanted in [*known, *vnis]:
+                        raise NumberTaken(VNI_SPACE, wanted)
+                    vnis.append(wanted)
+                    continue
+                vnis.append(
+                    await gossip.numbers.allocate(VNI_SPACE, wanted=wanted, holder=network.id, deadline=DEADLINE)
+                )
+        except NumbersError:
+            self._free_vnis(vnis)
+            raise
+        return vnis
+
+    def _free_vnis(self, vnis: Sequence[int]) -> None:
+        gossip = self._running()
+        for vni in vnis:
+            if vni >= _FIRST_VNI:
+                gossip.numbers.release(VNI_SPACE, vni)
 
     async def remove(self, network: Network) -> None:
         """Mark the network as being removed; it goes for good, with its numbers, when all hosts have left it."""
@@ -175,8 +197,7 @@ class NetworkLife:
         for index, pool in enumerate(known.pools):
             for space in address_spaces(row.key, index, pool):
                 gossip.numbers.drop(space)
-        if known.vni is not None and known.vni >= _FIRST_VNI:
-            gossip.numbers.release(VNI_SPACE, known.vni)
+        self._free_vnis(known.vnis)
         if not known.wished_config:
             self._free_subnets(known.pools)
 

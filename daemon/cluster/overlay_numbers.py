@@ -121,7 +121,7 @@ def taken(gossip: GossipNode, space: str, base: str, length: int) -> Iterable[in
     """Numbers of a space that rows name, rows of dead hosts and of networks on their way out included."""
     known = [network for network in map(network_of, gossip.all_rows(NETWORKS)) if network is not None]
     if space == VNI_SPACE:
-        return [network.vni for network in known if network.vni is not None]
+        return [vni for network in known for vni in network.vnis]
     if space == SUBNET_SPACE:
         return [n for network in known for n in subnet_numbers(network.pools, base, length)]
     kind, _, rest = space.partition("/")

@@ -17,7 +17,11 @@ GATEWAY_BRIDGE = "docker_gwbridge"
 MTU_OPTION = "com.docker.network.driver.mtu"
 VNI_OPTION = "com.docker.network.driver.overlay.vxlanid_list"
 BRIDGE_MTU = 1500
-OVERLAY_MTU = 1450  # 1500 less VXLAN's 50 bytes of outer Ethernet, IP, UDP and VXLAN (RFC 7348, 4.3)
+ENCRYPTED_OPTION = "encrypted"
+_VXLAN = 50  # bytes of outer Ethernet, IP, UDP and VXLAN (RFC 7348, 4.3)
+_ESP = 26  # what libnetwork reckons for encryption
+_SMALLEST_MTU = 68  # RFC 791
+_LAST_VNI = (1 << 24) - 1
 
 
 @dataclass(slots=True)
@@ -90,11 +94,26 @@ class Network:
 
     @property
     def mtu(self) -> int:
-        default = OVERLAY_MTU if self.driver == "overlay" else BRIDGE_MTU
+        """Of its endpoints' interfaces. An overlay's option says what the hosts' network has (libnetwork's maxMTU)."""
         try:
-            return int(self.options.get(MTU_OPTION, "")) or default
+            link = int(self.options.get(MTU_OPTION, "")) or BRIDGE_MTU
         except ValueError:
-            return default
+            link = BRIDGE_MTU
+        if self.driver != "overlay":
+            return link
+        return max((link - _VXLAN - _ESP) // 4 * 4 if self.encrypted else link - _VXLAN, _SMALLEST_MTU)
+
+    @property
+    def encrypted(self) -> bool:
+        """`--opt encrypted`, whatever its value."""
+        return self.driver == "overlay" and ENCRYPTED_OPTION in self.options
+
+    @property
+    def vnis(self) -> tuple[int, ...]:
+        """One for each subnet of an overlay."""
+        listed = self.options.get(VNI_OPTION, "").split(",")
+        found = tuple(int(each) for each in listed if each.isascii() and each.isdecimal() and len(each) < 9)
+        return tuple(vni for vni in found if 0 < vni <= _LAST_VNI) or (() if self.vni is None else (self.vni,))
 
     def endpoint_of(self, container_id: str) -> Endpoint | None:
         return next((e for e in self.endpoints.values() if e.container_id == container_id), None)
@@ -107,9 +126,10 @@ class Network:
             pools=self.pools,
             internal=self.internal,
             options=dict(self.options),
-            vni=self.vni,
+            vnis=self.vnis,
             mtu=self.mtu,
             ingress=self.ingress,
+            encrypted=self.encrypted,
         )
 
     def to_api(self) -> JsonObject:

@@ -29,19 +29,27 @@ class Endpoint:
 
 
 def plug_in(
-    bridge: Bridge, spec: EndpointSpec, sandbox: Sandbox, plug: Plug, *, mtu: int, isolated: bool = False
+    bridge: Bridge,
+    spec: EndpointSpec,
+    sandbox: Sandbox,
+    plug: Plug,
+    *,
+    mtu: int,
+    isolated: bool = False,
+    guarded: bool = True,
 ) -> Endpoint:
-    """Give a sandbox an interface on a switch. NetworkError, and nothing was done, if it cannot have it."""
+    """Give a sandbox an interface on a switch; one that routes for others is not `guarded`. NetworkError, and nothing
+    was done, if it cannot have it."""
     theirs, ours = cable(MAX_FRAME)
     try:
         port = bridge.add_port(
-            spec.id, ours, mtu=mtu, mac=spec.mac, addresses=spec.all_addresses, guarded=True, isolated=isolated
+            spec.id, ours, mtu=mtu, mac=spec.mac, addresses=spec.addresses, guarded=guarded, isolated=isolated
         )
     except ValueError as error:
         raise NetworkError(f"endpoint {spec.name}: {error}") from error
     try:
         sandbox.add_interface(
-            plug.interface, mac=spec.mac, mtu=mtu, addresses=spec.all_addresses, port=theirs, index=plug.index
+            plug.interface, mac=spec.mac, mtu=mtu, addresses=spec.addresses, port=theirs, index=plug.index
         )
     except (OSError, ValueError) as error:
         bridge.remove_port(port)

@@ -50,7 +50,7 @@ def gateway_bridge() -> NetworkSpec:
 
 def overlay(name: str, subnet: str, vni: int, *, internal: bool = False, ingress: bool = False) -> NetworkSpec:
     pool = Pool(subnet, AddressPool(subnet).request_gateway())
-    return NetworkSpec(f"{name}-id", name, "overlay", (pool,), internal, vni=vni, mtu=1450, ingress=ingress)
+    return NetworkSpec(f"{name}-id", name, "overlay", (pool,), internal, vnis=(vni,), mtu=1450, ingress=ingress)
 
 
 class Lab:
