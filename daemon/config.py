@@ -21,6 +21,9 @@ LAN_NETWORK = "192.0.2.0/24"
 _HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
+PLATFORMS = ("linux", "windows")
+
+
 class BadConfig(ValueError):
     """A setting that cannot be; says which and what was expected."""
 
@@ -43,7 +46,9 @@ class UnderlayConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One daemon. lan: the hosts of the LAN, name to address, this one included."""
+    """One daemon. lan: the hosts of the LAN, name to address, this one included. Without unix_sockets both APIs are
+    served on TCP alone. os: the platform that it is declared to be of; uplink: its LAN's router forwards to the
+    machine's own network."""
 
     hostname: str = "localhost"
     address: str = "127.0.0.1"
@@ -51,12 +56,16 @@ class Config:
     api_socket: Path | None = None
     api_tcp: str = ""
     control_socket: Path | None = None
+    control_tcp: str = ""
+    unix_sockets: bool = True
     lan: Mapping[str, str] = field(default_factory=dict)
     underlay: UnderlayConfig = field(default_factory=UnderlayConfig)
     extra_addresses: tuple[str, ...] = ()
     localhost_ports: bool = False
     log_level: str = "info"
     die_with: int = 0
+    os: str = "linux"
+    uplink: bool = False
     cluster_tls: bool = True
 
     @property
@@ -73,7 +82,7 @@ class Config:
 
 _PATHS = {"state_dir", "api_socket", "control_socket"}
 _LISTS = {"extra_addresses"}
-_FLAGS = {"localhost_ports", "cluster_tls"}
+_FLAGS = {"localhost_ports", "cluster_tls", "unix_sockets", "uplink"}
 _NUMBERS = {"die_with"}
 
 
@@ -152,9 +161,16 @@ def _checked(config: Config) -> Config:
         raise BadConfig(f"hostname: letters, digits and hyphens expected, not {config.hostname!r}")
     if config.log_level not in ("debug", "info", "warning", "error"):
         raise BadConfig(f"log_level: debug, info, warning or error expected, not {config.log_level!r}")
+    if config.os not in PLATFORMS:
+        raise BadConfig(f"os: {' or '.join(PLATFORMS)} expected, not {config.os!r}")
+    for name, place in (("api_tcp", config.api_tcp), ("control_tcp", config.control_tcp)):
+        if place and not place.rpartition(":")[2].isdigit():
+            raise BadConfig(f"{name}: HOST:PORT expected, not {place!r}")
+        if not place and not config.unix_sockets:
+            raise BadConfig(f"{name}: needed where there are no unix_sockets")
     if config.address_map().real((config.address, 7946)) is None:
         raise BadConfig(f"address: {config.address} is not in the LAN {LAN_NETWORK}")
-    if len(os.fsencode(config.socket)) > 107:
+    if config.unix_sockets and len(os.fsencode(config.socket)) > 107:
         raise BadConfig(f"api_socket: a path of at most 107 bytes expected (a limit of unix sockets): {config.socket}")
     if not config.lan:
         config = replace(config, lan={config.hostname: config.address})

@@ -89,14 +89,11 @@ class Host:
             self.faults.set(parse_partitions(json.loads(saved)))
         self.faults.subscribe(self._save_faults)
         try:
-            await self._serve(make_control_app(self), self.config.control)
+            await self._serve(make_control_app(self), self.config.control, self.config.control_tcp)
             await self.engine.start()
             self.engine.cluster.subscribe_members(self.history.member_event)
             app = make_app(self.engine)
-            await self._serve(app, self.config.socket)
-            if self.config.api_tcp:
-                host, _, port = self.config.api_tcp.rpartition(":")
-                await web.TCPSite(self._runners[-1], host or "127.0.0.1", int(port)).start()
+            await self._serve(app, self.config.socket, self.config.api_tcp)
         except BaseException:
             await self.stop()
             raise
@@ -105,7 +102,7 @@ class Host:
         self.store.commit([(*STORED_AS, json.dumps(self.faults.describe()).encode())])
         self.history.record("faults", self.faults.describe())
 
-    async def _serve(self, app: web.Application, path: Path) -> None:
+    async def _serve(self, app: web.Application, path: Path, tcp: str) -> None:
         # The limits are Docker's clients' needs: long filters and credentials in headers; without cancellation every
         # `docker run -d` would leave its wait behind.
         runner = web.AppRunner(
@@ -118,8 +115,12 @@ class Host:
         )
         await runner.setup()
         self._runners.append(runner)
-        with self._guard(path):
-            await web.UnixSite(runner, str(path)).start()
+        if self.config.unix_sockets:
+            with self._guard(path):
+                await web.UnixSite(runner, str(path)).start()
+        if tcp:
+            host, _, port = tcp.rpartition(":")
+            await web.TCPSite(runner, host or "127.0.0.1", int(port)).start()
 
     async def stop(self) -> None:
         """Streams end first, then the engine, then the sockets."""

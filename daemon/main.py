@@ -36,10 +36,14 @@ _HELP = {
     "api_socket": "unix socket of Docker's API (default: STATE_DIR/docker.sock)",
     "api_tcp": "HOST:PORT to serve Docker's API on as well; anyone who reaches it controls this host",
     "control_socket": "unix socket of the control API (default: STATE_DIR/control.sock)",
+    "control_tcp": "HOST:PORT to serve the control API on as well",
+    "unix_sockets": "false: no unix sockets, both APIs on TCP alone (for systems that have none)",
     "extra_addresses": "more addresses of this host, separated by commas",
     "localhost_ports": "true: bind published ports on 127.0.0.1 too, where free",
     "log_level": "debug, info, warning or error",
     "die_with": "end when the process with this pid ends",
+    "os": "the platform that this host is declared to be of: linux or windows",
+    "uplink": "true: the LAN's router forwards to the machine's own network",
 }
 
 
@@ -106,7 +110,10 @@ async def serve(config: Config) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except NotImplementedError:  # not a Unix: the handler runs between two instructions of this very thread
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
     config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = SqliteStore(config.state_dir / "state.db")
     addresses = config.address_map()
@@ -135,7 +142,7 @@ async def serve(config: Config) -> None:
             launcher.cancel()
         await host.stop()
         store.close()
-        for path in (config.socket, config.control):
+        for path in (config.socket, config.control) if config.unix_sockets else ():
             path.unlink(missing_ok=True)
 
 
@@ -147,6 +154,8 @@ def main() -> int:
         print(f"shoald: {error}", file=sys.stderr)
         return 2
     configure(config.log_level)
+    if sys.platform == "win32":  # its other loop cannot wait for datagram sockets
+        asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())
     try:
         asyncio.run(serve(config))
     except (OSError, StoreUnusable) as error:

@@ -1,7 +1,7 @@
 """The project's client of Docker's API: aiodocker's session and errors, and the hijacked streams that it lacks.
 
 aiodocker cannot half-close the standard input of an attach or exec, which `echo x | docker exec -i …` lives from, so
-those connections are dialled here. Everything else goes through aiodocker's session on the host's unix socket.
+those connections are dialled here. Everything else goes through aiodocker's session on the host's socket.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from urllib.parse import urlencode
 import aiohttp
 from aiodocker import Docker
 from aiodocker.exceptions import DockerError
+
+from scenarios.launch.localhttp import Place
 
 API_VERSION = "v1.47"
 
@@ -84,6 +86,13 @@ class RunSpec:
     restart: str = "no"
 
 
+async def dial(place: Place) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A stream to one of a daemon's APIs. Raises OSError."""
+    if isinstance(place, Path):
+        return await asyncio.open_unix_connection(str(place), limit=1 << 20)
+    return await asyncio.open_connection(*place, limit=1 << 20)
+
+
 async def demultiplex(reader: asyncio.StreamReader, *, raw: bool) -> AsyncIterator[tuple[int, bytes]]:
     """Docker's stream format: 8 bytes (stream, three zeros, length), then data; no frames on a terminal (`raw`)."""
     while True:
@@ -119,9 +128,11 @@ def _error_text(status: int, body: bytes) -> DockerError:
 class HostClient:
     """One host's Docker API. All calls raise DockerError with the API's status and text (900: nobody answers)."""
 
-    def __init__(self, socket: Path) -> None:
-        self.socket = socket
-        self.docker = Docker(url=f"unix://{socket}", api_version=API_VERSION)
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._url = f"unix://{place}" if isinstance(place, Path) else f"tcp://{place[0]}:{place[1]}"
+        self._base = "http://docker" if isinstance(place, Path) else f"http://{place[0]}:{place[1]}"
+        self.docker = Docker(url=self._url, api_version=API_VERSION)
 
     async def __aenter__(self) -> HostClient:
         return self
@@ -141,17 +152,17 @@ class HostClient:
         """A request whose answer the caller reads, for streams."""
         try:
             async with self.docker.session.request(
-                method, f"http://docker/{API_VERSION}/{path}", params=_query(query or {}), json=body
+                method, f"{self._base}/{API_VERSION}/{path}", params=_query(query or {}), json=body
             ) as answer:
                 if answer.status >= 400:
                     raise _error_text(answer.status, await answer.read())
                 yield answer
         except aiohttp.ClientConnectorError as error:
             raise DockerError(
-                900, f"Cannot connect to the Docker daemon at unix://{self.socket}. Is the docker daemon running?"
+                900, f"Cannot connect to the Docker daemon at {self._url}. Is the docker daemon running?"
             ) from error
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
-            raise DockerError(900, f"the daemon at unix://{self.socket} went away during the request") from error
+            raise DockerError(900, f"the daemon at {self._url} went away during the request") from error
 
     async def call(self, method: str, path: str, query: Query | None = None, body: object = None) -> Any:
         """A request and its JSON answer; text where it is not JSON, None where there is none."""
@@ -186,10 +197,10 @@ class HostClient:
             f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
         )
         try:
-            reader, writer = await asyncio.open_unix_connection(str(self.socket), limit=1 << 20)
+            reader, writer = await dial(self._place)
         except OSError as error:
             raise DockerError(
-                900, f"Cannot connect to the Docker daemon at unix://{self.socket}. Is the docker daemon running?"
+                900, f"Cannot connect to the Docker daemon at {self._url}. Is the docker daemon running?"
             ) from error
         try:
             writer.write(head.encode() + data)
@@ -200,7 +211,7 @@ class HostClient:
                 raise _error_text(status, await _rest_of_body(reader, answer[1:]))
         except (OSError, asyncio.IncompleteReadError) as error:
             writer.close()
-            raise DockerError(900, f"the daemon at unix://{self.socket} went away during the request") from error
+            raise DockerError(900, f"the daemon at {self._url} went away during the request") from error
         except BaseException:
             writer.close()
             raise

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-
 from daemon.errors import BadParameter
+from daemon.runtime.signals import Signals
 
-_NUMBERS = {s.name.removeprefix("SIG"): int(s) for s in signal.Signals}
+_NUMBERS = {s.name.removeprefix("SIG"): int(s) for s in Signals}
 
 
 def parse_signal(text: str) -> int:

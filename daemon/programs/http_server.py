@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import time as calendar  # formatting of given seconds only: no clock is read
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -12,6 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from daemon.programs.http_message import CHUNK, BadMessage, Head, Reader
 from daemon.programs.options import Failure, parse, program
 from daemon.programs.shell.state import normalise
+from daemon.runtime.signals import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -308,7 +308,7 @@ async def nginx_server(p: ProcessContext) -> int:
         "0.0.0.0",
         80,
         handle,
-        {int(signal.SIGTERM): 0, int(signal.SIGQUIT): 0, int(signal.SIGINT): 0},
+        {int(Signals.SIGTERM): 0, int(Signals.SIGQUIT): 0, int(Signals.SIGINT): 0},
         "nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address in use)",
     )
 
@@ -407,6 +407,6 @@ async def whoami_server(p: ProcessContext) -> int:
         "0.0.0.0",
         int(port),
         handle,
-        {int(signal.SIGTERM): 2, int(signal.SIGINT): 2},
+        {int(Signals.SIGTERM): 2, int(Signals.SIGINT): 2},
         f"listen tcp :{port}: bind: address already in use",
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import signal
 from typing import TYPE_CHECKING
 
 from daemon.programs import resolver
@@ -29,6 +28,7 @@ from daemon.programs.iperf3_session import (
 )
 from daemon.programs.options import Failure, UsageError, parse, program
 from daemon.runtime.process import Interrupted
+from daemon.runtime.signals import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -268,7 +268,7 @@ async def _run_client(p: ProcessContext, test: Test, control: TcpConnection, tas
     reporter = p.start(report(p, test))
     try:
         async with asyncio.timeout(test.seconds or None):
-            await p.process.interruptible(enough, (int(signal.SIGINT),))
+            await p.process.interruptible(enough, (int(Signals.SIGINT),))
     except (TimeoutError, Interrupted):
         pass
     test.stop = p.clock()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 from typing import TYPE_CHECKING
 
 from daemon.programs import resolver
 from daemon.programs.options import Failure, UsageError, parse, program
 from daemon.runtime.process import Interrupted
+from daemon.runtime.signals import Signals
 
 if TYPE_CHECKING:
     from daemon.runtime.process import ProcessContext
@@ -81,7 +81,7 @@ async def ping(p: ProcessContext) -> int:
                 quiet=quiet,
                 pattern=options.value("p"),
             ),
-            (int(signal.SIGINT),),
+            (int(Signals.SIGINT),),
         )
     lost = 100 * (run.sent - run.received) // run.sent if run.sent else 0
     duplicates = f"{run.duplicates} duplicates, " if run.duplicates else ""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from typing import TYPE_CHECKING
 
 from daemon.programs.options import Failure, UsageError, applet, parse, program
 from daemon.runtime.context import ProcessContext
+from daemon.runtime.signals import Signals
 
 if TYPE_CHECKING:
     from daemon.runtime.process import Process
@@ -37,7 +37,7 @@ def signal_number(text: str) -> int | None:
     """By number or name (with or without SIG); None when there is none."""
     if text.isdigit():
         return int(text) if int(text) < 65 else None
-    member = signal.Signals.__members__.get("SIG" + text.upper().removeprefix("SIG"))
+    member = Signals.__members__.get("SIG" + text.upper().removeprefix("SIG"))
     return None if member is None else int(member)
 
 
@@ -45,7 +45,7 @@ async def kill(p: ProcessContext) -> int:
     """kill [-l] [-SIG] PID..."""
     name = applet(p)
     words = p.argv[1:]
-    number = int(signal.SIGTERM)
+    number = int(Signals.SIGTERM)
     if words[:1] == ["-l"]:
         return await _list_signals(p, words[1:])
     if words and words[0] == "-s" and len(words) > 1:
@@ -89,7 +89,7 @@ async def kill(p: ProcessContext) -> int:
 
 async def _list_signals(p: ProcessContext, words: list[str]) -> int:
     if not words:
-        for member in sorted(signal.Signals, key=int):
+        for member in sorted(Signals, key=int):
             await p.print(f"{int(member):2}) {member.name[3:]}")
         return 0
     for word in words:
@@ -99,14 +99,14 @@ async def _list_signals(p: ProcessContext, words: list[str]) -> int:
         if number is None:
             await p.error(f"{applet(p)}: unknown signal '{word}'")
             return 1
-        await p.print(signal.Signals(number).name[3:] if word.isdigit() else str(number))
+        await p.print(Signals(number).name[3:] if word.isdigit() else str(number))
     return 0
 
 
 @program("killall [-lq] [-SIG] PROCESS_NAME...")
 async def killall(p: ProcessContext) -> int:
     """killall [-q] [-SIG] NAME..."""
-    number, quiet = int(signal.SIGTERM), False
+    number, quiet = int(Signals.SIGTERM), False
     names: list[str] = []
     for word in p.argv[1:]:
         if word == "-q":

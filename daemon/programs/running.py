@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import signal
 import time as calendar  # formatting of given seconds only: no clock is read
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from daemon.programs.options import Failure, UsageError, parse, program
 from daemon.programs.processes import signal_number
 from daemon.programs.text import whole
 from daemon.runtime.process import PermissionDenied, ProgramNotFound
+from daemon.runtime.signals import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +77,7 @@ async def timeout(p: ProcessContext) -> int:
             async with asyncio.timeout(options.number("k", 0, whole=False)):
                 await child.wait()
         except TimeoutError:
-            child.kill(int(signal.SIGKILL))
+            child.kill(int(Signals.SIGKILL))
     await child.wait()
     # The real one has become the program itself, so whoever waits sees a death by signal.
     p.process.kill(number)
@@ -191,5 +191,5 @@ async def nohup(p: ProcessContext) -> int:
     """nohup PROG ARGS"""
     if len(p.argv) < 2:
         raise UsageError("")
-    p.on_signal(int(signal.SIGHUP), None)
+    p.on_signal(int(Signals.SIGHUP), None)
     return await start(p, p.argv[1:], "can't execute").wait()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import struct
 import time as calendar  # formatting of given seconds only: no clock is read
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from daemon.programs.capture_filter import compile_filter, fields
 from daemon.programs.options import Failure, parse, program
 from daemon.programs.packet_text import Describer
 from daemon.runtime.process import Interrupted
+from daemon.runtime.signals import Signals
 
 if TYPE_CHECKING:
     from daemon.programs.capture_filter import Predicate
@@ -95,7 +95,7 @@ async def tcpdump(p: ProcessContext) -> int:
                 return
 
     with contextlib.suppress(Interrupted):
-        await p.process.interruptible(collect(), (int(signal.SIGINT), int(signal.SIGTERM)))
+        await p.process.interruptible(collect(), (int(Signals.SIGINT), int(Signals.SIGTERM)))
     await p.error(
         f"{seen[0]} packets captured\n{seen[1]} packets received by filter\n{capture.dropped} packets dropped by kernel"
     )

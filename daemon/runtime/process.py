@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from daemon.runtime.context import ProcessContext, Program
 from daemon.runtime.descriptor import Description
+from daemon.runtime.signals import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
@@ -37,8 +37,9 @@ __all__ = [
 
 log = structlog.get_logger("runtime")
 
-SIGCHLD, SIGURG, SIGWINCH = int(signal.SIGCHLD), int(signal.SIGURG), int(signal.SIGWINCH)
-SIGCONT, SIGSTOP, SIGTSTP, SIGKILL = int(signal.SIGCONT), int(signal.SIGSTOP), int(signal.SIGTSTP), int(signal.SIGKILL)
+SIGCHLD, SIGURG, SIGWINCH = int(Signals.SIGCHLD), int(Signals.SIGURG), int(Signals.SIGWINCH)
+SIGCONT, SIGSTOP = int(Signals.SIGCONT), int(Signals.SIGSTOP)
+SIGTSTP, SIGKILL = int(Signals.SIGTSTP), int(Signals.SIGKILL)
 IGNORED_BY_DEFAULT = (SIGCHLD, SIGURG, SIGWINCH, SIGCONT)  # signal(7)
 
 
@@ -226,7 +227,7 @@ class Process:
             return
         if number in IGNORED_BY_DEFAULT:
             return
-        if number in (SIGSTOP, SIGTSTP, int(signal.SIGTTIN), int(signal.SIGTTOU)):
+        if number in (SIGSTOP, SIGTSTP, int(Signals.SIGTTIN), int(Signals.SIGTTOU)):
             if self.gate is None and self.pid != 1:
                 self.gate = asyncio.get_running_loop().create_future()
             return
@@ -323,7 +324,7 @@ class Process:
         except ProcessExit as ended:
             return ended.code
         except BrokenPipeError:
-            return 128 + int(signal.SIGPIPE)
+            return 128 + int(Signals.SIGPIPE)
         except OSError as error:
             return await self._complain(f"{self.name}: {error.strerror or error}")
         except asyncio.CancelledError:

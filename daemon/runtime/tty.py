@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections import deque
 from typing import TYPE_CHECKING
 
 from daemon.runtime.descriptor import Description
 from daemon.runtime.pipe import CAPACITY, Pipe
+from daemon.runtime.signals import Signals
 
 if TYPE_CHECKING:
     from daemon.runtime.container import Guest
@@ -66,7 +66,7 @@ class Terminal(Description):
     def resize(self, rows: int, columns: int) -> None:
         """A new window size; the foreground gets SIGWINCH."""
         self.rows, self.columns = rows, columns
-        self._guest.signal_group(self.foreground, int(signal.SIGWINCH))
+        self._guest.signal_group(self.foreground, int(Signals.SIGWINCH))
 
     async def read(self, n: int = CAPACITY) -> bytes:
         return await self.readline(n)
@@ -116,7 +116,7 @@ class Terminal(Description):
             self._ended = True
             self._wake()
             if self.references > 0:
-                self._guest.signal_group(self.foreground, int(signal.SIGHUP))
+                self._guest.signal_group(self.foreground, int(Signals.SIGHUP))
 
     async def _key(self, key: int) -> None:
         if self._escape or key == ESCAPE:
@@ -143,7 +143,7 @@ class Terminal(Description):
         elif key in (INTERRUPT, QUIT):
             await self._show(b"^C" if key == INTERRUPT else b"^\\")
             self._line.clear()
-            self._guest.signal_group(self.foreground, int(signal.SIGINT if key == INTERRUPT else signal.SIGQUIT))
+            self._guest.signal_group(self.foreground, int(Signals.SIGINT if key == INTERRUPT else Signals.SIGQUIT))
         elif key == END:
             line, self._line = bytes(self._line), bytearray()
             self._give(line)

@@ -15,6 +15,8 @@ from daemon.underlay.contract import CLUSTER_PORT, GOSSIP_PORT, LAN_PORT, VXLAN_
 _FIXED = (GOSSIP_PORT, VXLAN_PORT, LAN_PORT, CLUSTER_PORT)
 _DYNAMIC_FROM = 49152
 PORTS_PER_HOST = 64
+API_OFFSET, CONTROL_OFFSET = 62, 63
+"""Of a host's stretch of ports: where its two APIs are served when they are on TCP."""
 
 
 class AddressMap(Protocol):
@@ -90,7 +92,7 @@ class SharedPorts:
             return None
         if port in _FIXED:
             offset = _FIXED.index(port)
-        elif 0 <= port - _DYNAMIC_FROM < PORTS_PER_HOST - len(_FIXED):
+        elif 0 <= port - _DYNAMIC_FROM < API_OFFSET - len(_FIXED):
             offset = len(_FIXED) + port - _DYNAMIC_FROM
         else:
             return None
@@ -101,7 +103,7 @@ class SharedPorts:
         if host != "127.0.0.1" or port < self.base:
             return None
         number, offset = divmod(port - self.base, PORTS_PER_HOST)
-        if not 0 < number < 255:
+        if not 0 < number < 255 or offset >= API_OFFSET:
             return None
         inner = _FIXED[offset] if offset < len(_FIXED) else _DYNAMIC_FROM + offset - len(_FIXED)
         return str(ipaddress.ip_network(self.network).network_address + number), inner

@@ -195,7 +195,7 @@ async def killed(bench: Bench) -> AsyncIterator[Figure]:
         await stage.clients["h3"].close()
         began = time.monotonic()
         stage.swarm = await asyncio.to_thread(launcher.restart, stage.directory, "h3", die_with=os.getpid())
-        stage.clients["h3"] = HostClient(host.docker_socket)
+        stage.clients["h3"] = HostClient(host.docker_api)
 
         async def right(address: str = address) -> bool:
             seen = [await stage.resolve(source, "c3") for source in ("c1", "c2")]

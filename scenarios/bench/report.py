@@ -72,7 +72,7 @@ async def _prepare(stage: Stage) -> None:
     """A swarm of three, an overlay, and one container on each host that comes back when its daemon does."""
     stage.swarm = await asyncio.to_thread(launcher.up, 3, directory=stage.directory, die_with=os.getpid())
     for host in stage.hosts:
-        stage.clients[host.name] = HostClient(host.docker_socket)
+        stage.clients[host.name] = HostClient(host.docker_api)
     await stage.clients["h1"].post("networks/create", {"Name": NETWORK, "Driver": "overlay", "Attachable": True})
     for number, host in enumerate(stage.hosts, 1):
         name = f"c{number}"

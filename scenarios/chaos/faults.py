@@ -15,8 +15,8 @@ from pathlib import Path
 from daemon.store.sqlite import SqliteStore, StoreUnusable
 from daemon.underlay.faults import STORED_AS
 from scenarios.launch.errors import LaunchError
+from scenarios.launch.localhttp import JSON, RequestFailed, request
 from scenarios.launch.record import Host, Swarm
-from scenarios.launch.unixhttp import JSON, RequestFailed, request
 
 _TIMEOUT = 5.0
 
@@ -56,7 +56,7 @@ def current(swarm: Swarm) -> list[Partition]:
     names = {host.address: host.name for host in swarm.hosts}
     for host in swarm.alive:
         try:
-            answer = request(host.control_socket, "GET", "/v1/faults", timeout=_TIMEOUT)
+            answer = request(host.control_api, "GET", "/v1/faults", timeout=_TIMEOUT)
         except (OSError, RequestFailed):
             continue
         found = answer.get("partitions") if isinstance(answer, dict) else None
@@ -100,7 +100,7 @@ def apply(swarm: Swarm, partitions: list[Partition]) -> None:
     for host in swarm.hosts:
         try:
             if host.alive:
-                request(host.control_socket, "PUT", "/v1/faults", body, timeout=_TIMEOUT)
+                request(host.control_api, "PUT", "/v1/faults", body, timeout=_TIMEOUT)
             else:
                 _leave_for(host, body)
         except StoreUnusable as error:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from scenarios.cli.table import render
 from scenarios.launch.errors import LaunchError
+from scenarios.launch.localhttp import JSON, RequestFailed, request
 from scenarios.launch.record import Host, Swarm
-from scenarios.launch.unixhttp import JSON, RequestFailed, request
 
 _LOOK_EVERY = 0.2
 
@@ -19,7 +19,7 @@ _LOOK_EVERY = 0.2
 def status(host: Host) -> dict[str, JSON]:
     """What the daemon says of itself; empty when it does not answer."""
     try:
-        answer = request(host.control_socket, "GET", "/v1/status", timeout=2.0)
+        answer = request(host.control_api, "GET", "/v1/status", timeout=2.0)
     except (OSError, RequestFailed):
         return {}
     return answer if isinstance(answer, dict) else {}

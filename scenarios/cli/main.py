@@ -38,6 +38,24 @@ class Addresses(StrEnum):
     ports = "ports"
 
 
+class Api(StrEnum):
+    """Where the daemons serve their APIs."""
+
+    unix = "unix"
+    tcp = "tcp"
+
+
+def _systems(texts: list[str], names: list[str]) -> dict[str, str]:
+    """"windows" is for all hosts, "h2=windows" for one."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, _, system = text.rpartition("=")
+        if system not in ("linux", "windows"):
+            raise LaunchError(f"--os {text!r}: linux or windows expected, or for one host h2=windows")
+        found |= dict.fromkeys([name] if name else names, system)
+    return found
+
+
 def _host_addresses(texts: list[str]) -> dict[str, list[str]]:
     import ipaddress
 
@@ -68,6 +86,16 @@ def up(
     ] = None,
     die_with: Annotated[int | None, typer.Option(metavar="PID", help="The daemons end when this process does.")] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    api: Annotated[
+        Api, typer.Option(help="unix: a socket file a host; tcp: on 127.0.0.1, open to every user of this machine.")
+    ] = Api.unix,
+    uplink: Annotated[
+        bool, typer.Option("--uplink", help="The LAN's router forwards to this machine's network; itself it is .254.")
+    ] = False,
+    system: Annotated[
+        list[str] | None,
+        typer.Option("--os", metavar="[HOST=]OS", help="Declare hosts to be linux or windows; repeatable."),
+    ] = None,
 ) -> None:
     """Start N daemons, make them one swarm, and return when every one sees every other."""
     from scenarios.launch import launcher
@@ -81,6 +109,9 @@ def up(
         host_addresses=_host_addresses(host_address or []),
         die_with=die_with,
         log_level=log_level,
+        tcp=api is Api.tcp,
+        uplink=uplink,
+        systems=_systems(system or [], [f"{prefix}{n}" for n in range(1, hosts + 1)]),
     )
     for host in swarm.hosts:
         print(f"{host.name}\t{host.address}\tDOCKER_HOST={host.docker_host}")

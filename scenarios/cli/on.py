@@ -64,7 +64,7 @@ def talk(context: typer.Context, work: Callable[[HostClient], Awaitable[int | No
     host = target.find()
 
     async def session() -> int:
-        async with HostClient(host.docker_socket) as client:
+        async with HostClient(host.docker_api) as client:
             try:
                 return await work(client) or 0
             except DockerError as error:

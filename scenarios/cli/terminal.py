@@ -8,9 +8,7 @@ import os
 import shutil
 import signal
 import sys
-import termios
 import threading
-import tty as tty_modes
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 from scenarios.client import STDERR, Hijacked
@@ -29,6 +27,9 @@ def _raw(enabled: bool) -> Iterator[None]:
     if not enabled or not sys.stdin.isatty():
         yield
         return
+    import termios
+    import tty as tty_modes
+
     before = termios.tcgetattr(sys.stdin.fileno())
     tty_modes.setraw(sys.stdin.fileno())
     try:

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from scenarios.client import dial
 from scenarios.demo.packet import Datagram
 from scenarios.launch.record import Host
 
@@ -17,7 +18,7 @@ async def captured(host: Host, kind: str) -> AsyncIterator[asyncio.Queue[Datagra
 
     The capture is running when the block is entered: the daemon answers the request after it has begun.
     """
-    reader, writer = await asyncio.open_unix_connection(str(host.control_socket), limit=1 << 20)
+    reader, writer = await dial(host.control_api)
     queue: asyncio.Queue[Datagram] = asyncio.Queue()
     writer.write(f"GET /v1/capture?kind={kind} HTTP/1.0\r\nHost: shoald\r\n\r\n".encode())
     await writer.drain()

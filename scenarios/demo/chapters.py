@@ -39,12 +39,12 @@ async def daemons(stage: Stage) -> None:
     )
     took = time.monotonic() - began
     for host in stage.hosts:
-        stage.clients[host.name] = HostClient(host.docker_socket)
+        stage.clients[host.name] = HostClient(host.docker_api)
         stage.view.say(f"{host.name}  {host.address} (really {host.real})  pid {host.process.pid}  {host.docker_host}")
     await stage.view.watch(stage.hosts)
     pids = {host.process.pid for host in stage.hosts}
     stage.need(len(pids) == 3 and all(h.alive for h in stage.hosts), f"three processes answer after {took:.2f} s")
-    modes = {oct(host.docker_socket.stat().st_mode & 0o777) for host in stage.hosts}
+    modes = {oct(os.stat(f"{host.directory}/docker.sock").st_mode & 0o777) for host in stage.hosts}
     stage.check(modes == {"0o600"}, "each API socket is its owner's alone (0600)")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from scenarios.launch.localhttp import lines
 from scenarios.launch.record import Host
-from scenarios.launch.unixhttp import lines
 
 _NODE = re.compile(r"-[a-z0-9]{25}\b")
 
@@ -31,7 +31,7 @@ def short(member: str | None) -> str:
 def rumours(host: Host, *, since: float = 0.0) -> list[Rumour]:
     """What the host noticed of members since a wall-clock time, oldest first."""
     found = []
-    for entry in lines(host.control_socket, "/v1/events"):
+    for entry in lines(host.control_api, "/v1/events"):
         if isinstance(entry, dict) and entry.get("type") == "member":
             when = entry.get("when")
             rumour = Rumour(

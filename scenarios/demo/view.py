@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from scenarios.cli.hosts import members, status
+from scenarios.launch.localhttp import JSON
 from scenarios.launch.record import Host
-from scenarios.launch.unixhttp import JSON
 
 if TYPE_CHECKING:
     from rich.console import Console

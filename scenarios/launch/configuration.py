@@ -29,7 +29,8 @@ def toml(values: Mapping[str, object]) -> str:
 
 def daemon_config(
     *, name: str, number: int, directory: Path, names: Sequence[str], underlay: Mapping[str, object],
-    extra_addresses: Mapping[str, Sequence[str]], log_level: str,
+    extra_addresses: Mapping[str, Sequence[str]], log_level: str, tcp: tuple[int, int] | None = None,
+    uplink: bool = False, system: str = "linux",
 ) -> dict[str, object]:  # fmt: skip
     """The settings of host `number`; the first one's published ports are on localhost too.
 
@@ -42,6 +43,11 @@ def daemon_config(
         "log_level": log_level,
         "extra_addresses": list(extra_addresses.get(name, ())),
         "localhost_ports": number == 1,
+        "os": system,
+        "uplink": uplink,
+        **({} if tcp is None else {
+            "unix_sockets": False, "api_tcp": f"127.0.0.1:{tcp[0]}", "control_tcp": f"127.0.0.1:{tcp[1]}",
+        }),
         "lan": {other: lan_address(n) for n, other in enumerate(names, 1)},
         "underlay": dict(underlay),
-    }
+    }  # fmt: skip

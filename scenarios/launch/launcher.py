@@ -7,6 +7,7 @@ pid and start time. Nothing here knows Docker beyond the three calls that make a
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import shutil
 import subprocess
@@ -17,13 +18,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import scenarios
-from daemon.underlay.addresses import PORTS_PER_HOST
+from daemon.underlay.addresses import API_OFFSET, CONTROL_OFFSET, PORTS_PER_HOST
 from scenarios.launch import block, configuration, readiness, record
 from scenarios.launch.block import Claim
 from scenarios.launch.errors import AlreadyRunning, LaunchError, NotRunning
+from scenarios.launch.localhttp import JSON, RequestFailed, request
 from scenarios.launch.process import ProcessId, identify, stop
 from scenarios.launch.record import Host, Swarm
-from scenarios.launch.unixhttp import JSON, RequestFailed, request
 
 START_DEADLINE = 60.0
 STOP_GRACE = 4.0
@@ -51,45 +52,54 @@ def _lean() -> dict[str, str]:
     return _LEAN | ({"PYTHONOPTIMIZE": "2", "PYTHONPYCACHEPREFIX": str(cache)} if cache.is_dir() else {})
 
 
+_SINGLE = ipaddress.IPv4Network("255.255.255.255/32")
 _NOBODY = ProcessId(0, "")
 
 
 def up(
     hosts: int = 3, *, directory: Path, prefix: str = "h", swarm: bool = True, addresses: str = "loopback",
     host_addresses: Mapping[str, Sequence[str]] | None = None, die_with: int | None = None, log_level: str = "info",
+    tcp: bool = False, uplink: bool = False, systems: Mapping[str, str] | None = None,
 ) -> Swarm:  # fmt: skip
     """Starts `hosts` daemons and returns when each sees all others (with `swarm`) or all answer (without).
 
-    Raises AlreadyRunning when the directory holds a running swarm, LaunchError for everything else that the user can
-    mend; whatever was started by then is stopped and removed.
+    `tcp`: the APIs on loopback TCP instead of unix sockets (only where hosts have ports of their own). `systems`: the
+    platforms that hosts are declared to be of, by name. Raises AlreadyRunning when the directory holds a running
+    swarm, LaunchError for everything else that the user can mend; whatever was started by then is stopped and removed.
     """
     names = _names(hosts, prefix)
     extra = dict(host_addresses or {})
-    for name in extra:
-        if name not in names:
-            raise LaunchError(f"--host-address: no host {name!r} among {', '.join(names)}")
+    for option, given in (("--host-address", list(extra)), ("--os", list(systems or {}))):
+        for name in given:
+            if name not in names:
+                raise LaunchError(f"{option}: no host {name!r} among {', '.join(names)}")
+    _check_extra(extra)
+    if tcp and addresses != "ports":
+        raise LaunchError("--api tcp takes its ports from the hosts' own: use it with --addresses ports")
     if die_with is not None and identify(die_with) is None:
         raise LaunchError(f"--die-with: there is no process {die_with}")
-    _check_path(directory, names)
+    if not tcp:
+        _check_path(directory, names)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise LaunchError(
             f"cannot make the state directory {directory}: {error.strerror}; choose another with --state or SHOAL_STATE"
         ) from error
-    if directory.stat().st_uid != os.geteuid():
+    if hasattr(os, "geteuid") and directory.stat().st_uid != os.geteuid():
         raise LaunchError(f"the state directory {directory} belongs to another user; choose another with --state")
     with record.locked(directory):
         _clear_leftovers(directory, names)
         with block.claim(hosts) if addresses == "loopback" else block.claim_ports(hosts) as claim:
             where = claim.where
             planned = Swarm(str(directory), addresses, where, swarm, tuple(
-                Host(name, configuration.lan_address(n), _real(addresses, where, n), _NOBODY, str(directory / name))
+                Host(name, configuration.lan_address(n), _real(addresses, where, n), _NOBODY, str(directory / name),
+                     _api_ports(where, n) if tcp else None)
                 for n, name in enumerate(names, 1)
             ))  # fmt: skip
             record.save(planned)
             try:
-                started = _start_all(planned, extra, claim, die_with, log_level)
+                started = _start_all(planned, extra, claim, die_with, log_level, uplink, systems or {})
                 if swarm:
                     _make_swarm(started.hosts)
                 return started
@@ -150,6 +160,26 @@ def _real(addresses: str, where: int, number: int) -> str:
     return f"127.0.0.1:{where + PORTS_PER_HOST * number}"
 
 
+def _check_extra(extra: Mapping[str, Sequence[str]]) -> None:
+    """An address that a host is given is its alone, and none of the LAN's own."""
+    seen: dict[str, str] = {}
+    for name, given in extra.items():
+        for address in given:
+            if address.startswith(f"{configuration.LAN}."):
+                raise LaunchError(f"--host-address {name}={address}: the hosts' own LAN is {configuration.LAN}.0/24")
+            ip = ipaddress.IPv4Address(address)
+            if ip.is_loopback or ip.is_multicast or ip.is_unspecified or ip in _SINGLE:
+                raise LaunchError(f"--host-address {name}={address}: not an address that a host can be given")
+            if address in seen:
+                raise LaunchError(f"--host-address {name}={address}: {seen[address]} has it already")
+            seen[address] = name
+
+
+def _api_ports(base: int, number: int) -> tuple[int, int]:
+    first = base + PORTS_PER_HOST * number
+    return first + API_OFFSET, first + CONTROL_OFFSET
+
+
 def _clear_leftovers(directory: Path, names: Sequence[str]) -> None:
     old = record.load(directory)
     if old is None:
@@ -169,8 +199,9 @@ def _clear_leftovers(directory: Path, names: Sequence[str]) -> None:
 
 
 def _start_all(
-    swarm: Swarm, extra: Mapping[str, Sequence[str]], claim: Claim, die_with: int | None, log_level: str
-) -> Swarm:
+    swarm: Swarm, extra: Mapping[str, Sequence[str]], claim: Claim, die_with: int | None, log_level: str, uplink: bool,
+    systems: Mapping[str, str],
+) -> Swarm:  # fmt: skip
     names = [host.name for host in swarm.hosts]
     underlay = (
         {"mode": "loopback", "block": swarm.where}
@@ -181,7 +212,8 @@ def _start_all(
         Path(host.directory).mkdir(mode=0o700)
         host.config.write_text(configuration.toml(configuration.daemon_config(
             name=host.name, number=number, directory=Path(host.directory), names=names, underlay=underlay,
-            extra_addresses=extra, log_level=log_level)))  # fmt: skip
+            extra_addresses=extra, log_level=log_level, tcp=host.tcp, uplink=uplink,
+            system=systems.get(host.name, "linux"))))  # fmt: skip
     for host in swarm.hosts:
         swarm = swarm.with_process(host.name, _spawn(host, claim, die_with))
         record.save(swarm)
@@ -199,7 +231,7 @@ def _spawn(host: Host, claim: Claim | None, die_with: int | None) -> ProcessId:
     with host.log.open("ab") as log:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=host.directory, start_new_session=True,
-            pass_fds=() if claim is None else claim.descriptors(),
+            pass_fds=() if claim is None or host.tcp else claim.descriptors(),
             env={**os.environ, **_lean(), "PYTHONPATH": path},
         )  # fmt: skip
     process = identify(child.pid)
@@ -219,11 +251,11 @@ def _make_swarm(hosts: Sequence[Host]) -> None:
     """h1 becomes the manager, the others join with its worker token."""
     manager, *workers = hosts
     try:
-        request(manager.docker_socket, "POST", "/swarm/init", {
+        request(manager.docker_api, "POST", "/swarm/init", {
             "AdvertiseAddr": manager.address, "ListenAddr": "0.0.0.0:2377", "Spec": {},
         }, timeout=START_DEADLINE)  # fmt: skip
         if workers:
-            swarm = request(manager.docker_socket, "GET", "/swarm", timeout=START_DEADLINE)
+            swarm = request(manager.docker_api, "GET", "/swarm", timeout=START_DEADLINE)
             assert isinstance(swarm, dict) and isinstance(swarm["JoinTokens"], dict)
             body: dict[str, JSON] = {
                 "RemoteAddrs": [f"{manager.address}:2377"],
@@ -232,7 +264,7 @@ def _make_swarm(hosts: Sequence[Host]) -> None:
             }
             with ThreadPoolExecutor(max_workers=min(16, len(workers))) as pool:
                 list(pool.map(lambda worker: request(
-                    worker.docker_socket, "POST", "/swarm/join", {**body, "AdvertiseAddr": worker.address},
+                    worker.docker_api, "POST", "/swarm/join", {**body, "AdvertiseAddr": worker.address},
                     timeout=START_DEADLINE), workers))  # fmt: skip
     except RequestFailed as error:
         raise LaunchError(f"the daemons run but would not become a swarm: {error.message}") from error

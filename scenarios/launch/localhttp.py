@@ -1,4 +1,4 @@
-"""HTTP over a unix socket with the standard library alone.
+"""HTTP over a unix socket, or over TCP where there is none, with the standard library alone.
 
 The launcher and the control socket's clients ask a handful of small questions and must be there at once: an import
 of aiohttp takes longer than all of them. Whoever talks Docker's API at length uses `scenarios.client`.
@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
+Place = Path | tuple[str, int]
+"""Where an API is served: a socket file, or an address and port of the machine's loopback."""
+
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 
 
@@ -25,14 +28,18 @@ class RequestFailed(Exception):
         self.message = message
 
 
-class UnixConnection(http.client.HTTPConnection):
-    """An HTTP connection whose other end is a socket file."""
+class LocalConnection(http.client.HTTPConnection):
+    """An HTTP connection to a daemon of this machine."""
 
-    def __init__(self, path: Path, timeout: float | None) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
+    def __init__(self, place: Place, timeout: float | None) -> None:
+        host, port = ("localhost", None) if isinstance(place, Path) else place
+        super().__init__(host, port, timeout=timeout)
+        self._path = place if isinstance(place, Path) else None
 
     def connect(self) -> None:
+        if self._path is None:
+            super().connect()
+            return
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         try:
@@ -50,14 +57,14 @@ def _message(status: int, data: bytes) -> str:
 
 
 def request(
-    socket_path: Path, method: str, path: str, body: JSON = None, *, query: dict[str, str] | None = None, timeout: float
+    place: Place, method: str, path: str, body: JSON = None, *, query: dict[str, str] | None = None, timeout: float
 ) -> JSON:
     """One request, its JSON answer (a string where it is not JSON, None where there is none).
 
     Raises RequestFailed for a status of 400 and up, OSError (TimeoutError among them) when nobody answers
     within `timeout` seconds.
     """
-    connection = UnixConnection(socket_path, timeout)
+    connection = LocalConnection(place, timeout)
     try:
         data = None if body is None else json.dumps(body).encode()
         headers = {} if data is None else {"Content-Type": "application/json"}
@@ -65,7 +72,7 @@ def request(
         response = connection.getresponse()
         answer = response.read()
     except http.client.HTTPException as error:
-        raise ConnectionError(f"{socket_path}: {error!r}") from error
+        raise ConnectionError(f"{place}: {error!r}") from error
     finally:
         connection.close()
     if response.status >= 400:
@@ -79,9 +86,9 @@ def request(
     return parsed
 
 
-def lines(socket_path: Path, path: str, *, query: dict[str, str] | None = None) -> Iterator[JSON]:
+def lines(place: Place, path: str, *, query: dict[str, str] | None = None) -> Iterator[JSON]:
     """A stream of JSON lines, until the server ends it or the caller closes the iterator."""
-    connection = UnixConnection(socket_path, None)
+    connection = LocalConnection(place, None)
     try:
         connection.request("GET", path + ("?" + urlencode(query) if query else ""))
         response = connection.getresponse()

@@ -104,8 +104,13 @@ def wait_gone(process: ProcessId, timeout: float) -> bool:
             return False
         time.sleep(0.005)
     with contextlib.suppress(ChildProcessError):  # our own child: leave no zombie
-        os.waitpid(process.pid, os.WNOHANG)
+        if hasattr(os, "WNOHANG"):
+            os.waitpid(process.pid, os.WNOHANG)
     return True
+
+
+_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+"""Where there is no SIGKILL (Windows) SIGTERM is as final."""
 
 
 def stop(processes: Iterable[ProcessId], *, grace: float) -> list[ProcessId]:
@@ -117,10 +122,11 @@ def stop(processes: Iterable[ProcessId], *, grace: float) -> list[ProcessId]:
     deadline = time.monotonic() + grace
     killed: list[ProcessId] = []
     for process in asked:
-        send_signal(process, signal.SIGCONT)  # a paused daemon hears SIGTERM only when it runs
+        if hasattr(signal, "SIGCONT"):
+            send_signal(process, signal.SIGCONT)  # a paused daemon hears SIGTERM only when it runs
         if not wait_gone(process, deadline - time.monotonic()):
             killed.append(process)
-            send_signal(process, signal.SIGKILL)
+            send_signal(process, _KILL)
     for process in killed:
         wait_gone(process, 5.0)
     return killed

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from scenarios.launch.errors import LaunchError
+from scenarios.launch.localhttp import RequestFailed, request
 from scenarios.launch.record import Host
-from scenarios.launch.unixhttp import RequestFailed, request
 
 _EVERY = 0.01
 
@@ -25,7 +25,7 @@ def last_words(log: Path) -> str:
 def answers(host: Host) -> bool:
     """Whether the host's Docker API answers a ping."""
     try:
-        request(host.docker_socket, "GET", "/_ping", timeout=2.0)
+        request(host.docker_api, "GET", "/_ping", timeout=2.0)
     except (OSError, RequestFailed):
         return False
     return True
@@ -34,7 +34,7 @@ def answers(host: Host) -> bool:
 def alive_members(host: Host) -> list[str] | None:
     """The hostnames that this daemon holds alive, itself among them; None when it does not answer."""
     try:
-        status = request(host.control_socket, "GET", "/v1/status", timeout=2.0)
+        status = request(host.control_api, "GET", "/v1/status", timeout=2.0)
     except (OSError, RequestFailed):
         return None
     members = status.get("members") if isinstance(status, dict) else None

@@ -15,32 +15,35 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from scenarios.launch.errors import LaunchError, NotRunning
-from scenarios.launch.process import ProcessId, is_alive
+from scenarios.launch.localhttp import Place
+from scenarios.launch.process import ProcessId, identify, is_alive
 
 FILE = "swarm.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One daemon. `address` is on the swarm's LAN, `real` is the machine's own address that stands for it."""
+    """One daemon. `address` is on the swarm's LAN, `real` is the machine's own address that stands for it. `tcp`: the
+    ports of its two APIs on 127.0.0.1 where they are not on unix sockets."""
 
     name: str
     address: str
     real: str
     process: ProcessId
     directory: str
+    tcp: tuple[int, int] | None = None
 
     @property
-    def docker_socket(self) -> Path:
-        return Path(self.directory, "docker.sock")
+    def docker_api(self) -> Place:
+        return ("127.0.0.1", self.tcp[0]) if self.tcp else Path(self.directory, "docker.sock")
 
     @property
-    def control_socket(self) -> Path:
-        return Path(self.directory, "control.sock")
+    def control_api(self) -> Place:
+        return ("127.0.0.1", self.tcp[1]) if self.tcp else Path(self.directory, "control.sock")
 
     @property
     def docker_host(self) -> str:
-        return f"unix://{self.docker_socket}"
+        return f"tcp://127.0.0.1:{self.tcp[0]}" if self.tcp else f"unix://{self.docker_api}"
 
     @property
     def log(self) -> Path:
@@ -87,6 +90,8 @@ def default_directory() -> Path:
     if xdg := os.environ.get("XDG_STATE_HOME"):
         return Path(xdg, "shoal").absolute()
     home = Path(os.path.expanduser("~"), ".local", "state", "shoal")
+    if not hasattr(os, "getuid"):
+        return home
     # As setpriv and sudo leave it, HOME may be another user's, not even to be looked into.
     there = next((p for p in (home, *home.parents) if os.path.lexists(p)), Path("/"))
     if os.access(there, os.R_OK | os.W_OK | os.X_OK):
@@ -111,7 +116,10 @@ def load(directory: Path) -> Swarm | None:
     path = directory / FILE
     try:
         data = json.loads(path.read_text())
-        hosts = tuple(Host(**{**host, "process": ProcessId(**host["process"])}) for host in data.pop("hosts"))
+        hosts = tuple(
+            Host(**{**host, "process": ProcessId(**host["process"]), "tcp": tuple(host.get("tcp") or ()) or None})
+            for host in data.pop("hosts")
+        )
         return Swarm(**data, hosts=hosts)
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -130,13 +138,40 @@ def running(directory: Path) -> Swarm:
 
 
 @contextmanager
+def _locked_by_file(directory: Path) -> Iterator[None]:
+    """Where directories cannot be locked: a file that only one can create. One that a crash left names no live pid."""
+    path = directory / "lock"
+    while True:
+        try:
+            fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+            break
+        except FileExistsError:
+            holder = path.read_text() if path.exists() else ""
+            if not holder.isdigit() or identify(int(holder)) is not None:
+                raise LaunchError(f"another shoal is starting or stopping the swarm in {directory}") from None
+            path.unlink(missing_ok=True)
+    os.write(fd, str(os.getpid()).encode())
+    os.close(fd)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        if directory.is_dir() and not any(directory.iterdir()):
+            directory.rmdir()
+
+
+@contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """One `up` or `down` at a time in a state directory: a lock on the directory itself, which leaves no file behind.
 
     Raises LaunchError at once when another holds it.
     """
-    import fcntl
-
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # not a Unix
+        with _locked_by_file(directory):
+            yield
+        return
     while True:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from typing import TYPE_CHECKING
 
 from daemon.programs.shell import pattern
@@ -32,13 +31,14 @@ from daemon.runtime.context import ProcessContext
 from daemon.runtime.descriptor import DeviceFile, PipeReader, PipeWriter
 from daemon.runtime.pipe import Pipe
 from daemon.runtime.process import Interrupted, PermissionDenied, Process, ProcessExit, ProgramNotFound, Replace
+from daemon.runtime.signals import Signals, strsignal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from daemon.runtime.descriptor import Description
 
-QUIET_DEATHS = (int(signal.SIGINT), int(signal.SIGPIPE))
+QUIET_DEATHS = (int(Signals.SIGINT), int(Signals.SIGPIPE))
 MAX_DEPTH = 100  # nested function calls, evals and substitutions
 
 
@@ -191,9 +191,9 @@ class Shell(State):
         """Say which signal ended it, as ash does."""
         number = process.ended_by
         if number and number not in QUIET_DEATHS:
-            text = signal.strsignal(number) or f"Signal {number}"
+            text = strsignal(number) or f"Signal {number}"
             await self.p.error(text)
-        elif number == int(signal.SIGINT) and self.interactive:
+        elif number == int(Signals.SIGINT) and self.interactive:
             await self.p.error("")
 
     async def wait_or_trap(self, process: Process) -> int:
@@ -274,7 +274,7 @@ class Shell(State):
         await asyncio.sleep(0)
         if self.interrupted:
             self.interrupted = False
-            raise Interrupted(int(signal.SIGINT))
+            raise Interrupted(int(Signals.SIGINT))
         try:
             await self.run(body, tested=tested)
         except Continue as leave:

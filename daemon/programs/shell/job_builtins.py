@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING
 
 from daemon.programs.processes import kill
 from daemon.programs.shell.state import ShellError, quote_always
 from daemon.runtime.context import ProcessContext
+from daemon.runtime.signals import Signals
 
 if TYPE_CHECKING:
     from daemon.programs.shell.interpreter import Shell
@@ -21,7 +21,7 @@ def signal_number(text: str) -> int:
     name = text.upper().removeprefix("SIG")
     if name == "EXIT":
         return 0
-    member = signal.Signals.__members__.get(f"SIG{name}")
+    member = Signals.__members__.get(f"SIG{name}")
     if member is None:
         raise ShellError(f"{text}: invalid signal specification", 1)
     return int(member)
@@ -31,7 +31,7 @@ async def trap(shell: Shell, argv: list[str]) -> int:
     words = [word for word in argv[1:] if word != "--"]
     if not words:
         for key, held in shell.traps.items():
-            name = "EXIT" if key == "EXIT" else signal.Signals(int(key)).name[3:]
+            name = "EXIT" if key == "EXIT" else Signals(int(key)).name[3:]
             await shell.p.print(f"trap -- {quote_always(held)} {name}")
         return 0
     action: str | None = words[0]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-
 from daemon.programs.shell.arithmetic import ArithmeticProblem
 from daemon.programs.shell.expand import ExpansionProblem
 from daemon.programs.shell.interpreter import Shell
@@ -12,8 +10,9 @@ from daemon.programs.shell.state import Break, Return, ShellError
 from daemon.programs.shell.syntax import Incomplete, Sequence, SyntaxProblem
 from daemon.runtime.context import ProcessContext
 from daemon.runtime.process import Interrupted
+from daemon.runtime.signals import Signals
 
-SIGINT = int(signal.SIGINT)
+SIGINT = int(Signals.SIGINT)
 
 
 async def sh(p: ProcessContext) -> int:
@@ -70,8 +69,8 @@ async def _read_commands(shell: Shell) -> int:
     text = ""
     first = number = 1
     if shell.interactive:
-        p.on_signal(int(signal.SIGTERM), None)
-        p.on_signal(int(signal.SIGQUIT), None)
+        p.on_signal(int(Signals.SIGTERM), None)
+        p.on_signal(int(Signals.SIGQUIT), None)
         p.on_signal(SIGINT, shell.interrupt)
     while True:
         if shell.interactive:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from scenarios.launch import record
-from scenarios.launch.unixhttp import request
+from scenarios.launch.localhttp import request
 from tests.scenarios.shoal import ROOT, done, shoal
 
 
@@ -175,7 +175,7 @@ def test_one_started_inside_a_partition_starts_inside_it(swarm: Path) -> None:
     done("chaos", "partition", "h3", state=swarm)
     done("chaos", "restart", "h3", state=swarm)
     assert re.search(r"h3 / h1,h2", done("chaos", "ls", state=swarm))
-    status = request(record.running(swarm).host("h3").control_socket, "GET", "/v1/faults", timeout=5)
+    status = request(record.running(swarm).host("h3").control_api, "GET", "/v1/faults", timeout=5)
     assert isinstance(status, dict) and status["partitions"], "h3 itself does not know of the cut"
     time.sleep(1.5)  # long enough to have joined, were it not cut off
     rows = {h["name"]: h for h in json.loads(done("ls", "--json", state=swarm))["hosts"]}

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from scenarios.launch import record
+from scenarios.launch.localhttp import request
 from scenarios.launch.process import is_alive, send_signal, wait_gone
-from scenarios.launch.unixhttp import request
 from tests.scenarios.shoal import ROOT, done, shoal
 
 
@@ -24,10 +24,10 @@ def test_up_returns_when_all_see_all_and_down_leaves_nothing(state: Path) -> Non
     swarm = record.running(state)
     for host in swarm.hosts:
         assert f"DOCKER_HOST=unix://{state}/{host.name}/docker.sock" in printed
-        status = request(host.control_socket, "GET", "/v1/status", timeout=5)
+        status = request(host.control_api, "GET", "/v1/status", timeout=5)
         assert isinstance(status, dict) and isinstance(status["members"], list)
         assert sorted(m["hostname"] for m in status["members"] if isinstance(m, dict)) == ["h1", "h2", "h3"]  # type: ignore[type-var]
-        assert host.docker_socket.stat().st_mode & 0o777 == 0o600
+        assert Path(host.directory, "docker.sock").stat().st_mode & 0o777 == 0o600
     assert done("env", "h2", state=state) == f"export DOCKER_HOST=unix://{state}/h2/docker.sock\n"
     assert [line.split()[0] for line in done("ls", state=state).splitlines()[1:4]] == ["h1", "h2", "h3"]
     done("down", state=state)
