@@ -151,6 +151,7 @@ class HostNetwork:
             port=self._lan.plug("eth0", mac=mac),
             index=self._next_index(),
         )
+        self.host.enable_ipv6("eth0")
         self.host.add_route("0.0.0.0/0", via=self._router_ip, interface="eth0")
         further = tuple(each.partition("/")[0] for each in self._extra)
         self._gateway.add_uplink("eth0", self.address, further=further)
@@ -238,7 +239,7 @@ class HostNetwork:
             spec.network_id, spec.id, self.hostname, None, spec.mac, spec.addresses, spec.names, super_frames=True
         )
         self.directory.put(fact)
-        return Attached(joined.interface, joined.gateway)
+        return Attached(joined.interface, joined.gateway, joined.gateway6)
 
     def detach(self, endpoint_id: str) -> None:
         """Undo attach; nothing for an unknown id."""

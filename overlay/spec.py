@@ -76,7 +76,8 @@ class Published:
 @dataclass(frozen=True, slots=True)
 class EndpointSpec:
     """A container's place on a network. `names`: every DNS name in this network, the container's own name first
-    (it is the one that reverse look-ups give); `addresses` as CIDR, IPv4 first."""
+    (it is the one that reverse look-ups give); `addresses` as CIDR, IPv4 first; `link_local` are further ones, that no
+    name leads to."""
 
     id: str
     network_id: str
@@ -85,6 +86,12 @@ class EndpointSpec:
     names: tuple[str, ...]
     mac: str
     addresses: tuple[str, ...]
+    link_local: tuple[str, ...] = ()
+
+    @property
+    def all_addresses(self) -> tuple[str, ...]:
+        """What its interface gets."""
+        return self.addresses + self.link_local
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +114,11 @@ class EndpointFact:
 @dataclass(frozen=True, slots=True)
 class Attached:
     """What an attachment came to: the interface's name in the sandbox, and the network's gateway as Docker shows it
-    in the endpoint's settings (None for networks without one, such as overlays)."""
+    in the endpoint's settings (None for networks without one, such as overlays); `gateway6` is IPv6's."""
 
     interface: str
     gateway: str | None
+    gateway6: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +151,7 @@ class Datagrams(Protocol):
 
     def send(self, data: bytes | bytearray | memoryview, to: Address) -> None: ...
     def close(self) -> None: ...
+
 
 
 class Underlay(Protocol):
@@ -181,3 +190,4 @@ class RealPorts(Protocol):
     async def bind_udp(
         self, host_ip: str, port: int, receive: Callable[[bytes, Address], None]
     ) -> RealDatagrams | None: ...
+

@@ -1,8 +1,9 @@
 """A host's VXLAN tunnel endpoint (RFC 7348): a segment per VNI, each a switch whose far side is the other hosts.
 
 Nothing is learned from packets and no unicast is flooded: where a MAC is and which MAC an address has is read from the
-directory's view of the network, so a segment has no state of its own that could grow stale. ARP is answered from the
-same tables and never leaves the host; broadcast and multicast go, one copy each, to the hosts that are on the network.
+directory's view of the network, so a segment has no state of its own that could grow stale. ARP and ND are answered
+from the same tables and never leave the host; broadcast and multicast go, one copy each, to the hosts that are on the
+network.
 
 Per packet: one look-up of the destination MAC, one CRC to choose the source port, one concatenation. The outer source
 address is the underlay's own (the advertised one) and cannot be another.
@@ -14,23 +15,26 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from zlib import crc32
 
+from overlay import nd_proxy
 from overlay.bridge import Bridge, BridgePort, pieces_of
 from overlay.directory import NetworkView, RemoteVtep
 from overlay.seal import Sealer
 from overlay.spec import Address, NetworkError
 from overlay.stack.reassembly import fragment
-from overlay.wire import arp, icmp, vxlan
+from overlay.wire import arp, icmp, icmpv6, ipv6, vxlan
 from overlay.wire.address import network_of, pack_ip, pack_mac, parse_cidr
-from overlay.wire.ethernet import ETHERTYPE_ARP, ETHERTYPE_IPV4, HEADER_LENGTH, Frame
-from overlay.wire.ipv4 import PROTOCOL_ICMP, PROTOCOL_TCP, Malformed, Packet
+from overlay.wire.ethernet import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, HEADER_LENGTH, Frame
+from overlay.wire.ipv4 import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, Malformed, Packet
 from overlay.wire.ipv4 import parse as parse_ipv4
+from overlay.wire.ipv6 import PROTOCOL_ICMPV6, Packet6
+from overlay.wire.nd import mac_behind
 
 SOURCE_PORTS = 8
 """How many source ports flows are spread over (RFC 7348, section 5, wants entropy for equal-cost paths)."""
 
-_IPV4, _ARP = b"\x08\x00", b"\x08\x06"
+_IPV4, _ARP, _IPV6 = b"\x08\x00", b"\x08\x06", b"\x86\xdd"
 _SHORTEST = vxlan.HEADER_LENGTH + HEADER_LENGTH
-_TO_PORTS = 38
+_TO_PORTS, _TO_PORTS6 = 38, 58
 _QUOTED = 28
 """An ICMP error quotes the IP header and eight bytes (RFC 792)."""
 
@@ -40,11 +44,18 @@ Transmit = Callable[[bytes, Address, int], None]
 
 def flow_of(frame: bytes) -> int:
     """Which source port the flow of an inner frame has: from addresses and ports, or from MACs if it is not IP."""
+    if frame[12:14] == _IPV6 and len(frame) >= _TO_PORTS6:
+        ported = frame[20] in (PROTOCOL_TCP, PROTOCOL_UDP)
+        return crc32(frame[22:58] if ported else frame[22:54]) % SOURCE_PORTS
     if frame[12:14] != _IPV4 or len(frame) < _TO_PORTS:
         return crc32(frame[:14]) % SOURCE_PORTS
     # Later fragments carry no ports: all pieces of a packet hash by addresses alone, so that they stay in order.
     fragment = frame[20] & 0x3F or frame[21]
     return crc32(frame[26:34] if fragment else frame[26:38]) % SOURCE_PORTS
+
+
+def _is_tcp(frame: bytes) -> bool:
+    return (frame[20] if frame[12:14] == _IPV6 else frame[23]) == PROTOCOL_TCP
 
 
 class Vtep:
@@ -132,9 +143,14 @@ class Segment(Bridge):
             self._transmit(self._prefix, frame, remote, flow_of(frame))
 
     def broadcast(self, frame: bytes, source: BridgePort | None) -> None:
-        """ARP is answered here; other broadcast and multicast goes to the local ports and to each member host."""
+        """ARP and ND are answered here; other broadcast and multicast goes to the local ports and to each member
+        host."""
         if frame[12:14] == _ARP:
             self._answer_arp(frame, source)
+            return
+        discovery = nd_proxy.kind_of(frame)
+        if discovery:
+            self._answer_nd(frame, discovery, source)
             return
         super().broadcast(frame, source)
         if len(frame) > self._longest:
@@ -190,13 +206,15 @@ class Segment(Bridge):
         packet is fragmented, or its sender told the MTU (RFC 1191), for a silent drop is a black hole (moby 24906)."""
         prefix = self._prefix
         pieces: list[bytes] = []
-        if source is not None and len(frame) <= source.cable.gso_size and frame[23] == PROTOCOL_TCP:
+        if source is not None and len(frame) <= source.cable.gso_size and _is_tcp(frame):
             if remote.super_frames:
                 prefix, pieces = self._super_prefix, [frame]
             else:
                 pieces = pieces_of(frame, self.mtu)
         elif frame[12:14] == _IPV4:
             pieces = self._fragments(frame, source)
+        elif frame[12:14] == _IPV6 and source is not None:
+            self._tell_mtu6(frame, source)
         if not pieces:
             self.counters["vxlan_dropped_too_big"] += 1
         flow = flow_of(pieces[-1]) if pieces else 0
@@ -223,6 +241,40 @@ class Segment(Bridge):
         error = icmp.Icmp(icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, 0, self.mtu, quoted)
         answer = Packet(packet.destination, packet.source, PROTOCOL_ICMP, error.emit())
         source.deliver(Frame(frame[6:12], frame[:6], ETHERTYPE_IPV4, answer.emit()).emit(), None)
+
+    def _tell_mtu6(self, frame: bytes, source: BridgePort) -> None:
+        """Nobody but its source may cut a packet (RFC 8200, 5)."""
+        try:
+            packet = ipv6.parse(frame, HEADER_LENGTH)
+        except Malformed:
+            return
+        if packet.fragment_offset or (packet.protocol == PROTOCOL_ICMPV6 and packet.payload[:1] < b"\x80"):
+            return
+        error = icmp.Icmp(icmpv6.PACKET_TOO_BIG, 0, 0, self.mtu, packet.emit()[: ipv6.MINIMUM_MTU - 48])
+        body = icmpv6.emit(error, packet.destination, packet.source)
+        answer = Packet6(packet.destination, packet.source, PROTOCOL_ICMPV6, body)
+        source.deliver(Frame(frame[6:12], frame[:6], ETHERTYPE_IPV6, answer.emit()).emit(), None)
+
+    def _answer_nd(self, frame: bytes, kind: int, source: BridgePort | None) -> None:
+        reply = None
+        if kind == icmpv6.NEIGHBOUR_SOLICITATION and source is not None:
+            try:
+                reply = nd_proxy.answer(frame, self._mac_of)
+            except Malformed as error:
+                self.counters[error.reason] += 1
+                return
+        if reply is None or source is None:
+            self.counters["nd_suppressed"] += 1
+        else:
+            self.counters["nd_answered"] += 1
+            source.deliver(reply, None)
+
+    def _mac_of(self, address: bytes) -> bytes | None:
+        """Who has an address: as the directory says; a link-local one tells its MAC itself."""
+        mac = mac_behind(address)
+        if mac is not None:
+            return mac if mac in self.fdb or mac in self._view.fdb else None
+        return self._here.get(address) or self._view.neighbours.get(address)
 
     def _answer_arp(self, frame: bytes, source: BridgePort | None) -> None:
         try:

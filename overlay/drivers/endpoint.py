@@ -43,13 +43,13 @@ def plug_in(
     theirs, ours = cable(MAX_FRAME)
     try:
         port = bridge.add_port(
-            spec.id, ours, mtu=mtu, mac=spec.mac, addresses=spec.addresses, guarded=guarded, isolated=isolated
+            spec.id, ours, mtu=mtu, mac=spec.mac, addresses=spec.all_addresses, guarded=guarded, isolated=isolated
         )
     except ValueError as error:
         raise NetworkError(f"endpoint {spec.name}: {error}") from error
     try:
         sandbox.add_interface(
-            plug.interface, mac=spec.mac, mtu=mtu, addresses=spec.addresses, port=theirs, index=plug.index
+            plug.interface, mac=spec.mac, mtu=mtu, addresses=spec.all_addresses, port=theirs, index=plug.index
         )
     except (OSError, ValueError) as error:
         bridge.remove_port(port)
