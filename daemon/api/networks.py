@@ -71,8 +71,6 @@ def _warning(body: JsonObject) -> str:
     """What was accepted for the clients' sake and does nothing yet."""
     if "encrypted" in (body.get("Options") or {}):
         return "packets between hosts are not encrypted in this version of shoal"
-    if body.get("EnableIPv6"):
-        return "IPv6 addresses are not given out in this version of shoal"
     return ""
 
 

@@ -26,10 +26,11 @@ from daemon.cluster.network_rows import (
 from daemon.cluster.overlay_numbers import DEADLINE, no_identity, taken
 from daemon.engine.documents import JsonObject
 from daemon.engine.network import VNI_OPTION, Network, shown_pool
-from daemon.engine.network_plan import shown_config
+from daemon.engine.network_plan import shown_config, wishes_subnet
 from daemon.errors import BadParameter, NotFound, Unavailable
 from gossip.numbers.errors import NumbersError, NumberTaken
 from gossip.tables.row import Row, ValueRejected, check_name, encode_value
+from overlay.ipam.errors import NoAvailablePool
 from overlay.spec import Pool
 
 if TYPE_CHECKING:
@@ -69,17 +70,21 @@ class NetworkLife:
         except ValueRejected as error:
             raise BadParameter(f"network {network.name:.60} cannot be shared: {error}") from error
         for pool in wished:
-            if ipaddress.IPv4Network(pool.subnet).prefixlen > _SMALLEST:
+            subnet = ipaddress.ip_network(pool.subnet)
+            if subnet.max_prefixlen - subnet.prefixlen < 32 - _SMALLEST:
                 raise BadParameter(f"subnet {pool.subnet} has no room for a gateway and a container")
         given: list[JsonObject] = []
-        pools = [self._with_gateway(pool) for pool in wished]
+        pools = [self._with_gateway(pool) for pool in sorted(wished, key=lambda pool: ":" in pool.subnet)]
+        if network.enable_ipv6 and not any(":" in pool.subnet for pool in pools):
+            raise NotFound(str(NoAvailablePool(6)))
+        chosen = any(":" not in pool.subnet for pool in pools)
         try:
-            if not pools:
-                pools = [await self._next_subnet(network.id)]
+            if not chosen:
+                pools.insert(0, await self._next_subnet(network.id))
                 given = [shown_pool(pools[0])]
-            vnis = await self._vnis(network, pools)
+            vnis = await self._vnis(network, [pool for pool in pools if ":" not in pool.subnet])
         except NumbersError as error:
-            if not wished:
+            if not chosen:
                 self._free_subnets(pools)
             raise no_identity(error, network) from error
         network.pools = tuple(pools)
@@ -107,7 +112,7 @@ class NetworkLife:
     def _with_gateway(pool: Pool) -> Pool:
         if pool.gateway:
             return pool
-        subnet = ipaddress.IPv4Network(pool.subnet)
+        subnet = ipaddress.ip_network(pool.subnet)
         taken = list(pool.auxiliary.values())
         gateway = next(str(host) for host in subnet.hosts() if str(host) not in taken)
         return Pool(pool.subnet, gateway, pool.ip_range, pool.auxiliary)
@@ -198,7 +203,7 @@ class NetworkLife:
             for space in address_spaces(row.key, index, pool):
                 gossip.numbers.drop(space)
         self._free_vnis(known.vnis)
-        if not known.wished_config:
+        if not wishes_subnet(known, 4):
             self._free_subnets(known.pools)
 
     def _free_subnets(self, pools: Sequence[Pool]) -> None:

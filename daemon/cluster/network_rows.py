@@ -9,6 +9,7 @@ import ipaddress
 from collections.abc import Sequence
 
 from daemon.engine.network import Network, shown_pool
+from daemon.engine.network_plan import wishes_subnet
 from gossip.tables.row import Plain, Row, Value
 from overlay.spec import Pool
 
@@ -20,19 +21,21 @@ EVERYTHING = "*"  # as a key of ACKNOWLEDGED: the owner has left the swarm
 SUBNET_SPACE = "subnets"
 VNI_SPACE = "vnis"
 ADDRESS_SPACE = "addresses"
+_MOST = 1 << 62
 
 
 def address_spaces(network_id: str, index: int, pool: Pool) -> dict[str, tuple[int, int]]:
     """Number spaces of a pool: name to first number and size. Numbers are offsets from the pool's network address; its
-    own and the broadcast address are none. Beside a range a second space has those that are given only when asked for.
-    """
-    subnet = ipaddress.IPv4Network(pool.subnet)
-    whole = (1, max(subnet.num_addresses - 2, 1))
+    own and, of IPv4, the broadcast address are none. Beside a range a second space has those that are given only when
+    asked for. Of a large IPv6 subnet only the first part can be given: a number has 63 bits on the wire."""
+    subnet = ipaddress.ip_network(pool.subnet)
+    last_number = subnet.num_addresses - (2 if subnet.version == 4 else 1)
+    whole = (1, max(min(last_number, _MOST), 1))
     name = f"{ADDRESS_SPACE}/{network_id}/{index}"
     if pool.ip_range is None:
         first = 2 if pool.gateway == str(subnet[1]) else 1
         return {name: (first, max(whole[1] - first + 1, 1))}
-    within = ipaddress.IPv4Network(pool.ip_range)
+    within = ipaddress.ip_network(pool.ip_range)
     first = max(offset_of(str(within.network_address), subnet), 1)
     last = min(offset_of(str(within.broadcast_address), subnet), whole[1])
     return {name: (first, max(last - first + 1, 1)), f"{name}/chosen": whole}
@@ -46,8 +49,8 @@ def space_of(network_id: str, index: int, pool: Pool, offset: int | None) -> str
     return spaces[0 if inside else 1][0]
 
 
-def offset_of(address: str, subnet: ipaddress.IPv4Network) -> int:
-    return int(ipaddress.IPv4Address(address)) - int(subnet.network_address)
+def offset_of(address: str, subnet: ipaddress.IPv4Network | ipaddress.IPv6Network) -> int:
+    return int(ipaddress.ip_address(address)) - int(subnet.network_address)
 
 
 def subnet_numbers(pools: Sequence[Pool], base: str, length: int) -> list[int]:
@@ -55,7 +58,7 @@ def subnet_numbers(pools: Sequence[Pool], base: str, length: int) -> list[int]:
     whole = ipaddress.IPv4Network(base)
     numbers: list[int] = []
     for pool in pools:
-        subnet = ipaddress.IPv4Network(pool.subnet)
+        subnet = ipaddress.ip_network(pool.subnet)
         if not subnet.overlaps(whole):
             continue
         start = max(int(subnet.network_address), int(whole.network_address)) - int(whole.network_address)
@@ -81,7 +84,7 @@ def row_of(network: Network) -> Value:
         "labels": dict(network.labels or {}),
         "ipam_options": dict(network.ipam_options) if network.ipam_options is not None else None,
         "pools": pools,
-        "chosen": bool(network.wished_config),
+        "chosen": wishes_subnet(network, 4),
         "vni": network.vni,
     }
 
@@ -107,7 +110,7 @@ def network_of(row: Row) -> Network | None:
         labels=text_map(value.get("labels")),
         ipam_options=text_map(value.get("ipam_options")) if value.get("ipam_options") is not None else None,
         ipam_config=shown,
-        wished_config=shown if value.get("chosen") else [],
+        wished_config=[entry for entry in shown if value.get("chosen") or ":" in entry["Subnet"]],
         pools=pools,
         vni=vni,
     )
@@ -122,7 +125,7 @@ def _pools(value: Plain) -> tuple[Pool, ...] | None:
             return None
         gateway, ip_range = entry.get("gateway"), entry.get("range")
         try:
-            ipaddress.IPv4Network(str(entry["subnet"]))
+            ipaddress.ip_network(str(entry["subnet"]))
         except ValueError:
             return None
         pools.append(

@@ -36,19 +36,20 @@ class Addresses:
     def __init__(self, gossip: GossipNode) -> None:
         self._gossip = gossip
 
-    async def request(self, network: Network, holder: str, wanted: str | None = None) -> str:
+    async def request(self, network: Network, holder: str, wanted: str | None = None, *, version: int = 4) -> str:
         """An address of the network for this host, as CIDR. Raises Docker's errors, or one that names the host that
         would have had to be asked."""
         found = [
             (index, pool)
             for index, pool in enumerate(network.pools)
-            if wanted is None or ipaddress.ip_address(wanted) in ipaddress.ip_network(pool.subnet)
+            if (":" in pool.subnet) == (version == 6)
+            and (wanted is None or ipaddress.ip_address(wanted) in ipaddress.ip_network(pool.subnet))
         ]
         if not found:
             raise no_such_address(wanted or "")
         failure: NumbersError | None = None
         for index, pool in found:
-            subnet = ipaddress.IPv4Network(pool.subnet)
+            subnet = ipaddress.ip_network(pool.subnet)
             offset = None if wanted is None else offset_of(wanted, subnet)
             try:
                 number = await self._gossip.numbers.allocate(
@@ -59,7 +60,7 @@ class Addresses:
                 continue
             return f"{subnet[number]}/{subnet.prefixlen}"
         assert failure is not None
-        raise refusal(failure, network, wanted) from failure
+        raise refusal(failure, network, wanted, version=version) from failure
 
     def release(self, network: Network, cidr: str) -> None:
         """Give an address back; nothing for an empty one."""
@@ -67,16 +68,19 @@ class Addresses:
             return
         address = cidr.partition("/")[0]
         for index, pool in enumerate(network.pools):
-            subnet = ipaddress.IPv4Network(pool.subnet)
+            subnet = ipaddress.ip_network(pool.subnet)
             if ipaddress.ip_address(address) in subnet:
                 offset = offset_of(address, subnet)
                 self._gossip.numbers.release(space_of(network.id, index, pool, offset), offset)
                 return
 
     def request_now(self, network: Network, holder: str) -> str | None:
-        """As request, but only from this host's own ranges; None when others would have to be asked."""
+        """An IPv4 address as request gives it, but only from this host's own ranges; None when others would have to be
+        asked."""
         numbers = self._gossip.numbers
         for index, pool in enumerate(network.pools):
+            if ":" in pool.subnet:
+                continue
             try:
                 number = numbers.allocate_now(space_of(network.id, index, pool, None), holder=holder)
             except NumbersError:
@@ -87,12 +91,12 @@ class Addresses:
         return None
 
 
-def refusal(error: NumbersError, network: Network, wanted: str | None = None) -> ApiError:
+def refusal(error: NumbersError, network: Network, wanted: str | None = None, *, version: int = 4) -> ApiError:
     """What the API says of an address that could not be had."""
     if isinstance(error, NumberTaken | NumberOutside):
         return Forbidden("Address already in use") if wanted else ServerError(str(error))
     if isinstance(error, SpaceExhausted):
-        return exhausted(network)
+        return exhausted(network, version)
     if isinstance(error, OwnerUnreachable):
         return ServerError(
             f"no address of network {network.name} can be given out now: host {error.hostname}, "
@@ -131,11 +135,11 @@ def taken(gossip: GossipNode, space: str, base: str, length: int) -> Iterable[in
     if kind != ADDRESS_SPACE or network is None or number >= len(network.pools):
         return []
     pool = network.pools[number]
-    subnet = ipaddress.IPv4Network(pool.subnet)
+    subnet = ipaddress.ip_network(pool.subnet)
     texts = [pool.gateway or "", *pool.auxiliary.values()]
     for row in gossip.all_rows(ENDPOINTS):
         if row.value.get("network") == network_id:
             texts += text_list(row.value.get("addresses"))
     texts += [str(row.value.get("balancer") or "") for row in gossip.all_rows(ATTACHMENTS) if row.key == network_id]
-    addresses = [ipaddress.IPv4Address(text.partition("/")[0]) for text in texts if text]
+    addresses = [ipaddress.ip_address(text.partition("/")[0]) for text in texts if text]
     return [int(address) - int(subnet.network_address) for address in addresses if address in subnet]

@@ -164,12 +164,12 @@ class Overlays:
             if row.value.get("network") == network.id:
                 self._tell_directory(row)
 
-    async def request(self, network: Network, holder: str, wanted: str | None = None) -> str:
+    async def request(self, network: Network, holder: str, wanted: str | None = None, *, version: int = 4) -> str:
         """An address of the network for this host, as CIDR. Raises Docker's errors, or one that names the host that
         would have had to be asked."""
         if self.addresses is None:
             raise Unavailable(self._cluster.no_manager_text())
-        return await self.addresses.request(network, holder, wanted)
+        return await self.addresses.request(network, holder, wanted, version=version)
 
     def _release(self, network: Network, cidr: str) -> None:
         if self.addresses is not None:
@@ -191,7 +191,7 @@ class Overlays:
             "names": list(endpoint.names),
             "hostname": container.hostname,
             "mac": endpoint.mac,
-            "addresses": [endpoint.address],
+            "addresses": [address for address in (endpoint.address, endpoint.address6) if address],
             "task": endpoint.task,
         }
         self._running().put(ENDPOINTS, endpoint.id, value)
@@ -235,6 +235,7 @@ class Overlays:
         if gossip is not None and gossip.row(ENDPOINTS, endpoint.id, gossip.node_id) is not None:
             gossip.delete(ENDPOINTS, endpoint.id)
         self._release(network, endpoint.address)
+        self._release(network, endpoint.address6)
         if not network.ingress and not any(e.container_id for e in network.endpoints.values()):
             self._take_down(network)
 

@@ -113,7 +113,8 @@ class ContainerNames:
         for entry in host_config.get("ExtraHosts") or []:
             name, _, address = entry.partition(":")
             extra.append((self._host_gateway() if address == "host-gateway" else address, name))
-        own = [s.ip_address for s in container.endpoints.values() if s.ip_address]
+        places = container.endpoints.values()
+        own = [address for s in places for address in (s.ip_address, s.global_ipv6_address) if address]
         return {
             "/etc/hostname": f"{container.hostname}\n",
             "/etc/hosts": hosts_file(

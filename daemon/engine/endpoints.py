@@ -6,13 +6,16 @@ then fails is given back before the error is raised.
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from daemon.engine.container import Container, EndpointSettings
 from daemon.engine.container_names import ContainerNames, main_network
 from daemon.engine.network import Endpoint, Network
+from daemon.engine.network_plan import wishes_subnet
 from daemon.engine.publishing import Publishing
-from daemon.errors import ApiError, BadParameter, Conflict, Forbidden, NotFound, NotImplementedYet, ServerError
+from daemon.errors import ApiError, BadParameter, Conflict, Forbidden, NotFound, ServerError
 from overlay.ipam.errors import AddressInUse, NoAvailableAddresses, NotInSubnet
 from overlay.ipam.mac import mac_from_ip
 from overlay.spec import EndpointSpec, NetworkError
@@ -131,6 +134,7 @@ class Endpoints:
                 attached = engine.host_network.attach(self._spec(endpoint), sandbox)
                 endpoint.interface = attached.interface
                 endpoint.gateway = attached.gateway or ""
+                endpoint.gateway6 = attached.gateway6 or ""
                 if network.scope == "swarm":
                     await engine.cluster.overlays.joined(network, endpoint, container)
         except NetworkError as error:
@@ -166,34 +170,37 @@ class Endpoints:
     def _check_settings(self, network: Network, settings: EndpointSettings) -> None:
         """moby's updateNetworkConfig."""
         ipam = settings.ipam_config or {}
-        chosen = ipam.get("IPv4Address") or ipam.get("IPv6Address")
+        chosen = [version for version in (4, 6) if ipam.get(f"IPv{version}Address")]
         if not network.user_defined:
             if chosen:
                 raise BadParameter(_IP_ON_PREDEFINED)
             if settings.aliases:
                 raise BadParameter(_ALIAS_ON_PREDEFINED)
-        elif chosen and not network.wished_config:
+        elif not all(wishes_subnet(network, version) for version in chosen):
             raise BadParameter(_IP_WITHOUT_SUBNET)
-        if ipam.get("IPv6Address"):
-            raise NotImplementedYet("IPv6 addresses are not there yet in this version of shoal")
 
     def _with_own_aliases(self, container: Container, aliases: list[str] | None) -> list[str]:
         """A container answers to its short id too, and to a hostname that differs from its name."""
         return list(dict.fromkeys([*(aliases or []), container.short_id, container.hostname]))
 
     async def _address(self, network: Network, endpoint: Endpoint, settings: EndpointSettings) -> None:
-        wanted: str | None = (settings.ipam_config or {}).get("IPv4Address") or None
+        ipam = settings.ipam_config or {}
+        endpoint.address = await self._request(network, endpoint, ipam.get("IPv4Address") or None, 4)
+        if network.enable_ipv6:
+            endpoint.address6 = await self._request(network, endpoint, ipam.get("IPv6Address") or None, 6)
+        endpoint.link_local = tuple(link_local(ipam.get("LinkLocalIPs") or []))
+
+    async def _request(self, network: Network, endpoint: Endpoint, wanted: str | None, version: int) -> str:
         if network.scope == "swarm":
-            endpoint.address = await self._engine.cluster.overlays.request(network, endpoint.id, wanted)
-            return
+            return await self._engine.cluster.overlays.request(network, endpoint.id, wanted, version=version)
         try:
-            endpoint.address = self._networks.pools.request(network, wanted)
+            return self._networks.pools.request(network, wanted, version=version)
         except AddressInUse as error:
             raise Forbidden(str(error)) from error
         except NotInSubnet as error:
             raise no_such_address(wanted or "") from error
         except NoAvailableAddresses as error:
-            raise exhausted(network) from error
+            raise exhausted(network, version) from error
 
     @staticmethod
     def _mac(network: Network, endpoint: Endpoint, settings: EndpointSettings) -> str:
@@ -214,7 +221,8 @@ class Endpoints:
             name=endpoint.name,
             names=endpoint.names,
             mac=endpoint.mac or mac_from_ip(endpoint.address),
-            addresses=(endpoint.address,),
+            addresses=tuple(filter(None, (endpoint.address, endpoint.address6))),
+            link_local=endpoint.link_local,
         )
 
     def _fill(self, network: Network, endpoint: Endpoint, settings: EndpointSettings) -> None:
@@ -224,6 +232,10 @@ class Endpoints:
         settings.ip_address = address
         settings.prefix_len = int(length or 0)
         settings.gateway = endpoint.gateway
+        address, _, length = endpoint.address6.partition("/")
+        settings.global_ipv6_address = address
+        settings.global_ipv6_prefix_len = int(length or 0)
+        settings.ipv6_gateway = endpoint.gateway6
         settings.mac_address = endpoint.mac
         settings.dns_names = list(endpoint.names) or None
 
@@ -236,8 +248,9 @@ class Endpoints:
         engine.host_network.detach(endpoint.id)
         if network.scope == "swarm":
             await engine.cluster.overlays.left(network, endpoint)
-        elif endpoint.address:
-            self._networks.pools.release(network, endpoint.address)
+        else:
+            for address in filter(None, (endpoint.address, endpoint.address6)):
+                self._networks.pools.release(network, address)
 
     # -- connect and disconnect ---------------------------------------------------------------------------------
 
@@ -245,6 +258,8 @@ class Endpoints:
         ipam = settings.ipam_config or {}
         if (address := ipam.get("IPv4Address")) and not _is_ipv4(address):
             raise BadParameter(f"invalid IPv4 address: {address}")
+        if (address := ipam.get("IPv6Address")) and not _is_ipv6(address):
+            raise BadParameter(f"invalid IPv6 address: {address}")
         if not container.state.running or container.sandbox is None:
             self._connect_stopped(ref, container, settings)
             self._engine.containers.save(container)
@@ -346,8 +361,26 @@ def no_such_address(address: str) -> ServerError:
     return ServerError(f"Invalid address {address}: It does not belong to any of this network's subnets")
 
 
-def exhausted(network: Network) -> ServerError:
-    return ServerError(f"no available IPv4 addresses on this network's address pools: {network.name} ({network.id})")
+def exhausted(network: Network, version: int = 4) -> ServerError:
+    where = f"this network's address pools: {network.name} ({network.id})"
+    return ServerError(f"no available IPv{version} addresses on {where}")
+
+
+def link_local(addresses: Sequence[str]) -> Iterator[str]:
+    """--link-local-ip as CIDR, with libnetwork's masks. ServerError for what is no address."""
+    for address in addresses:
+        try:
+            version = ipaddress.ip_address(address).version
+        except ValueError:
+            raise ServerError(f"Invalid link-local IP address: [{' '.join(addresses)}]") from None
+        yield f"{address}/{16 if version == 4 else 64}"
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).version == 6
+    except ValueError:
+        return False
 
 
 def _is_ipv4(text: str) -> bool:

@@ -39,6 +39,7 @@ class Endpoint:
     address6: str = ""
     gateway: str = ""
     gateway6: str = ""
+    link_local: tuple[str, ...] = ()  # CIDR
     interface: str = ""
     shown_as: str = ""
     task: str = ""  # swarmkit's name for an attachment, in "is in use by task …"

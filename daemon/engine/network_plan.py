@@ -134,15 +134,15 @@ def inherit(network: Network, source: Network | None) -> None:
 
 
 def wished_pools(network: Network) -> list[Pool]:
-    """The user's IPv4 pools, checked: gateway and auxiliary addresses lie in their subnet. Raises BadParameter,
-    Forbidden, ServerError."""
+    """The user's pools, checked: gateway and auxiliary addresses lie in their subnet. Those of IPv6 are looked at only
+    where the network has that. Raises BadParameter, Forbidden, ServerError."""
     pools = []
     for entry in network.wished_config:
         subnet = ipaddress.ip_network(entry["Subnet"], strict=False)
         gateway = entry.get("Gateway") or None
         if gateway and not _is_address(gateway):
             raise BadParameter(f"invalid gateway address {gateway} in Ipam configuration")
-        if subnet.version == 6:
+        if subnet.version == 6 and not network.enable_ipv6:
             continue
         if gateway and ipaddress.ip_address(gateway) not in subnet:
             raise ServerError(f"failed to allocate gateway ({gateway}): Requested address is out of range")
@@ -166,20 +166,14 @@ def shown_config(network: Network, given: Sequence[JsonObject]) -> list[JsonObje
     return [*given, *(shown_wish(entry) for entry in network.wished_config)]
 
 
-def ipv6_subnets(network: Network) -> list[ipaddress.IPv6Network]:
-    subnets = [ipaddress.ip_network(entry["Subnet"], strict=False) for entry in network.wished_config]
-    return [subnet for subnet in subnets if isinstance(subnet, ipaddress.IPv6Network)]
-
-
-def wishes_ipv4(network: Network) -> bool:
-    return any(":" not in entry["Subnet"] for entry in network.wished_config)
+def wishes_subnet(network: Network, version: int) -> bool:
+    """Whether the user gave a subnet of that IP version."""
+    return any((":" in entry["Subnet"]) == (version == 6) for entry in network.wished_config)
 
 
 def _inside(inner: str, outer: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
     network = ipaddress.ip_network(inner, strict=False)
-    if isinstance(network, ipaddress.IPv4Network) and isinstance(outer, ipaddress.IPv4Network):
-        return network.subnet_of(outer)
-    return False
+    return network.network_address in outer and network.broadcast_address in outer
 
 
 def _is_cidr(text: str) -> bool:

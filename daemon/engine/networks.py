@@ -213,12 +213,7 @@ class Networks:
         network_plan.check_single(network)
         network_plan.check_options(network, self._local.values())
         self.pools.allocate(network, network_plan.wished_pools(network))
-        try:
-            self.pools.check_ipv6(network, self._local.values())
-        except ApiError:
-            self.pools.give_back(network)
-            raise
-        added = [] if network_plan.wishes_ipv4(network) else [shown_pool(pool) for pool in network.pools]
+        added = [] if network_plan.wishes_subnet(network, 4) else [shown_pool(network.pools[0])]
         network.ipam_config = network_plan.shown_config(network, added)
         try:
             engine.host_network.create_network(network.spec(), self.pools.of(network))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from daemon.config import LAN_NETWORK
-from daemon.engine import network_plan
 from daemon.engine.network import Network
 from daemon.errors import ApiError, BadParameter, Forbidden, NotFound, ServerError
 from overlay.ipam.errors import (
@@ -32,30 +31,25 @@ class LocalPools:
         self._pools: dict[str, list[AddressPool]] = {}
 
     def allocate(self, network: Network, wished: Sequence[Pool]) -> None:
-        """The wished pools, or the next default one; gateway first, then auxiliary addresses, as libnetwork does."""
-        wishes = wished or [Pool("", None)]
+        """The wished pools, of IPv4 or else the next default one, those of IPv6 where the network has that; of each the
+        gateway first, then auxiliary addresses, as libnetwork does."""
+        wishes = [pool for pool in wished if ":" not in pool.subnet] or [Pool("", None)]
+        six = [pool for pool in wished if ":" in pool.subnet] if network.enable_ipv6 else []
+        wishes += six
         self.take(network, wishes)
+        if network.enable_ipv6 and not six:
+            self.give_back(network)
+            raise NotFound(str(NoAvailablePool(6)))
         network.pools = tuple(
             Pool(str(pool.network), pool.gateway, wish.ip_range, dict(wish.auxiliary))
             for pool, wish in zip(self._pools[network.id], wishes, strict=True)
         )
 
-    def check_ipv6(self, network: Network, others: Iterable[Network]) -> None:
-        """IPv6 subnets have no defaults, and do not overlap. Addresses from them are not given yet."""
-        wished = network_plan.ipv6_subnets(network)
-        if network.enable_ipv6 and not wished:
-            raise NotFound(
-                "could not find an available, non-overlapping IPv6 address pool among the defaults to assign to the "
-                "network"
-            )
-        taken = [s for other in others if other.enable_ipv6 for s in network_plan.ipv6_subnets(other)]
-        if network.enable_ipv6 and any(mine.overlaps(theirs) for mine in wished for theirs in taken):
-            raise Forbidden(str(PoolOverlap()))
-
     def take(self, network: Network, wished: Sequence[Pool]) -> None:
-        """Exactly these pools (a subnet "" is: the next default); none of them when one cannot be had. Raises Docker's
-        errors."""
-        if len(wished) > 1 and network.driver not in _SEVERAL_SUBNETS:
+        """Exactly these pools, IPv4's first (a subnet "" is: the next default); none of them when one cannot be had.
+        Raises Docker's errors."""
+        six = sum(":" in wish.subnet for wish in wished)
+        if max(six, len(wished) - six) > 1 and network.driver not in _SEVERAL_SUBNETS:
             raise Forbidden(f"{network.driver} driver doesn't support multiple subnets")
         taken: list[AddressPool] = []
         try:
@@ -98,10 +92,13 @@ class LocalPools:
         """A local network's addresses (of its first subnet)."""
         return self._pools[network.id][0]
 
-    def request(self, network: Network, wanted: str | None) -> str:
-        """An address as CIDR, from the first subnet that has one. AddressInUse, NotInSubnet, NoAvailableAddresses."""
+    def request(self, network: Network, wanted: str | None, *, version: int = 4) -> str:
+        """An address as CIDR, from the first subnet of that IP version that has one. AddressInUse, NotInSubnet,
+        NoAvailableAddresses."""
         failure: IpamError = NotInSubnet()
         for pool in self._pools[network.id]:
+            if pool.network.version != version:
+                continue
             try:
                 return f"{pool.request(wanted)}/{pool.prefix_length}"
             except (NotInSubnet, NoAvailableAddresses) as error:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from overlay.directory import Directory, NetworkView
-from overlay.drivers.driver import Offer, Plug, gateway_for
+from overlay.drivers.driver import Offer, Plug, gateway_addresses, gateway_for
 from overlay.drivers.endpoint import Endpoint, plug_in
 from overlay.sandbox import Sandbox
 from overlay.seal import Sealer
@@ -95,7 +95,9 @@ class OverlayDriver:
         if not subnet.pool.gateway:
             return
         mac = ":".join(f"{byte:02x}" for byte in b"\x02\x42" + self._random.randbytes(4))
-        addresses = (f"{subnet.pool.gateway}/{subnet.network.prefixlen}",)
+        addresses: tuple[str, ...] = (f"{subnet.pool.gateway}/{subnet.network.prefixlen}",)
+        if index == 0:  # IPv6 has no segments of its own
+            addresses += tuple(each for each in gateway_addresses(network.spec) if ":" in each)
         subnet.segment.add_neighbour(mac, addresses)
         name = network.gateway.name
         spec = EndpointSpec(f"br{index}", network.spec.id, name, name, (), mac, addresses)

@@ -17,9 +17,10 @@ class PoolOverlap(IpamError):
 
 
 class NoAvailablePool(IpamError):
-    def __init__(self) -> None:
+    def __init__(self, version: int = 4) -> None:
         super().__init__(
-            "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network"
+            f"could not find an available, non-overlapping IPv{version} address pool among the defaults to assign to "
+            "the network"
         )
 
 

@@ -2,7 +2,7 @@
 
 Docker's defaults of local scope are 172.17.0.0/16 … 172.31.0.0/16, then 192.168.0.0/16 in /20s. The search for the
 next one goes on behind the last default given and wraps around (libnetwork's `predefinedStartIndex`), so a pool that
-was just given back is the last to be given again.
+was just given back is the last to be given again. IPv6 has no defaults.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 
 from overlay.ipam.errors import InvalidPool, NoAvailablePool, PoolOverlap
-from overlay.ipam.pool import AddressPool
+from overlay.ipam.pool import AddressPool, Subnet
 
 LOCAL_DEFAULTS: tuple[tuple[str, int], ...] = (
     *((f"172.{n}.0.0/16", 16) for n in range(17, 32)),
@@ -27,7 +27,7 @@ class AddressSpace:
         self._defaults = [(ipaddress.IPv4Network(base), length) for base, length in defaults]
         self._sizes = [1 << (length - base.prefixlen) for base, length in self._defaults]
         self._start = 0
-        self._pools: dict[ipaddress.IPv4Network, AddressPool] = {}
+        self._pools: dict[Subnet, AddressPool] = {}
 
     def request_pool(
         self, subnet: str | None = None, *, ip_range: str | None = None, avoid: Iterable[str] = ()
@@ -37,7 +37,7 @@ class AddressSpace:
         PoolOverlap, NoAvailablePool, InvalidPool ("invalid CIDR address: …").
         """
         if subnet is not None:
-            network = self.parse(subnet)
+            network: Subnet = self.parse(subnet)
             if any(network.overlaps(other) for other in self._pools):
                 raise PoolOverlap
         else:
@@ -56,12 +56,12 @@ class AddressSpace:
         return [str(network) for network in self._pools]
 
     @staticmethod
-    def parse(subnet: str) -> ipaddress.IPv4Network:
+    def parse(subnet: str) -> Subnet:
         """A subnet, host bits ignored as Go's ParseCIDR does; InvalidPool with Go's text. A prefix length is a must."""
         try:
             if "/" not in subnet:
                 raise ValueError(subnet)
-            return ipaddress.IPv4Network(subnet, strict=False)
+            return ipaddress.ip_network(subnet, strict=False)
         except ValueError as error:
             raise InvalidPool(f"invalid CIDR address: {subnet}") from error
 
