@@ -28,6 +28,8 @@ class Baseline:
             record_of(Alive(1, name, *address_of(number), wire_meta), MemberState.ALIVE, 0.0)
             for number, name in enumerate(self.names)
         ]
+        self.strangers = False
+        """There is a member that does not have this baseline: push/pulls must carry everything."""
         self.by_address = {record.member.endpoint: record.member.name for record in self.records}
 
     def table(self, own_name: str) -> MemberTable:
@@ -189,7 +191,7 @@ class SparseTable(MemberTable):
         return live[place if place < len(live) else 0]
 
     def to_tell(self) -> Iterable[Record]:
-        if self._tell_all:
+        if self._tell_all or self._baseline.strangers:
             return iter(self)
         own = self.get(self._own)
         others = (record for name, record in self._records.items() if name != self._own)

@@ -43,6 +43,7 @@ class SimulatedMember:
         "name",
         "number",
         "octets",
+        "outgoing",
         "overflowed",
         "packets",
         "received",
@@ -65,6 +66,8 @@ class SimulatedMember:
         """Crashed, but its machine lives: the port refuses."""
         self.stopped = False
         """Gets no time to run: packets wait in its socket, timers in its past."""
+        self.outgoing: list[tuple[bytes, Address]] | None = None
+        """Stopped, but its timers run: what it could not send yet."""
         self.waiting: list[tuple[Callable[..., None], tuple[object, ...]]] = []
         self.wake: int | None = None
         """The tick at which its timer is served."""

@@ -51,6 +51,7 @@ class World:
         self.codec = None if encoded else ReferenceCodec(sample=sample)
         self._seed = seed
         self._profile = profile
+        self._baseline: Baseline | None = None
         self._by_address: dict[Address, SimulatedMember] = {}
         self._digest = blake2b(digest_size=16) if digest else None
         self._decoder = self.codec if self.codec is not None else PacketCodec(b"", Keyring((), bytes))
@@ -75,7 +76,7 @@ class World:
         for number in range(size):
             told = delegate(number)
             if baseline is None:
-                baseline = Baseline(size, told.meta())
+                world._baseline = baseline = Baseline(size, told.meta())
             name = name_of(number)
             table = SparseTable(baseline, name, tell_all=tell_all) if sparse else baseline.table(name)
             world._add(told, table=table)
@@ -92,9 +93,16 @@ class World:
         return self._add(delegate if delegate is not None else Silent(), table=None)
 
     def _add(self, delegate: Delegate, *, table: MemberTable | None) -> SimulatedMember:
-        number = len(self.members)
+        member = self._begin(len(self.members), delegate, table=table)
+        self.members.append(member)
+        self.drain(member)
+        return member
+
+    def _begin(self, number: int, delegate: Delegate, *, table: MemberTable | None) -> SimulatedMember:
+        if table is None and self._baseline is not None:
+            self._baseline.strangers = True
         name, address = name_of(number), address_of(number)
-        random = Random(f"member {self._seed} {number}")
+        random = Random(f"member {self._seed} {number} {self.now}")
         membership = Membership(
             Config(name, *address, profile=self._profile),
             delegate=delegate,
@@ -105,15 +113,20 @@ class World:
             codec=self.codec,
         )
         member = SimulatedMember(number, name, address, membership, Random(f"luck {self._seed} {number}"))
-        self.members.append(member)
         self._by_address[address] = member
-        self.drain(member)
         return member
 
     def join(self, member: SimulatedMember, seed: SimulatedMember) -> None:
         """Exchange states with a member."""
         for dial in member.membership.join([seed.address]):
             self._dial(member, dial)
+
+    def restart(self, member: SimulatedMember, delegate: Delegate | None = None) -> None:
+        """A crashed process begins anew at its old name and address; it knows nobody."""
+        self._by_address.pop(member.address)
+        fresh = self._begin(member.number, delegate if delegate is not None else Silent(), table=None)
+        self.members[member.number] = fresh
+        self.drain(fresh)
 
     def crash(self, member: SimulatedMember) -> None:
         """Power off: nothing of it is heard again."""
@@ -135,13 +148,23 @@ class World:
         """It gets no time to run until ``resume``."""
         member.stopped = True
 
+    def hold(self, member: SimulatedMember) -> None:
+        """It processes no message, in or out, until ``resume``, but its timers run: goroutines that wait for a CPU."""
+        member.stopped = True
+        member.outgoing = []
+
     def resume(self, member: SimulatedMember) -> None:
         """It runs again. A timer so late that the profile calls it a stall is served when what waits in the socket was
         read, as our shell does it. Any other is served before, as a thread of its own would."""
         if member.crashed or not member.stopped:
             return
         member.stopped = False
-        member.wake = None
+        outgoing, member.outgoing = member.outgoing, None
+        if outgoing is not None:
+            for data, to in outgoing:
+                self._send(member, data, to)
+        else:
+            member.wake = None
         due = member.membership.get_timer()
         late = self.now - due if due is not None else 0.0
         if late <= self._profile.stall:
@@ -161,7 +184,7 @@ class World:
         if member.wake != self.agenda.tick:
             return
         member.wake = None
-        if member.crashed or member.stopped:
+        if member.crashed or (member.stopped and member.outgoing is None):
             return
         member.membership.handle_timer(self.now)
         self.drain(member)
@@ -175,8 +198,12 @@ class World:
                 self.on_event(member, event)
         while (dial := membership.next_dial()) is not None:
             self._dial(member, dial)
+        outgoing = member.outgoing
         for data, to in membership.datagrams_to_send(now):
-            self._send(member, data, to)
+            if outgoing is None:
+                self._send(member, data, to)
+            elif len(outgoing) < SOCKET_ROOM:
+                outgoing.append((data, to))
         when = membership.get_timer()
         if when is not None and (member.wake is None or when < (member.wake - 1) * TICK):
             member.wake = self.agenda.at(when, self._wake, member)
@@ -219,6 +246,9 @@ class World:
     # -- streams
 
     def _dial(self, member: SimulatedMember, dial: Dial) -> None:
+        if member.stopped:
+            member.waiting.append((self._dial, (member, dial)))
+            return
         other = self._by_address.get(dial.to)
         member.streams += 1
         refused = other is not None and other.refuses
