@@ -16,8 +16,9 @@ from daemon.api.hijack import content_type, frame, relay, take_over
 from daemon.api.keys import ENGINE
 from daemon.api.query import filters, flag, integer, timestamp
 from daemon.api.versions import asked_for
-from daemon.engine import archive, changes, hostconfig, listing, shown, stats, top, validate
+from daemon.engine import archive, changes, hostconfig, links, listing, shown, stats, top, validate
 from daemon.engine.container import Container
+from daemon.engine.detach import parse_keys
 from daemon.engine.documents import rfc3339_fixed
 from daemon.engine.exec import check_active
 from daemon.engine.lifecycle import Lifecycle, not_running
@@ -111,11 +112,12 @@ async def rename(request: web.Request) -> web.Response:
     return await _change(request, _lifecycle(request).rename(container, name), "rename")
 
 
-@routes.delete("/containers/{name}")
+@routes.delete("/containers/{name:.+}")
 async def remove(request: web.Request) -> web.Response:
+    if flag(request, "link"):  # NAME/ALIAS
+        links.remove(request.app[ENGINE], request.match_info["name"])
+        return no_content()
     container = _container(request)
-    if flag(request, "link"):
-        raise Conflict(f"Cannot remove link {request.match_info['name']}: links of containers are not kept by shoal")
     removal = _lifecycle(request).remove(container, force=flag(request, "force"), volumes=flag(request, "v"))
     return await _change(request, removal, "remove")
 
@@ -241,6 +243,7 @@ async def attach(request: web.Request) -> web.StreamResponse:
     if tty and streams:
         streams = (STDOUT, STDERR)
     live = flag(request, "stream")
+    keys = parse_keys(request.query.get("detachKeys", "")) if tty else b""
     output = container.streams.attach(streams)
     try:
         stdin = container.streams.stdin if flag(request, "stdin") and container.config["OpenStdin"] else None
@@ -251,7 +254,9 @@ async def attach(request: web.Request) -> web.StreamResponse:
                 await client.send(entry.stream, entry.data)
         if not live:
             output.end()
-        await relay(client, output, stdin, close_stdin=bool(container.config["StdinOnce"]) and not tty)
+        once = bool(container.config["StdinOnce"]) and not tty
+        if await relay(client, output, stdin, close_stdin=once, keys=keys):
+            request.app[ENGINE].containers.publish(container, "detach")
     finally:
         container.streams.detach(output)
     return client.response

@@ -10,6 +10,7 @@ from daemon.api.body import read_json
 from daemon.api.hijack import relay, take_over
 from daemon.api.keys import ENGINE
 from daemon.api.query import integer
+from daemon.engine.detach import parse_keys
 from daemon.engine.logs import STDERR, STDOUT
 from daemon.errors import ApiError
 
@@ -41,13 +42,14 @@ async def start(request: web.Request) -> web.StreamResponse:
     )
     output = exec_.streams.attach(streams)
     stdin = exec_.streams.stdin
-    client = await take_over(request, tty=exec_.tty)
+    keys = parse_keys(exec_.detach_keys) if exec_.tty else b""
+    client = await take_over(request, tty=bool(body.get("Tty")))  # framed or not: as the start says, not the create
     try:
         engine.execs.start(exec_)
     except ApiError as error:  # too late for a status: Docker writes it into the stream
         await client.send(STDOUT, f"{error.message}\r\n".encode())
     try:
-        await relay(client, output, stdin, close_stdin=exec_.open_stdin)
+        await relay(client, output, stdin, close_stdin=exec_.open_stdin, keys=keys)
     finally:
         exec_.streams.detach(output)
     return client.response

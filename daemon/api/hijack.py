@@ -17,6 +17,8 @@ from types import ModuleType
 from aiohttp import web
 
 from daemon.api.versions import asked_for
+from daemon.engine.detach import Escape
+from daemon.engine.logs import STDERR
 from daemon.engine.streams import Attachment
 from daemon.runtime.pipe import Pipe
 
@@ -184,30 +186,50 @@ def _unread(connection: socket.socket) -> int | None:
     return int.from_bytes(buffer, sys.byteorder)
 
 
-async def relay(client: Hijacked, output: Attachment, stdin: Pipe | None, *, close_stdin: bool) -> None:
-    """Carry bytes until the output ends or the client is gone; `close_stdin`: the client's end of input is the
-    process's. Never raises for a client that went away."""
-    pump = asyncio.get_running_loop().create_task(_pump_in(client, output, stdin, close_stdin))
+async def relay(
+    client: Hijacked, output: Attachment, stdin: Pipe | None, *, close_stdin: bool, keys: bytes = b""
+) -> bool:
+    """Carry bytes until the output ends, the client is gone, or it typed the detach `keys`: then the answer is True.
+
+    `close_stdin`: the client's end of input is the process's. Never raises for a client that went away.
+    """
+    escape = Escape(keys) if keys else None
+    pump = asyncio.get_running_loop().create_task(_pump_in(client, output, stdin, close_stdin, escape))
+    detached = False
     try:
         while (piece := await output.get()) is not None:
             await client.send(*piece)
     except OSError:
         pass
     finally:
+        detached = pump.done() and not pump.cancelled() and pump.exception() is None and pump.result()
         pump.cancel()
         await asyncio.gather(pump, return_exceptions=True)
         with contextlib.suppress(OSError):
+            if detached:
+                await client.send(STDERR, b"read escape sequence\r\n")
             await client.close()
+    return detached
 
 
-async def _pump_in(client: Hijacked, output: Attachment, stdin: Pipe | None, close_stdin: bool) -> None:
+async def _pump_in(
+    client: Hijacked, output: Attachment, stdin: Pipe | None, close_stdin: bool, escape: Escape | None
+) -> bool:
+    """True when the detach keys were typed."""
     while data := await client.receive():
+        detached = False
+        if escape is not None:
+            data, detached = escape.feed(data)
         if stdin is not None:
             try:
                 await stdin.write(data)
             except BrokenPipeError:
                 stdin = None  # the process reads no more; go on swallowing
+        if detached:
+            output.close()
+            return True
     if stdin is not None and close_stdin:
         stdin.close_write()
     await client.hung_up()
     output.close()
+    return False

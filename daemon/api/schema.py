@@ -53,6 +53,7 @@ _MOUNT: Schema = {
         "mount.VolumeOptions",
         {
             "NoCopy": "bool",
+            "Subpath": "string",
             "Labels": "map[string]string",
             "DriverConfig": ("mount.Driver", {"Name": "string", "Options": "map[string]string"}),
         },

@@ -37,6 +37,8 @@ def own_address(text: str, own: Sequence[str], default: str, *, listening: bool 
         if listening:
             return default
         raise BadParameter(complaint)
+    if address.is_loopback:  # as good as its own: of this host it is the only one that a peer could mean
+        return default
     if host not in own:
         raise BadParameter(f"{host} is not an address of this host ({', '.join(own)})")
     return host

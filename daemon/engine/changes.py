@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from daemon.engine.documents import JsonObject
+from daemon.engine.mount_points import ENGINES_OWN
 from daemon.runtime.filesystem import Filesystem
 from daemon.runtime.nodes import Directory, File, Node, Symlink
 
@@ -21,7 +22,7 @@ def _compare(files: Filesystem, image: Directory, path: str, found: list[JsonObj
     present = files.listdir(path or "/")
     for name in sorted({**dict.fromkeys(image.entries), **dict.fromkeys(present)}):
         where = f"{path}/{name}"
-        if where in _GENERATED:
+        if where in _GENERATED or where in ENGINES_OWN or where in files.mounts:
             continue
         before = image.entries.get(name)
         if before is None:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from daemon.engine import health, mount_points, mounting, validate
+from daemon.engine import health, links, mount_points, mounting, validate
 from daemon.engine.container import Container
 from daemon.engine.mounting import mount_all
 from daemon.engine.reference import familiar
@@ -109,6 +109,8 @@ class Lifecycle:
         guest = self.guest(container)
         guest.sandbox = container.sandbox
         guest.hostname = self.hostname(container)
+        guest.set_environment([*(config["Env"] or []), *links.environment(engine, container)])
+        guest.groups = list(container.host_config["GroupAdd"] or [])
         mount_all(engine, container, guest.files)
         with guest.files.writable():
             make_directory(guest.files, config["WorkingDir"])

@@ -39,6 +39,7 @@ class MountPoint:
     anonymous: bool = False  # a volume that nobody named: it goes with the container (rm -v)
     copy: bool = True  # an empty volume gets what the image has there
     must_exist: bool = False  # --mount of a folder; -v makes one
+    subpath: str = ""  # only this directory of the volume
     tmpfs: dict[str, Any] = field(default_factory=dict)  # size in bytes, mode
 
     def to_api(self) -> JsonObject:
@@ -189,6 +190,9 @@ def parse_mount(engine: Engine, spec: JsonObject) -> MountPoint:
             raise refuse("must not set ReadOnly mode when using anonymous volumes")
         options = spec.get("VolumeOptions") or {}
         point.copy, point.anonymous, point.mode = not options.get("NoCopy"), not source, "z"
+        point.subpath = options.get("Subpath") or ""
+        if point.subpath.startswith("/") or ".." in point.subpath.split("/"):
+            raise refuse("subpath must be a relative path within the volume")
         driver = options.get("DriverConfig") or {}
         volume = engine.volumes.ensure(
             source, driver.get("Name") or "local", driver.get("Options") or {}, options.get("Labels")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from daemon.engine.mount_points import BIND, ENGINES_OWN, TMPFS, VOLUME, MountPoint, clean, parse_tmpfs
 from daemon.engine.volumes import fill
 from daemon.errors import BadParameter, ServerError
-from daemon.runtime.nodes import LIMIT, Directory, Mount, Node, Tree
+from daemon.runtime.nodes import LIMIT, Directory, Mount, Node, Symlink, Tree
 
 if TYPE_CHECKING:
     from daemon.engine.container import Container
@@ -44,7 +44,13 @@ def _mount(engine: Engine, point: MountPoint, files: Filesystem) -> Mount:
     if point.type == VOLUME:
         try:
             content = engine.volumes.content(engine.volumes.find(point.name))
-            if point.copy:
+            for name in [part for part in point.subpath.split("/") if part not in ("", ".")]:
+                inside = content.entries.get(name) if isinstance(content, Directory) else None
+                if inside is None or isinstance(inside, Symlink):  # a symlink could lead out of the volume
+                    where = posixpath.join(point.source, point.subpath)
+                    raise ServerError(f"cannot access path {where}: lstat {where}: no such file or directory")
+                content = inside
+            if point.copy and not point.subpath:
                 fill(files, point.destination, content)
         except OSError as error:
             raise ServerError(f"error while mounting volume '{point.source}': {error.strerror}") from error

@@ -138,7 +138,9 @@ def inspect(engine: Engine, container: Container, version: tuple[int, int], *, s
     settings = engine.networks.settings(container)
     if version >= (1, 44):
         for name, endpoint in settings["Networks"].items():
-            endpoint["DNSNames"] = container.endpoints[name].dns_names if name in container.endpoints else None
+            asked = container.endpoints.get(name)
+            endpoint["DNSNames"] = asked.dns_names if asked is not None else None
+            endpoint["MacAddress"] = endpoint["MacAddress"] or (asked.desired_mac if asked is not None else "")
     document: JsonObject = {
         "Id": container.id,
         "Created": rfc3339(container.created),

@@ -11,8 +11,8 @@ from daemon.engine.container import Container
 from daemon.engine.logs import STDERR, STDOUT
 from daemon.engine.streams import Streams
 from daemon.engine.tasks import TaskOwner
-from daemon.errors import BadParameter
-from daemon.runtime.container import Guest, NotADirectory
+from daemon.errors import BadParameter, ServerError
+from daemon.runtime.container import Guest, NoSuchAccount, NotADirectory
 from daemon.runtime.pipe import Pipe
 from daemon.runtime.process import PermissionDenied, Process, ProgramNotFound
 
@@ -75,6 +75,8 @@ def spawn(
         raise CannotStart(f'exec: "{error.name}": {reason}: unknown', 127) from error
     except PermissionDenied as error:
         raise CannotStart(f'exec: "{error.name}": permission denied: unknown', 126) from error
+    except NoSuchAccount as error:
+        raise ServerError(str(error)) from error
     except NotADirectory as error:
         text = f'chdir to cwd ("{error.path}") set in config.json failed: no such file or directory: unknown'
         raise CannotStart(text, 126) from error

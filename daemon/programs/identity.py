@@ -52,9 +52,12 @@ async def id_(p: ProcessContext) -> int:
         raise Failure(f"unknown user {user}")
     uid = p.guest.user_id(user)
     row = next((row for row in rows if row[2] == str(uid)), None)
-    group = user.partition(":")[2]
-    gid = int(group) if group.isdigit() else int(row[3]) if row is not None else 0
+    groups = p.guest.group_ids(user)
+    gid = groups[0]
     name = row[0] if row is not None else ""
+    if "G" in options and "n" not in options:
+        await p.print(" ".join(str(group) for group in groups))
+        return 0
     if "u" in options or "g" in options or "G" in options:
         number = uid if "u" in options else gid
         await p.print(name if "n" in options and name else str(number))

@@ -48,6 +48,13 @@ class NotADirectory(Exception):
         self.path = path
 
 
+class NoSuchAccount(Exception):
+    """A user or group that the container's /etc/passwd or /etc/group does not know."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"unable to find {kind} {name}: no matching entries in {kind.replace('user', 'passwd')} file")
+
+
 class Guest:
     """What runs inside one container.
 
@@ -61,7 +68,8 @@ class Guest:
         self.hostname = hostname
         self.domainname = domainname
         self.image = image
-        self.env = _environment((*image.env, *env))
+        self.set_environment(env)
+        self.groups: list[str] = []  # names or numbers of the groups that every process is in besides its user's
         self.sandbox = sandbox
         self.world = world
         self.files = Filesystem(image.tree, wall=world.wall)
@@ -71,6 +79,10 @@ class Guest:
         self._ending: list[Process] = []
         self.booted = world.wall()
         mount(self)
+
+    def set_environment(self, env: Sequence[str]) -> None:
+        """NAME=value, over what the image says; for processes to come."""
+        self.env = _environment((*self.image.env, *env))
 
     def spawn(
         self,
@@ -87,9 +99,10 @@ class Guest:
         """Start a program. `env` (NAME=value) is added to the container's. The pipes' far ends are the engine's.
 
         With `tty` the process gets a terminal between `stdin` and `stdout` (echo, line editing, ^C); `stderr` is not
-        used then. Raises ProgramNotFound, PermissionDenied, NotADirectory.
+        used then. Raises ProgramNotFound, PermissionDenied, NotADirectory, NoSuchAccount.
         """
         directory = cwd or "/"
+        self._check_user(user)
         if not self.files.is_dir(directory):
             raise NotADirectory(directory)
         environment = dict(self.env)
@@ -98,7 +111,7 @@ class Guest:
         if tty:
             environment.setdefault("TERM", "xterm")
         environment.update(_environment(env))
-        environment.setdefault("HOME", "/root" if self.user_id(user) == 0 else "/")
+        environment.setdefault("HOME", self._home(user))
         program, arguments = self.find_program(argv, environment, directory)
         if not self._processes:
             self._next_pid = 1
@@ -201,6 +214,32 @@ class Guest:
         if name.isdigit():
             return int(name)
         return next((int(fields[2]) for fields in self.accounts() if fields[0] == name), 0)
+
+    def group_ids(self, user: str) -> list[int]:
+        """Of a `--user` value: the group, then those of --group-add."""
+        name, _, group = user.partition(":")
+        account = next((row for row in self.accounts() if name in (row[0], row[2])), None)
+        first = self._group(group) if group else int(account[3]) if account is not None else 0
+        return list(dict.fromkeys([first or 0, *(self._group(extra) or 0 for extra in self.groups)]))
+
+    def _group(self, name: str) -> int | None:
+        if name.isdigit():
+            return int(name)
+        rows = self.files.text("/etc/group").splitlines() if self.files.is_file("/etc/group") else []
+        return next((int(f[2]) for f in (row.split(":") for row in rows) if f[0] == name and f[2].isdigit()), None)
+
+    def _check_user(self, user: str) -> None:
+        name, _, group = user.partition(":")
+        if name and not name.isdigit() and not any(row[0] == name for row in self.accounts()):
+            raise NoSuchAccount("user", name)
+        for wanted in [group] * bool(group) + self.groups:
+            if self._group(wanted) is None:
+                raise NoSuchAccount("group", wanted)
+
+    def _home(self, user: str) -> str:
+        name = user.partition(":")[0] or "0"
+        row = next((row for row in self.accounts() if name in (row[0], row[2])), None)
+        return row[5] or "/" if row is not None else "/root" if name == "0" else "/"
 
     def accounts(self) -> list[list[str]]:
         """/etc/passwd, split."""

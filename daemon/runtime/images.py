@@ -30,7 +30,20 @@ if TYPE_CHECKING:
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CREATED = 1_700_000_000  # seconds since 1970; fixed, so that image ids and listings are the same everywhere
-ALPINE_VERSIONS = ("3.15", "3.16", "3.17", "3.18", "3.19", "3.20", "3.21")
+ALPINE_VERSIONS = tuple(f"3.{minor}" for minor in range(10, 23))
+ACCOUNTS = (
+    "root:x:0:0:root:/root:/bin/sh",
+    "bin:x:1:1:bin:/bin:/sbin/nologin",
+    "daemon:x:2:2:daemon:/sbin:/sbin/nologin",
+    "mail:x:8:12:mail:/var/mail:/sbin/nologin",
+    "postgres:x:70:70::/var/lib/postgresql:/bin/sh",
+    "ftp:x:21:21::/var/lib/ftp:/sbin/nologin",
+    "www-data:x:33:33:www-data:/var/www:/sbin/nologin",
+    "ntp:x:123:123:NTP:/var/empty:/sbin/nologin",
+    "nginx:x:101:101:nginx:/var/lib/nginx:/sbin/nologin",
+    "guest:x:405:100:guest:/dev/null:/sbin/nologin",
+    "nobody:x:65534:65534:nobody:/:/sbin/nologin",
+)  # of /etc/passwd; each has a group of its own name
 DOCKER_IO = "docker.io/"
 
 
@@ -86,8 +99,8 @@ def _tree(programs: Mapping[str, Program], files: Mapping[str, Node], release: s
             "dev": _directory({}),
             "etc": _directory(
                 {
-                    "passwd": _text("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n"),
-                    "group": _text("root:x:0:\nnobody:x:65534:\n"),
+                    "passwd": _text("".join(f"{account}\n" for account in ACCOUNTS)),
+                    "group": _text("".join(f"{a.split(':')[0]}:x:{a.split(':')[3]}:\n" for a in ACCOUNTS)),
                     "nsswitch.conf": _text("hosts: files dns\n"),
                     "os-release": _text(release),
                 }
@@ -112,7 +125,14 @@ def _tree(programs: Mapping[str, Program], files: Mapping[str, Node], release: s
                     "share": _directory({}),
                 }
             ),
-            "var": _directory({"log": _directory({}), "run": Symlink("/run", CREATED), "tmp": _directory({}, 0o1777)}),
+            "media": _directory({}),
+            "var": _directory(
+                {
+                    **{name: _directory({}) for name in ("cache", "empty", "lib", "local", "log", "opt", "spool")},
+                    "run": Symlink("/run", CREATED),
+                    "tmp": _directory({}, 0o1777),
+                }
+            ),
         }
     )
     for path, node in files.items():
