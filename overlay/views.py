@@ -77,8 +77,8 @@ def sockets_of(stack: Stack) -> list[SocketInfo]:
             SocketInfo(
                 "tcp",
                 conn.state.value,
-                (ip_text(conn.local_ip), conn.local_port),
-                (ip_text(conn.remote_ip), conn.remote_port),
+                (_shown(conn.local_ip, conn.dual), conn.local_port),
+                (_shown(conn.remote_ip, conn.dual), conn.remote_port),
                 conn.inbox.held,
                 len(conn.buffer),
             )
@@ -91,3 +91,8 @@ def sockets_of(stack: Stack) -> list[SocketInfo]:
         waiting = sum(len(arrival.packet.payload) for arrival in raw.queue)
         out.append(SocketInfo("icmp", "", ("0.0.0.0", 1), None, waiting, 0))
     return out
+
+
+def _shown(ip: bytes, dual: bool) -> str:
+    """An IPv4 address as a socket of both families has it."""
+    return f"::ffff:{ip_text(ip)}" if dual and len(ip) == 4 else ip_text(ip)

@@ -127,6 +127,7 @@ BUSYBOX: dict[str, Program] = {
     "touch": files.touch,
     "tr": text.tr,
     "traceroute": traceroute,
+    "traceroute6": traceroute,
     "true": basic.true,
     "truncate": files.truncate,
     "tty": identity.tty,

@@ -112,7 +112,7 @@ async def httpd(p: ProcessContext) -> int:
 
     async def run(q: ProcessContext) -> int:
         try:
-            await serve(q, address.strip("[]") or "0.0.0.0", int(port_text), handle)
+            await serve(q, address.strip("[]") or "::", int(port_text), handle)
         except OSError as error:
             await q.error(f"httpd: bind: {error.strerror}")
             return 1
@@ -305,7 +305,7 @@ async def nginx_server(p: ProcessContext) -> int:
 
     return await _until_signal(
         p,
-        "0.0.0.0",
+        "::",
         80,
         handle,
         {int(Signals.SIGTERM): 0, int(Signals.SIGQUIT): 0, int(Signals.SIGINT): 0},
@@ -404,7 +404,7 @@ async def whoami_server(p: ProcessContext) -> int:
     # A Go program as PID 1 dies of SIGTERM with status 2: its runtime has a handler.
     return await _until_signal(
         p,
-        "0.0.0.0",
+        "::",
         int(port),
         handle,
         {int(Signals.SIGTERM): 2, int(Signals.SIGINT): 2},

@@ -287,7 +287,7 @@ async def _run_client(p: ProcessContext, test: Test, control: TcpConnection, tas
 
 async def _serve(p: ProcessContext, options: Options, port: int) -> int:
     try:
-        listener = p.keep(p.sandbox.tcp_listen(options.value("B", "0.0.0.0"), port))
+        listener = p.keep(p.sandbox.tcp_listen(options.value("B", "::"), port))
     except OSError as error:
         raise Failure(f"error - unable to start listener for connections: {error.strerror}") from None
     quiet = "J" in options

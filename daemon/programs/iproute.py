@@ -97,7 +97,8 @@ def _inet(interface: Interface, text: str) -> str:
     address = ipaddress.ip_interface(text)
     scope = _scope(address)
     if address.version == 6:
-        return f"    inet6 {text} scope {scope} flags 02 "
+        nodad = "flags 02 " if address.ip.packed in interface.nodad else ""  # IFA_F_NODAD
+        return f"    inet6 {text} scope {scope} {nodad}"
     broadcast = (
         "" if interface.loopback or address.network.prefixlen > 30 else f"brd {address.network.broadcast_address} "
     )
@@ -139,11 +140,14 @@ async def _address(p: ProcessContext, view: _View, words: list[str]) -> int:
         if "dev" not in given or "local" not in given:
             raise Failure('not enough information: "dev" argument is required')
         interface = _named(p, given["dev"])
-        text = given["local"] if "/" in given["local"] else given["local"] + "/32"
+        whole = "/128" if ":" in given["local"] else "/32"
+        text = given["local"] if "/" in given["local"] else given["local"] + whole
         try:
             ipaddress.ip_interface(text)
         except ValueError:
             raise Failure(f"invalid argument '{given['local']}' to 'ip'") from None
+        if ":" in text and not interface.ipv6:
+            raise Failure("RTNETLINK answers: Permission denied", 2)  # disable_ipv6, as Docker sets it
         try:
             if verb == "add":
                 p.sandbox.add_address(interface.name, text)
@@ -224,7 +228,7 @@ async def _link(p: ProcessContext, view: _View, words: list[str]) -> int:
 
 def _route_line(route: Route, view: _View) -> str:
     default = route.destination in ("0.0.0.0/0", "::/0")
-    parts = ["default" if default else route.destination.removesuffix("/32")]
+    parts = ["default" if default else route.destination.removesuffix("/128" if ":" in route.destination else "/32")]
     if route.via:
         parts.append(f"via {route.via}")
     parts.append(f"dev {route.interface} ")
@@ -248,7 +252,7 @@ async def _route(p: ProcessContext, view: _View, words: list[str]) -> int:
         bare="to",
     )
     if verb in ("add", "del", "delete", "replace", "change", "append"):
-        return _change_route(p, verb, given)
+        return _change_route(p, verb, given, six=view.family == 6)
     wanted = {"default": "0.0.0.0/0" if view.family != 6 else "::/0"}.get(given.get("to", ""), given.get("to"))
     for route in p.sandbox.routes():
         version = 6 if ":" in route.destination else 4
@@ -267,10 +271,11 @@ async def _route(p: ProcessContext, view: _View, words: list[str]) -> int:
     return 0
 
 
-def _change_route(p: ProcessContext, verb: str, given: dict[str, str]) -> int:
+def _change_route(p: ProcessContext, verb: str, given: dict[str, str], *, six: bool) -> int:
     text = given.get("to", "")
+    six = six or ":" in given.get("via", "")
     try:
-        destination = str(ipaddress.ip_network("0.0.0.0/0" if text == "default" else text))
+        destination = str(ipaddress.ip_network(("::/0" if six else "0.0.0.0/0") if text == "default" else text))
         for address in (given.get("via"), given.get("src")):
             if address is not None:
                 ipaddress.ip_address(address)
@@ -327,6 +332,7 @@ async def _route_get(p: ProcessContext, words: list[str]) -> int:
             for interface in p.sandbox.interfaces()
             if interface.name == best.interface
             for text in interface.addresses
+            if (":" in text) == (target.version == 6)
         ),
         "",
     )

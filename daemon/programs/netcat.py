@@ -53,11 +53,11 @@ async def nc(p: ProcessContext) -> int:
     local = _port(options.value("p", "0"))
     if "l" in options:
         try:
-            listener = p.keep(p.sandbox.tcp_listen("0.0.0.0", local))
+            listener = p.keep(p.sandbox.tcp_listen("::", local))
         except OSError as error:
             raise Failure(f"bind: {error.strerror}") from None
         if not local:
-            await p.error(f"nc: listening on 0.0.0.0:{listener.local[1]} ...")
+            await p.error(f"nc: listening on [::]:{listener.local[1]} ...")
         while True:
             try:
                 async with asyncio.timeout(timeout):
@@ -219,7 +219,8 @@ async def netcat(p: ProcessContext) -> int:
         port_text = options.value("p") or (words[-1] if words else "")
         if not port_text:
             raise UsageError("")
-        bind = words[0] if len(words) > 1 or ("p" in options and words) else options.value("s", "0.0.0.0")
+        everywhere = "::" if "6" in options else "0.0.0.0"
+        bind = words[0] if len(words) > 1 or ("p" in options and words) else options.value("s", everywhere)
         return await _listen(
             p, options, await _address(p, options, bind), _port(port_text, "port number invalid: {0}"), timeout
         )

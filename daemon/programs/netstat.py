@@ -29,10 +29,22 @@ def _state(row: SocketInfo) -> str:
     return row.state.replace("_", "-").upper()
 
 
-def _end(address: tuple[str, int] | None) -> str:
+def _end(address: tuple[str, int] | None, six: bool) -> str:
     if address is None:
-        return "0.0.0.0:*"
+        return ":::*" if six else "0.0.0.0:*"
     return f"{address[0]}:{address[1] or '*'}"
+
+
+def _ss_end(address: tuple[str, int] | None, six: bool) -> str:
+    """As iproute2: brackets; :: without IPV6_V6ONLY is shown as *."""
+    if address is None or address[0] == "::":
+        return f"{'*' if six else '0.0.0.0'}:{address[1] if address and address[1] else '*'}"
+    host = f"[{address[0]}]" if six else address[0]
+    return f"{host}:{address[1] or '*'}"
+
+
+def _six(row: SocketInfo) -> bool:
+    return ":" in row.local[0]
 
 
 def _listens(row: SocketInfo) -> bool:
@@ -61,7 +73,7 @@ async def netstat(p: ProcessContext) -> int:
             state = STATES.get(_state(row), _state(row))
             await p.print(
                 f"{'raw' if name == 'icmp' else name:<5} {row.receive_queue:6} {row.send_queue:6} "
-                f"{_end(row.local):<23} {_end(row.peer):<23} {state:<12}"
+                f"{_end(row.local, _six(row)):<23} {_end(row.peer, _six(row)):<23} {state:<12}"
             )
     if "x" in options or len(wanted) == 3:
         await p.print(
@@ -106,8 +118,8 @@ async def ss(p: ProcessContext) -> int:
                     state,
                     str(row.receive_queue),
                     str(send),
-                    _end(row.local),
-                    _end(row.peer),
+                    _ss_end(row.local, _six(row)),
+                    _ss_end(row.peer, _six(row)),
                     "",
                 ]
             )

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from overlay.sandbox import IcmpReceived, IcmpSocket, UdpSocket
 
 BASE_PORT = 33434
+MARKS6 = {0: "!N", 1: "!P", 3: "!A"}
+#: Type of an error by type of ICMPv6: unreachable, time exceeded; and of the echo reply.
+AS_ICMP = {1: 3, 3: 11, 129: 0}
+PORT_UNREACHABLE = {4: 3, 6: 4}  # its code, by IP version
 MARKS = {0: "!N", 1: "!H", 2: "!P", 4: "!F", 5: "!S", 9: "!A", 10: "!A", 13: "!X"}
 
 
@@ -34,13 +38,15 @@ async def traceroute(p: ProcessContext) -> int:
     port = int(options.number("p", BASE_PORT))
     if not 0 < first <= last < 256:
         raise Failure(f"invalid number '{options.value('m') or options.value('f')}'")
-    address = await resolver.first(p, host, 4)
+    family = 6 if "6" in options or p.argv[0].endswith("6") else 4 if "4" in options else 0
+    address = await resolver.first(p, host, family)
     if address is None:
         raise Failure(f"bad address '{host}'")
     await p.print(f"traceroute to {host} ({address}), {last} hops max, {size} byte packets")
     icmp = p.keep(p.sandbox.icmp_open())
     udp = None if "I" in options else p.keep(p.sandbox.udp_open())
-    payload = bytes(max(0, int(size) - 28))
+    version = 6 if ":" in address else 4
+    payload = bytes(max(0, int(size) - (28 if version == 4 else 48)))
     sequence = 0
     for hop in range(first, last + 1):
         await p.print(f"{hop:2} ", end="")
@@ -59,15 +65,22 @@ async def traceroute(p: ProcessContext) -> int:
                     f" {answer.source}" if "n" in options else f" {name or answer.source} ({answer.source})", end=""
                 )
             await p.print(f"  {took * 1000:.3f} ms", end="")
-            if answer.type == 3 and answer.code != 3:
-                await p.print(f" {MARKS.get(answer.code, f'!<{answer.code}>')}", end="")
+            kind = _kind(answer)
+            if kind == 3 and answer.code != PORT_UNREACHABLE[version]:
+                marks = MARKS if version == 4 else MARKS6
+                await p.print(f" {marks.get(answer.code, f'!<{answer.code}>')}", end="")
                 unreachable += 1
-            elif answer.type in (0, 3):
+            elif kind in (0, 3):
                 arrived += 1
         await p.print("")
         if arrived or unreachable >= max(1, probes - 1):
             break
     return 0
+
+
+def _kind(answer: IcmpReceived) -> int:
+    """ICMP's type, of either family by the old one's numbers."""
+    return AS_ICMP.get(answer.type, -1) if ":" in answer.source else answer.type
 
 
 async def _probe(
@@ -99,7 +112,7 @@ async def _probe(
                     break
                 if (
                     udp is not None
-                    and answer.type in (3, 11)
+                    and _kind(answer) in (3, 11)
                     and answer.ident == udp.local[1]
                     and answer.seq == port & 0xFFFF
                 ):

@@ -139,12 +139,27 @@ def _sysctl(guest: Guest) -> dict[str, Node]:
         "osrelease": _text(lambda: KERNEL + "\n"),
         "ostype": _text(lambda: "Linux\n"),
     }
-    net: dict[str, Node] = {"ipv4": Generated(lambda: ipv4)}
+    net: dict[str, Node] = {
+        "ipv4": Generated(lambda: ipv4),
+        "ipv6": Generated(lambda: {"conf": Generated(lambda: _ipv6_conf(guest))}),
+    }
     return {"net": Generated(lambda: net), "kernel": Generated(lambda: kernel)}
 
 
+def _ipv6_conf(guest: Guest) -> dict[str, Node]:
+    """Docker switches IPv6 off everywhere, then on where an interface gets an address."""
+    off = {"all": True, "default": True, **{each.name: not each.ipv6 for each in guest.sandbox.interfaces()}}
+    nodes: dict[str, Node] = {}
+    for name, value in off.items():
+        nodes[name] = Directory({"disable_ipv6": _text(lambda value=value: f"{int(value)}\n")})  # type: ignore[misc]
+    return nodes
+
+
 def _hex_address(address: str) -> str:
-    return "".join(f"{byte:02X}" for byte in reversed(ipaddress.ip_address(address).packed))
+    """Words of 32 bits, each with its bytes reversed."""
+    packed = ipaddress.ip_address(address).packed
+    words = [packed[at : at + 4] for at in range(0, len(packed), 4)]
+    return "".join(word[::-1].hex().upper() for word in words)
 
 
 def _net(guest: Guest) -> dict[str, Node]:
@@ -156,8 +171,23 @@ def _net(guest: Guest) -> dict[str, Node]:
         "udp": _text(lambda: _sockets(guest, "udp")),
         "tcp6": _text(lambda: _sockets(guest, "tcp6")),
         "udp6": _text(lambda: _sockets(guest, "udp6")),
-        "if_inet6": _text(lambda: ""),
+        "if_inet6": _text(lambda: _if_inet6(guest)),
     }
+
+
+def _if_inet6(guest: Guest) -> str:
+    """address, interface index, prefix length, scope (0x20 link, 0x10 host), flags (permanent, no DAD), name."""
+    lines = []
+    for interface in guest.sandbox.interfaces():
+        for address, prefix in interface.assigned:
+            if len(address) == 16:
+                known = ipaddress.IPv6Address(address)
+                scope = 0x10 if known.is_loopback else 0x20 if known.is_link_local else 0
+                flags = 0x82 if address in interface.nodad else 0x80
+                lines.append(
+                    f"{address.hex()} {interface.index:02x} {prefix:02x} {scope:02x} {flags:02x} {interface.name:>8}\n"
+                )
+    return "".join(lines)
 
 
 def _dev(guest: Guest) -> str:
@@ -210,7 +240,7 @@ def _sockets(guest: Guest, protocol: str) -> str:
         if row.protocol == protocol.rstrip("6") and (":" in row.local[0]) == protocol.endswith("6")
     ]
     for number, row in enumerate(rows):
-        peer = row.peer or ("0.0.0.0", 0)
+        peer = row.peer or ("::" if protocol.endswith("6") else "0.0.0.0", 0)
         state = TCP_STATES.get(row.state.replace("_", "-"), 7)
         lines.append(
             f"{number:4}: {_hex_address(row.local[0])}:{row.local[1]:04X} {_hex_address(peer[0])}:{peer[1]:04X}"

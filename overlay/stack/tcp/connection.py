@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 class Connection:
     """`notify` is called when something changed that a program may wait for: established, data, space, end, error.
 
-    `error` is the errno that ended it (0: none). `orphan`: the program closed it, nobody reads any more.
+    `dual`: it came to a socket of both families. `error` is the errno that ended it (0: none). `orphan`: the program
+    closed it, nobody reads any more.
     """
 
     __slots__ = (
@@ -39,6 +40,7 @@ class Connection:
         "buffer_start",
         "congestion",
         "delayed_ack_at",
+        "dual",
         "duplicate",
         "entry_at",
         "error",
@@ -114,6 +116,7 @@ class Connection:
         self.error = 0
         self.soft_error = 0
         self.orphan = False
+        self.dual = False
         self.nodelay = False
         # send sequence
         self.iss = layer.initial_sequence(self, now)

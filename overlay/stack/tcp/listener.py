@@ -44,6 +44,7 @@ class Listener:
             return
         conn = Connection(self.layer, local_ip, self.local_port, remote_ip, segment.source_port, now)
         conn.listener = self
+        conn.dual = len(self.local_ip) == 16
         conn.state = State.SYN_RECEIVED
         conn.receive_scale = WINDOW_SCALE
         accept_options(conn, segment, now)
