@@ -67,6 +67,7 @@ class Config:
     os: str = "linux"
     uplink: bool = False
     cluster_tls: bool = True
+    icc: bool = True  # may containers on the default bridge talk to each other?
 
     @property
     def socket(self) -> Path:
@@ -82,7 +83,7 @@ class Config:
 
 _PATHS = {"state_dir", "api_socket", "control_socket"}
 _LISTS = {"extra_addresses"}
-_FLAGS = {"localhost_ports", "cluster_tls", "unix_sockets", "uplink"}
+_FLAGS = {"localhost_ports", "cluster_tls", "icc", "unix_sockets", "uplink"}
 _NUMBERS = {"die_with"}
 
 

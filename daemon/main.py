@@ -41,6 +41,7 @@ _HELP = {
     "extra_addresses": "more addresses of this host, separated by commas",
     "localhost_ports": "true: bind published ports on 127.0.0.1 too, where free",
     "log_level": "debug, info, warning or error",
+    "icc": "false: containers on the default bridge reach each other by --link only",
     "die_with": "end when the process with this pid ends",
     "os": "the platform that this host is declared to be of: linux or windows",
     "uplink": "true: the LAN's router forwards to the machine's own network",

@@ -18,7 +18,7 @@ from overlay.wire.address import pack_mac
 from overlay.wire.ethernet import HEADER_LENGTH
 from overlay.wire.ipv4 import Malformed
 
-_ARP = b"\x08\x06"
+_IPV4, _ARP = b"\x08\x00", b"\x08\x06"
 _LEARNED = 4096
 
 
@@ -71,13 +71,17 @@ class BridgePort:
 
     def deliver(self, frame: bytes, source: BridgePort | None) -> None:
         """Send a frame out of this port."""
-        if self.isolated and source is not None and source.isolated and frame[12:14] != _ARP and not kind_of(frame):
+        if self.isolated and source is not None and source.isolated and not self._may_reach(frame, source):
             self.bridge.counters["bridge_dropped_icc"] += 1
             return
         if len(frame) > self.limit:
             self._deliver_large(frame)
         else:
             self.cable.transmit(frame)
+
+    def _may_reach(self, frame: bytes, source: BridgePort) -> bool:
+        """Isolated ports find each other, but talk only if they are linked."""
+        return frame[12:14] == _ARP or bool(kind_of(frame)) or self.bridge.linked(source, self, frame)
 
     def _deliver_large(self, frame: bytes) -> None:
         """More than the other end takes: a super-segment is cut, anything else is the sender's mistake."""
@@ -104,6 +108,7 @@ class Bridge:
         self.name = name
         self.fdb: dict[bytes, BridgePort] = {}
         self.ports: list[BridgePort] = []
+        self._links: dict[tuple[BridgePort, BridgePort], dict[tuple[int, bytes], None]] = {}
         self.counters: Counter[str] = Counter() if counters is None else counters
 
     def add_port(
@@ -133,9 +138,23 @@ class Bridge:
     def remove_port(self, port: BridgePort) -> None:
         """Pull it out, and forget every MAC behind it."""
         self.ports.remove(port)
+        self._links = {pair: allowed for pair, allowed in self._links.items() if port not in pair}
         for mac in [mac for mac, behind in self.fdb.items() if behind is port]:
             del self.fdb[mac]
         port.cable.unplug()
+
+    def link(self, client: BridgePort, server: BridgePort, protocol: int, port: int) -> None:
+        """Let an isolated port reach one service of another (Docker's --link without icc), until either is removed."""
+        self._links.setdefault((client, server), {})[protocol, port.to_bytes(2, "big")] = None
+
+    def linked(self, source: BridgePort, target: BridgePort, frame: bytes) -> bool:
+        """Whether a frame belongs to such a service: to its port, or from it. Later fragments carry no ports."""
+        if not self._links or frame[12:14] != _IPV4 or frame[20] & 0x1F or frame[21]:
+            return False
+        ports = HEADER_LENGTH + (frame[14] & 0x0F) * 4
+        there = self._links.get((source, target), {})
+        back = self._links.get((target, source), {})
+        return (frame[23], frame[ports + 2 : ports + 4]) in there or (frame[23], frame[ports : ports + 2]) in back
 
     def learn(self, mac: bytes, port: BridgePort) -> bool:
         """Enter a MAC that sends from an unguarded port; False for one that belongs to a guarded port."""

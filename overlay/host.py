@@ -110,7 +110,7 @@ class HostNetwork:
         self.host.forwarding = True
         self._gateway = Gateway(self.host.hooks, clock=_loop_time, counters=self._counters)
         self._publisher = Publisher(self.host, self._gateway, real_ports, counters=self._counters)
-        bridges = BridgeDriver(
+        bridges = self._bridges = BridgeDriver(
             self.host,
             self._gateway,
             next_index=self._next_index,
@@ -251,6 +251,11 @@ class HostNetwork:
         fact = self.directory.fact(endpoint_id)
         if fact is not None:
             self.directory.put(replace(fact, names=tuple(names)))
+
+    def link(self, client: str, server: str, services: Sequence[tuple[str, int]]) -> None:
+        """Let one endpoint of a bridge network reach services ("tcp" or "udp", port) of another although the network
+        forbids it (enable_icc=false); ends with either of them."""
+        self._bridges.link(client, server, services)
 
     def encrypt_with(self, keys: Sequence[bytes]) -> None:
         """The swarm's keys for encrypted overlays: the first one seals, all of them open; none outside of a swarm."""

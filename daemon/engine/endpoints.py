@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from daemon.engine.container import Container, EndpointSettings
 from daemon.engine.container_names import ContainerNames, main_network
+from daemon.engine.legacy_links import open_links
 from daemon.engine.network import Endpoint, Network
 from daemon.engine.network_plan import wishes_subnet
 from daemon.engine.publishing import Publishing
@@ -67,6 +68,7 @@ class Endpoints:
                 settings = container.endpoints[name]
                 network = await self._attach(container, name, settings, container.sandbox)
                 self._keep_under_name(container, name, network)
+            open_links(self._engine, container)
             await self.publishing.settle(container)
         except BaseException:
             await self.leave_all(container)

@@ -58,6 +58,9 @@ class Networks:
     async def start(self) -> None:
         """Bring up what the store has; the first time make none, host and bridge."""
         stored = [Network.from_stored(data) for _, data in self._engine.store.all(_KIND)]
+        for network in stored:
+            if network.name == "bridge":
+                network.options[ENABLE_ICC] = str(self._engine.config.icc).lower()
         for network in sorted(stored, key=lambda n: n.created):
             try:
                 self._bring_up(network)
@@ -86,7 +89,7 @@ class Networks:
         if name == "bridge":
             network.options = {
                 DEFAULT_BRIDGE: "true",
-                ENABLE_ICC: "true",
+                ENABLE_ICC: str(self._engine.config.icc).lower(),
                 ENABLE_MASQUERADE: "true",
                 HOST_BINDING: "0.0.0.0",
                 BRIDGE_NAME: "docker0",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -21,6 +21,7 @@ from overlay.spec import (
     NetworkError,
     NetworkSpec,
 )
+from overlay.wire.ipv4 import PROTOCOL_TCP, PROTOCOL_UDP
 
 BRIDGE_LINK_LOCAL = "fe80::1/64"
 """What libnetwork gives every bridge with IPv6."""
@@ -95,6 +96,15 @@ class BridgeDriver:
             network.bridge, spec, sandbox, plug, mtu=network.spec.mtu, isolated=not network.icc
         )
         return gateways(network.spec, spec)
+
+    def link(self, client: str, server: str, services: Sequence[tuple[str, int]]) -> None:
+        """Let one endpoint reach services ("tcp" or "udp", port) of another on the same bridge, whatever icc says;
+        nothing for endpoints that are not here."""
+        one, other = self._endpoints.get(client), self._endpoints.get(server)
+        if one is None or other is None or one.bridge is not other.bridge:
+            return
+        for protocol, port in services:
+            one.bridge.link(one.port, other.port, PROTOCOL_UDP if protocol == "udp" else PROTOCOL_TCP, port)
 
     def leave(self, endpoint_id: str) -> None:
         """Unplug."""

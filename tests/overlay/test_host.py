@@ -202,3 +202,25 @@ async def test_garbage_on_every_port_is_counted() -> None:
         assert h1.counters["lan_dropped_short"] == 4 and h1.counters["lan_dropped_stranger"] == 3
         assert h1.counters["vxlan_dropped_short"] + h1.counters["vxlan_dropped_flags"] == 8
         assert await ping(h1.host, "192.0.2.254") == 64
+
+
+async def test_a_link_is_the_exception_where_neighbours_are_silent() -> None:
+    """Docker's --icc=false with --link: the linked container's services and their answers, nothing else."""
+    async with lab() as net:
+        (h1,) = net.hosts
+        quiet = net.create(bridge("bridge", "172.21.0.0/16", com__docker__network__bridge__enable_icc="false"))
+        client, _ = net.run(h1, "client", quiet, "172.21.0.2")
+        server, _ = net.run(h1, "server", quiet, "172.21.0.3")
+        other, _ = net.run(h1, "other", quiet, "172.21.0.4")
+        async with serving(server, 80, b"hello"), serving(server, 81, b"hidden"), serving(client, 80, b"mine"):
+            h1.link("client@bridge", "server@bridge", [("tcp", 80)])
+            assert (await fetch(client, ("172.21.0.3", 80))).startswith(b"hello")
+            forbidden = ((client, "172.21.0.3", 81), (server, "172.21.0.2", 80), (other, "172.21.0.3", 80))
+            for sandbox, ip, port in forbidden:
+                with pytest.raises(TimeoutError):
+                    await fetch(sandbox, (ip, port), wait=0.2)
+            assert await ping(client, "172.21.0.3", wait=0.2) is None
+            h1.detach("client@bridge")
+            net.run(h1, "client", quiet, "172.21.0.2", sandbox=client)
+            with pytest.raises(TimeoutError):
+                await fetch(client, ("172.21.0.3", 80), wait=0.2)
