@@ -47,8 +47,8 @@ class UnderlayConfig:
 @dataclass(frozen=True, slots=True)
 class Config:
     """One daemon. lan: the hosts of the LAN, name to address, this one included. Without unix_sockets both APIs are
-    served on TCP alone. os: the platform that it is declared to be of; uplink: its LAN's router forwards to the
-    machine's own network."""
+    served on TCP alone. on_link: addresses outside of the LAN's subnet that are on its wire (other hosts' extra ones).
+    os: the platform that it is declared to be of; uplink: its LAN's router forwards to the machine's own network."""
 
     hostname: str = "localhost"
     address: str = "127.0.0.1"
@@ -61,6 +61,7 @@ class Config:
     lan: Mapping[str, str] = field(default_factory=dict)
     underlay: UnderlayConfig = field(default_factory=UnderlayConfig)
     extra_addresses: tuple[str, ...] = ()
+    on_link: tuple[str, ...] = ()
     localhost_ports: bool = False
     log_level: str = "info"
     die_with: int = 0
@@ -82,7 +83,7 @@ class Config:
 
 
 _PATHS = {"state_dir", "api_socket", "control_socket"}
-_LISTS = {"extra_addresses"}
+_LISTS = {"extra_addresses", "on_link"}
 _FLAGS = {"localhost_ports", "cluster_tls", "icc", "unix_sockets", "uplink"}
 _NUMBERS = {"die_with"}
 
@@ -153,7 +154,9 @@ def _with(config: Config, name: str, value: object) -> Config:
 
 
 def _checked(config: Config) -> Config:
-    for name, address in [("address", config.address), *config.lan.items()]:
+    further = [("extra_addresses", each) for each in config.extra_addresses]
+    further += [("on_link", each) for each in config.on_link]
+    for name, address in [("address", config.address), *further, *config.lan.items()]:
         try:
             ipaddress.IPv4Address(address)
         except ValueError:

@@ -26,7 +26,7 @@ from daemon.underlay.faults import STORED_AS, Faults, FaultyUnderlay, parse_part
 from daemon.underlay.tap import TappedUnderlay
 from daemon.world import World
 from overlay.host import HostNetwork
-from overlay.spec import RealPorts
+from overlay.spec import MachineNetwork, RealPorts
 
 
 def _anyone(path: Path) -> AbstractContextManager[None]:
@@ -34,8 +34,9 @@ def _anyone(path: Path) -> AbstractContextManager[None]:
 
 
 class Host:
-    """`carrier` is the bare network. `folders` keep volumes and show what is outside; without, memory keeps them and
-    nothing is outside. `guard` wraps the making of each unix socket (rights, leftovers)."""
+    """`carrier` is the bare network, `machine` what the LAN's router forwards to. `folders` keep volumes and show what
+    is outside; without, memory keeps them and nothing is outside. `guard` wraps the making of each unix socket
+    (rights, leftovers)."""
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class Host:
         carrier: Underlay,
         store: Storage,
         real_ports: RealPorts,
+        machine: MachineNetwork | None = None,
         folders: Folders | None = None,
         guard: Callable[[Path], AbstractContextManager[None]] = _anyone,
     ) -> None:
@@ -71,6 +73,8 @@ class Host:
                 entropy=world.entropy,
                 wall=world.wall,
                 extra_addresses=config.extra_addresses,
+                on_link=config.on_link,
+                machine=machine,
             ),
             images=Images(),
             folders=folders or MemoryFolders(),

@@ -27,6 +27,7 @@ from daemon.runtime.folders import MachineFolders
 from daemon.store.sqlite import SqliteStore, StoreUnusable
 from daemon.underlay.real_ports import SocketPorts
 from daemon.underlay.sockets import SocketUnderlay
+from daemon.underlay.uplink import SocketUplink
 from daemon.world import real_world
 
 _HELP = {
@@ -39,6 +40,7 @@ _HELP = {
     "control_tcp": "HOST:PORT to serve the control API on as well",
     "unix_sockets": "false: no unix sockets, both APIs on TCP alone (for systems that have none)",
     "extra_addresses": "more addresses of this host, separated by commas",
+    "on_link": "addresses outside of the LAN's subnet that are on its wire too, separated by commas",
     "localhost_ports": "true: bind published ports on 127.0.0.1 too, where free",
     "log_level": "debug, info, warning or error",
     "icc": "false: containers on the default bridge reach each other by --link only",
@@ -124,6 +126,7 @@ async def serve(config: Config) -> None:
         carrier=SocketUnderlay(config.address, addresses),
         store=store,
         real_ports=SocketPorts(config.address, addresses, localhost=config.localhost_ports),
+        machine=SocketUplink() if config.uplink else None,
         folders=MachineFolders(config.state_dir),
         guard=private_socket,
     )

@@ -35,6 +35,7 @@ from overlay.spec import (
     EndpointFact,
     EndpointSpec,
     GatewayEndpoint,
+    MachineNetwork,
     NetworkError,
     NetworkSpec,
     PortMapping,
@@ -71,15 +72,20 @@ class HostNetwork:
         entropy: Callable[[int], bytes],
         wall: Callable[[], float],
         extra_addresses: Sequence[str] = (),
+        on_link: Sequence[str] = (),
+        machine: MachineNetwork | None = None,
         reflective_relay: bool = False,
     ) -> None:
-        """`reflective_relay`: the LAN's switch sends frames back where they came from (802.1Qbg), as vepa wants."""
+        """`on_link`: addresses outside of the LAN's subnet that other hosts have on it. `machine`: what the LAN's
+        router forwards to; without it the LAN is all there is. `reflective_relay`: the LAN's switch sends frames back
+        where they came from (802.1Qbg), as vepa wants."""
         self.hostname = hostname
         self.address = address
         self.directory = Directory()
         self._counters: Counter[str] = Counter()
         self._random = Random(random.getrandbits(64))
         self._extra = tuple(each if "/" in each else f"{each}/{_LAN_PREFIX}" for each in extra_addresses)
+        self._on_link = tuple(on_link)
         lan = ipaddress.IPv4Interface(f"{address}/{_LAN_PREFIX}").network
         self._router_ip = str(lan.network_address + _ROUTER)
         router_mac = pack_mac(mac_from_ip(self._router_ip))
@@ -96,6 +102,8 @@ class HostNetwork:
             mac=router_mac,
             prefix_length=_LAN_PREFIX,
             random=self._child_random(),
+            machine=machine,
+            counters=self._counters,
         )
         self._tunnel = Tunnel(underlay, counters=self._counters)
         self._index = 1
@@ -153,6 +161,8 @@ class HostNetwork:
         )
         self.host.enable_ipv6("eth0")
         self.host.add_route("0.0.0.0/0", via=self._router_ip, interface="eth0")
+        for address in self._on_link:
+            self.host.add_route(f"{address}/32", interface="eth0")
         further = tuple(each.partition("/")[0] for each in self._extra)
         self._gateway.add_uplink("eth0", self.address, further=further)
         self._router.start(self._lan)

@@ -163,10 +163,12 @@ class Underlay(Protocol):
 
 
 class RealListener(Protocol):
-    """A real listening socket (or several) for one published port; `bound` says where."""
+    """Real listening sockets for one published port; `bound` says where, `refused` where not and why."""
 
     @property
     def bound(self) -> Sequence[Address]: ...
+    @property
+    def refused(self) -> Sequence[str]: ...
     async def close(self) -> None: ...
 
 
@@ -175,6 +177,8 @@ class RealDatagrams(Protocol):
 
     @property
     def bound(self) -> Sequence[Address]: ...
+    @property
+    def refused(self) -> Sequence[str]: ...
     def send(self, data: bytes | bytearray | memoryview, to: Address) -> None: ...
     def close(self) -> None: ...
 
@@ -184,10 +188,28 @@ Accept = Callable[[asyncio.StreamReader, asyncio.StreamWriter, Address], Awaitab
 
 class RealPorts(Protocol):
     """Real sockets of the machine for published ports. `host_ip` is "0.0.0.0" for all, else one of the host's LAN
-    addresses or 127.0.0.1. None: not to be had (privileged, or taken by a stranger)."""
+    addresses or 127.0.0.1. None: the machine has no place for it."""
 
     async def listen_tcp(self, host_ip: str, port: int, accept: Accept) -> RealListener | None: ...
     async def bind_udp(
         self, host_ip: str, port: int, receive: Callable[[bytes, Address], None]
     ) -> RealDatagrams | None: ...
 
+
+class RealFlow(Protocol):
+    """A UDP socket of the machine that is connected to one destination."""
+
+    def send(self, data: bytes) -> None: ...
+    def close(self) -> None: ...
+
+
+class MachineNetwork(Protocol):
+    """The machine's own network, as the LAN's router reaches it. All raise OSError with the errno that says why."""
+
+    @property
+    def resolvers(self) -> Sequence[Address]: ...
+    async def connect(self, to: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]: ...
+    def datagrams(
+        self, to: Address, receive: Callable[[bytes], None], refused: Callable[[], None]
+    ) -> RealFlow: ...
+    async def echo(self, to: str, sequence: int, payload: bytes) -> bytes: ...

@@ -1,13 +1,14 @@
 """The machine's own sockets behind a host's published ports, so that a browser outside reaches a container.
 
 A port of the host's address is bound on the address that stands for the host on this machine; one of the swarm's first
-host on 127.0.0.1 as well while it is free there. What cannot be bound (privileged, or a stranger's) is left out: the
-port is then published inside the LAN only, and the caller says so.
+host on 127.0.0.1 and ::1 as well while it is free there. What cannot be bound (privileged, or a stranger's) is left out
+and named in `refused`: where nothing could be, the port is published inside the LAN only.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,15 +19,28 @@ from daemon.underlay.contract import Accept, Address
 _DRAIN = 64
 _MAX_DATAGRAM = 65535
 _ANY = ("", "0.0.0.0")
+_WHY = {errno.EACCES: "a privileged port", errno.EADDRINUSE: "another program of this machine has it"}
+_NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
+
+def _written(place: Address, protocol: str) -> str:
+    return f"[{place[0]}]:{place[1]}/{protocol}" if ":" in place[0] else f"{place[0]}:{place[1]}/{protocol}"
+
+
+def _refusal(place: Address, protocol: str, error: OSError) -> str:
+    return f"{_written(place, protocol)}: {_WHY.get(error.errno or 0, error.strerror or str(error))}"
 
 
 class TcpPort:
     """The listening sockets of one published port and the tasks of what they accepted."""
 
-    def __init__(self, servers: Sequence[asyncio.Server], bound: Sequence[Address], tasks: _Tasks) -> None:
+    def __init__(
+        self, servers: Sequence[asyncio.Server], bound: Sequence[Address], refused: Sequence[str], tasks: _Tasks
+    ) -> None:
         self._servers = servers
         self._tasks = tasks
         self.bound = bound
+        self.refused = refused
 
     async def close(self) -> None:
         for server in self._servers:
@@ -65,8 +79,11 @@ class _Tasks:
 class UdpPort:
     """The sockets of one published UDP port. An answer leaves by the socket that its asker used."""
 
-    def __init__(self, sockets: Sequence[socket.socket], receive: Callable[[bytes, Address], None]) -> None:
-        self.bound: Sequence[Address] = [s.getsockname() for s in sockets]
+    def __init__(
+        self, sockets: Sequence[socket.socket], refused: Sequence[str], receive: Callable[[bytes, Address], None]
+    ) -> None:
+        self.bound: Sequence[Address] = [s.getsockname()[:2] for s in sockets]
+        self.refused = refused
         self.counters: Counter[str] = Counter()
         self._sockets = sockets
         self._receive = receive
@@ -90,8 +107,12 @@ class UdpPort:
             self._receive(data, peer)
 
     def send(self, data: bytes | bytearray | memoryview, to: Address) -> None:
+        sock = self._by_peer.get(to)
+        if sock is None:
+            self.counters["send_to_nobody"] += 1
+            return
         try:
-            self._by_peer.get(to, self._sockets[0]).sendto(data, to)
+            sock.sendto(data, to)
         except OSError as error:
             self.counters[f"send_{type(error).__name__}"] += 1
 
@@ -116,39 +137,51 @@ class SocketPorts:
         if host_ip in _ANY or not host_ip.startswith("127."):
             # The known port only serves to learn the address: published ports keep their number on this machine.
             real = self._addresses.real((self._own if host_ip in _ANY else host_ip, 7946))
+            # Where all hosts share one address of the machine, a further one of a host has none of its own either.
+            real = real or self._addresses.real((self._own, 7946))
             if real is not None:
                 places.append((real[0], port))
         if self._localhost and (host_ip in _ANY or host_ip.startswith("127.")):
-            local = ("127.0.0.1" if host_ip in _ANY else host_ip, port)
-            if local not in places:
-                places.append(local)
+            for address in ("127.0.0.1", "::1") if host_ip in _ANY else (host_ip,):
+                if (address, port) not in places:
+                    places.append((address, port))
         return places
 
     async def listen_tcp(self, host_ip: str, port: int, accept: Accept) -> TcpPort | None:
         tasks = _Tasks(accept)
         servers: list[asyncio.Server] = []
         bound: list[Address] = []
+        refused: list[str] = []
         for place in self._places(host_ip, port):
             try:
                 server = await asyncio.start_server(tasks.accepted, place[0], place[1], backlog=128)
-            except OSError:
+            except OSError as error:
+                if ":" not in place[0] or error.errno not in _NO_IPV6:
+                    refused.append(_refusal(place, "tcp", error))
                 continue
             servers.append(server)
             bound.append(server.sockets[0].getsockname()[:2])
-        return TcpPort(servers, bound, tasks) if servers else None
+        return TcpPort(servers, bound, refused, tasks) if servers or refused else None
 
     async def bind_udp(self, host_ip: str, port: int, receive: Callable[[bytes, Address], None]) -> UdpPort | None:
         sockets: list[socket.socket] = []
+        refused: list[str] = []
         for place in self._places(host_ip, port):
-            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
+            try:
+                sock = socket.socket(family, socket.SOCK_DGRAM)
+            except OSError:
+                continue  # this machine has no IPv6
             sock.setblocking(False)
             try:
                 sock.bind(place)
-            except OSError:
+            except OSError as error:
                 sock.close()
+                if family == socket.AF_INET or error.errno not in _NO_IPV6:
+                    refused.append(_refusal(place, "udp", error))
                 continue
             sockets.append(sock)
-        return UdpPort(sockets, receive) if sockets else None
+        return UdpPort(sockets, refused, receive) if sockets or refused else None
 
 
 class NoPorts:

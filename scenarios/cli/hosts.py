@@ -40,7 +40,8 @@ def _published(found: dict[str, JSON]) -> list[str]:
             lan = f"{port['host_ip'] or '0.0.0.0'}:{port['host_port']}"
             if port["host_ip"] == "::":
                 continue  # its twin of 0.0.0.0 says the same
-            where = str(port["note"]) if port.get("note") else f"on this machine {port['real']}"
+            where = f"on this machine {port['real']}" if port.get("real") else ""
+            where = ", not ".join(filter(None, [where, str(port["note"] or "")])) if where else str(port["note"])
             lines[f"{port['container']} {port['container_port']}/{port['protocol']} at {lan}: {where}"] = None
     return list(lines)
 

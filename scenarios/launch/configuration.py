@@ -42,6 +42,7 @@ def daemon_config(
         "state_dir": str(directory),
         "log_level": log_level,
         "extra_addresses": list(extra_addresses.get(name, ())),
+        "on_link": [address for other in names if other != name for address in extra_addresses.get(other, ())],
         "localhost_ports": number == 1,
         "os": system,
         "uplink": uplink,
