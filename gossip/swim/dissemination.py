@@ -121,7 +121,11 @@ class Dissemination:
             riders = local.rumours.take(PART_OVERHEAD, left, local.table.size)
             left -= sum(map(len, riders)) + PART_OVERHEAD * len(riders)
             parts += riders
-            if record.member.native and left > 0:
+            if not record.member.native:
+                for message in local.for_strangers.take(PART_OVERHEAD, left, local.table.size):
+                    left -= len(message) + PART_OVERHEAD
+                    parts.append(message)
+            elif left > 0:
                 overhead = PART_OVERHEAD + len(_USER)
                 for data in self._delegate.broadcasts(overhead, left):
                     left -= len(data) + overhead

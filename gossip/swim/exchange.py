@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 
+from gossip.serf.neighbour import SerfNeighbour
 from gossip.swim.delegate import Delegate
 from gossip.swim.dials import DialPushPull
 from gossip.swim.liveness import Liveness
 from gossip.swim.local import Local
 from gossip.swim.member import Address, Member, MemberState
-from gossip.swim.serf import SerfClock
 from gossip.wire.messages import Alive, Dead, MessageType, Ping, Suspect
 from gossip.wire.streams import NodeState, PushPull
 
@@ -38,12 +38,12 @@ def is_native(state: PushPull) -> bool:
 
 
 class Exchange:
-    def __init__(self, local: Local, delegate: Delegate, liveness: Liveness) -> None:
+    def __init__(self, local: Local, delegate: Delegate, liveness: Liveness, neighbour: SerfNeighbour) -> None:
         self._local = local
         self._delegate = delegate
         self._liveness = liveness
         self._next_heal = 0.0
-        self.serf_clock = SerfClock()
+        self._neighbour = neighbour
 
     # -- schedule
 
@@ -110,7 +110,7 @@ class Exchange:
         """``native``: the other is of our kind and gets the delegate's state too."""
         nodes = [record.node_state() for record in self._local.table.to_tell()]
         self._local.random.shuffle(nodes)
-        user_state = _NATIVE_STATE + self._delegate.local_state(join) if native else b""
+        user_state = _NATIVE_STATE + self._delegate.local_state(join) if native else self._neighbour.state()
         return PushPull(tuple(nodes), user_state, join)
 
     def merge(self, state: PushPull, told_by: str, now: float) -> None:
@@ -120,7 +120,7 @@ class Exchange:
         if is_native(state):
             self._delegate.merge_remote_state(state.user_state[1:], state.join, now)
         else:
-            self.serf_clock.witness(state.user_state)
+            self._neighbour.merge(state.user_state, now)
 
     def merge_node(self, node: NodeState, told_by: str, now: float) -> None:
         """One member as another sees it."""

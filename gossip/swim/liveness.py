@@ -265,6 +265,19 @@ class Liveness:
         why = "left on purpose" if left else reason
         self._tell(kind, member, was, now, why, told_by, "" if left else ", ".join(accusers))
 
+    def force_left(self, name: str, forget: bool, now: float) -> None:
+        """Somebody declared that a failed member left for good (``serf force-leave``)."""
+        record = self._local.table.get(name)
+        if record is None or record.member.reachable:
+            return
+        was = record.member
+        if was.state is MemberState.DEAD:
+            self._local.recent_dead.pop(name, None)
+            member = self._change(record, MemberState.LEFT, was.incarnation, now)
+            self._tell(EventKind.LEFT, member, was, now, "declared as left", name)
+        if forget:
+            self._local.table.forget(name)
+
     def expel(self, name: str, now: float) -> None:
         """Forget a member that the roster no longer has."""
         record = self._local.table.get(name)

@@ -30,6 +30,8 @@ class Local:
     awareness: Awareness
     timers: Timers
     rumours: TransmitLimitedQueue
+    for_strangers: TransmitLimitedQueue
+    """User messages for members that are not of our kind."""
     outbox: dict[Address, list[bytes]]
     """Messages that must go out, by destination, in order of arrival."""
     events: deque[MemberEvent]
@@ -58,6 +60,10 @@ class Local:
     def spread(self, subject: str, message: bytes, *, accuser: str = "") -> None:
         """A rumour: out at once, then repeated at each tick until it was sent often enough."""
         self.rumours.put(subject, message, accuser=accuser)
+        self.prompt = True
+
+    def spread_to_strangers(self, subject: str, message: bytes) -> None:
+        self.for_strangers.put(subject, message)
         self.prompt = True
 
     def drop(self, why: str) -> None:

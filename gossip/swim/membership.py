@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from random import Random
 
+from gossip.serf.neighbour import SerfNeighbour
 from gossip.swim.awareness import Awareness
 from gossip.swim.broadcasts import TransmitLimitedQueue
 from gossip.swim.delegate import Delegate
@@ -65,6 +66,7 @@ class Membership:
             awareness=Awareness(profile.awareness_max if profile.lha_probe else 1),
             timers=Timers(),
             rumours=TransmitLimitedQueue(profile, self.counters),
+            for_strangers=TransmitLimitedQueue(profile, self.counters),
             outbox={},
             events=deque(),
             dials=deque(),
@@ -75,7 +77,8 @@ class Membership:
         self._relays = Relays(self._local)
         self._codec = codec if codec is not None else PacketCodec(config.label, self.keyring)
         self._dissemination = Dissemination(self._local, delegate, self._codec)
-        self._exchange = Exchange(self._local, delegate, self._liveness)
+        self._neighbour = SerfNeighbour(self._local, self.keyring, self._liveness.force_left)
+        self._exchange = Exchange(self._local, delegate, self._liveness, self._neighbour)
         if self._local.table.get(config.name) is None:
             self._liveness.announce(wrap_meta(delegate.meta()), now)
         self._prober.start(now)
@@ -135,10 +138,12 @@ class Membership:
                 self._liveness.dead(message, told_by, now, f"declared dead by {message.accuser}")
             case User():
                 sender = local.table.at(source)
-                if sender is not None and sender.member.native:
+                if sender is None:
+                    local.drop("foreign_user_message")
+                elif sender.member.native:
                     self._delegate.user_message(message.data, source, now)
                 else:
-                    local.drop("foreign_user_message")
+                    self._neighbour.receive(message.data, now)
 
     def _believed_gone(self, source: Address) -> list[bytes]:
         """Whoever pings lives: if we hold that he died or left, he should hear it, and refute."""
@@ -240,6 +245,8 @@ class Membership:
         own = local.table.get(local.name)
         if own is not None and own.member.incarnation > before:
             local.send(dial.to, own.alive_message().encode())
+        if dial.join and self._strangers():
+            self._neighbour.joined()
         peer = local.table.at(dial.to)
         if not dial.native and peer is not None and peer.member.native:
             return DialPushPull(dial.to, dial.join, True, dial.timeout)
@@ -263,19 +270,20 @@ class Membership:
         """``Delegate.meta`` changed. Raises ValueError when it is too large."""
         self._liveness.announce(wrap_meta(self._delegate.meta()), now)
 
+    def _strangers(self) -> list[Address]:
+        """Where live members are that are not of our kind."""
+        live = map(self._local.table.get, self._local.table.live)
+        return [record.member.endpoint for record in live if record is not None and not record.member.native]
+
     def leave(self, now: float) -> None:
         """Say that this node leaves on purpose. Keep serving for a moment, so that it is heard."""
         local = self._local
         if local.leaving:
             return
         local.leaving = True
-        strangers = [
-            record.member.endpoint
-            for record in map(local.table.get, local.table.live)
-            if record is not None and not record.member.native
-        ]
+        strangers = self._strangers()
         if strangers:
-            intent = self._exchange.serf_clock.leave_intent(local.name)
+            intent = self._neighbour.leaving()
             for to in local.random.sample(strangers, min(self.config.profile.gossip_nodes, len(strangers))):
                 local.send(to, intent)
         own = local.table.get(local.name)

@@ -29,6 +29,8 @@ _SEQ_MASK = 0xFFFFFFFF
 _PROTOCOL_WITH_NACK = 4
 _OVERDUE_MAX = 64
 """Failed probes whose late answers are still counted."""
+_CUT_FROM = 2
+"""So many relays, all mute, look like a cut."""
 _WITHHELD_MAX = 64
 """Probes out of turn that wait for a token."""
 _RING_FROM = 3
@@ -153,7 +155,7 @@ class Prober:
         else:
             local.send(member.endpoint, ping)
         local.timers.set((PROBE_INDIRECT, probe.seq), now + timeout)
-        local.timers.set((PROBE_VERDICT, probe.seq), now + scale(local.profile.probe_interval))
+        local.timers.set((PROBE_VERDICT, probe.seq), now + scale(local.profile.probe_deadline))
         local.counters["probes"] += 1
         return probe
 
@@ -224,7 +226,7 @@ class Prober:
         if probe.dialled or record is None:
             return
         probe.dialled = True
-        left = max(0.05, self._local.awareness.scale(self._local.profile.probe_interval))
+        left = max(0.05, self._local.awareness.scale(self._local.profile.probe_deadline))
         self._local.dials.append(DialPing(probe.seq, probe.name, record.member.endpoint, left))
 
     def verdict_due(self, seq: int, now: float) -> None:
@@ -254,7 +256,7 @@ class Prober:
             reason += f" ({probe.reason})"
         self._accuse(probe.name, probe.incarnation, reason, probe.refused, now)
         if not probe.refused:
-            for name in filter(self._is_alive, mute):
+            for name in self._also_silent(mute, probe):
                 # He was asked already and stayed mute: he has had the longer time that our health may call for.
                 self.probe_for(name, now, f"mute as relay for {probe.name}", patient=False)
 
@@ -264,6 +266,13 @@ class Prober:
             del self._by_name[probe.name]
         self._local.timers.cancel((PROBE_INDIRECT, probe.seq))
         self._local.timers.cancel((PROBE_VERDICT, probe.seq))
+
+    def _also_silent(self, mute: list[str], probe: Probe) -> list[str]:
+        """Whom to ask next: the mute relays; if all of them were mute this is perhaps a cut, and then everybody."""
+        if len(mute) < max(_CUT_FROM, len(probe.relays)):
+            return [name for name in mute if self._is_alive(name)]
+        everybody = lazily_shuffled(self._local.table.live_now(), self._local.random)
+        return list(islice(filter(self._is_alive, everybody), _WITHHELD_MAX))
 
     def _unanswered(self, probe: Probe) -> None:
         """A slow member hears late, one that is cut off hears never: what counts against our health is each answer to

@@ -18,6 +18,8 @@ class Profile:
     """SWIM's protocol period T' (Das et al. 2002, 4.1)."""
     probe_timeout: float
     """Time for the direct ack, before members are asked for indirect probes; also a relay's time before its nack."""
+    probe_deadline: float
+    """From the ping to the verdict, indirect probes included; memberlist waits for the whole ``probe_interval``."""
     ring_probes: bool
     """Every other period goes to the successor in the ring of names (ours; SWIM has round-robin only)."""
     indirect_probes: int
@@ -31,7 +33,10 @@ class Profile:
     """How often one dead member or seed is tried by push/pull, so that partitions heal."""
     retransmit_mult: int
     """Lambda of SWIM 4.1: a broadcast goes out ``mult * ceil(log10(n + 1))`` times."""
-    suspicion_mult: int
+    suspicion_mult: float
+    """Lifeguard's alpha: the shortest suspicion is ``alpha * log(n) * probe_interval``."""
+    confirmations: int
+    """Lifeguard's K: independent confirmations that bring a suspicion down to its shortest (memberlist: alpha - 2)."""
     suspicion_log: float
     """Base of the logarithm of n that lengthens a suspicion in a large cluster, as a refutation takes longer to come
     (memberlist: 10). Where news is passed on at once it grows by hops of milliseconds, not by gossip intervals."""
@@ -75,6 +80,7 @@ class Profile:
 LAN = Profile(
     probe_interval=1.0,
     probe_timeout=0.5,
+    probe_deadline=1.0,
     ring_probes=False,
     indirect_probes=3,
     gossip_interval=0.2,
@@ -84,6 +90,7 @@ LAN = Profile(
     reconnect_interval=30.0,
     retransmit_mult=4,
     suspicion_mult=4,
+    confirmations=2,
     suspicion_log=10,
     suspicion_max_mult=6,
     audible_confirmations=False,
@@ -106,8 +113,9 @@ LAN = Profile(
 """memberlist's DefaultLANConfig, for comparison."""
 
 SHOAL = Profile(
-    probe_interval=0.8,
+    probe_interval=1.0,
     probe_timeout=0.3,
+    probe_deadline=0.8,
     ring_probes=True,
     indirect_probes=3,
     gossip_interval=0.2,
@@ -116,7 +124,8 @@ SHOAL = Profile(
     push_pull_interval=30.0,
     reconnect_interval=1.0,
     retransmit_mult=4,
-    suspicion_mult=4,
+    suspicion_mult=3.2,
+    confirmations=2,
     suspicion_log=16,
     suspicion_max_mult=6,
     audible_confirmations=True,

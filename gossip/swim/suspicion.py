@@ -30,10 +30,10 @@ class Suspicion:
         self.started = now
         self._refused_timeout = profile.refused_timeout
         self._refused_at: float | None = None
-        self._hiccup = profile.probe_interval
+        self._hiccup = profile.probe_deadline
         self._grace = profile.probe_timeout
         self._not_before = now
-        self._expected = profile.suspicion_mult - 2 if profile.lha_suspicion else 0
+        self._expected = profile.confirmations if profile.lha_suspicion else 0
         if members - 2 < self._expected:
             self._expected = 0
         size = max(1.0, math.log(max(1, members), profile.suspicion_log))

@@ -7,7 +7,7 @@ Maps carry Go field names. Decoding gives ``Fields``: typed access to one map, w
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgpack
 
@@ -32,23 +32,34 @@ class NeedMore(Exception):
         """Bytes without which it is useless to look again, where that is known."""
 
 
-def pack(fields: Mapping[str, str | int | bytes]) -> bytes:
+Plain = str | int | bytes | Mapping[str, int] | Mapping[str, str] | Sequence[str] | Sequence[bytes] | None
+
+
+def pack(fields: Mapping[str, Plain]) -> bytes:
     """A map with Go's field names as keys."""
     packed: bytes = msgpack.packb(fields, use_bin_type=False)
     return packed
 
 
-def unpack_map(data: bytes | memoryview) -> Fields:
-    """The map at the start of ``data``; what follows it is ignored, as Go's decoder does."""
+def unpack_map(data: bytes | memoryview, *, most: int = _CONTAINER_MAX) -> Fields:
+    """The map at the start of ``data``; what follows it is ignored, as Go's decoder does. ``most``: elements of any map
+    or array in it."""
     try:
-        value = msgpack.unpackb(
-            data, raw=True, strict_map_key=False, max_array_len=_CONTAINER_MAX, max_map_len=_CONTAINER_MAX
-        )
+        value = msgpack.unpackb(data, raw=True, strict_map_key=False, max_array_len=most, max_map_len=most)
     except msgpack.ExtraData as extra:
         value = extra.unpacked
     except _UNPACK_ERRORS as error:
         raise WireError("bad_msgpack", type(error).__name__) from None
     return _fields(value)
+
+
+def unpack_names(data: bytes | memoryview) -> list[str]:
+    """An array of names. Raises WireError."""
+    try:
+        value = msgpack.unpackb(data, raw=True, max_array_len=_CONTAINER_MAX, max_map_len=_CONTAINER_MAX)
+    except _UNPACK_ERRORS as error:
+        raise WireError("bad_msgpack", type(error).__name__) from None
+    return Fields({b"": value}).names(b"")
 
 
 def unpack_maps(data: memoryview, count: int) -> tuple[list[Fields], int]:
@@ -88,6 +99,9 @@ class Fields:
 
     def __len__(self) -> int:
         return len(self._map)
+
+    def field_names(self) -> list[object]:
+        return list(self._map)
 
     def has(self, key: bytes) -> bool:
         return key in self._map
@@ -135,8 +149,40 @@ class Fields:
             raise WireError("bad_field", key.decode())
         return value
 
+    def names(self, key: bytes) -> list[str]:
+        """An array of names; nil counts as none."""
+        value = self._map.get(key) or []
+        if not isinstance(value, list):
+            raise WireError("bad_field", key.decode())
+        return [_name(each, key) for each in value]
+
+    def raws(self, key: bytes) -> list[bytes]:
+        """An array of byte strings; nil counts as none."""
+        value = self._map.get(key) or []
+        if not isinstance(value, list) or not all(isinstance(each, bytes) for each in value):
+            raise WireError("bad_field", key.decode())
+        return value
+
+    def numbers(self, key: bytes, limit: int) -> dict[str, int]:
+        """A map of names to numbers; nil counts as none."""
+        value = self._map.get(key) or {}
+        if not isinstance(value, dict):
+            raise WireError("bad_field", key.decode())
+        if any(isinstance(n, bool) or not isinstance(n, int) or not 0 <= n <= limit for n in value.values()):
+            raise WireError("bad_field", key.decode())
+        return {_name(name, key): number for name, number in value.items()}
+
     def address(self, key: bytes) -> str:
         return address_from_bytes(self.raw(key, 16))
+
+
+def _name(value: object, key: bytes) -> str:
+    if not isinstance(value, bytes) or not 0 < len(value) <= NAME_LIMIT:
+        raise WireError("bad_field", key.decode())
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise WireError("bad_field", key.decode()) from None
 
 
 def address_to_bytes(address: str) -> bytes:
