@@ -22,6 +22,7 @@ from overlay.drivers.overlay import OverlayDriver
 from overlay.ipam.mac import mac_from_ip
 from overlay.ipam.pool import AddressPool
 from overlay.lan import Lan
+from overlay.namespace import Joined
 from overlay.nat.gateway import Gateway
 from overlay.nursery import Nursery
 from overlay.parents import Parents
@@ -308,7 +309,11 @@ class HostNetwork:
         """Publish ports of a container; all or none. A mapping for all addresses comes back twice, as 0.0.0.0 and ::
         (Docker shows both). PortTaken / PublishFailed carry Docker's text."""
         return await self._publisher.publish(
-            container_id, mappings, target_ip, default_address=self._binding(container_id)
+            container_id,
+            mappings,
+            target_ip,
+            target_ip6=self._address6(container_id),
+            default_address=self._binding(container_id),
         )
 
     async def unpublish(self, container_id: str) -> None:
@@ -339,10 +344,18 @@ class HostNetwork:
         spec = self._networks.get(network_id)
         return spec.name if spec is not None else ""
 
+    def _way_out(self, container_id: str) -> Joined | None:
+        sandbox = next((each for each in self._sandboxes if each.name == container_id), None)
+        return self._attachments.default(sandbox) if sandbox is not None else None
+
+    def _address6(self, container_id: str) -> str | None:
+        best = self._way_out(container_id)
+        addresses = best.spec.addresses if best is not None else ()
+        return next((each.partition("/")[0] for each in addresses if ":" in each), None)
+
     def _binding(self, container_id: str) -> str:
         """Where ports without an address are published: an option of the network that is the way out."""
-        sandbox = next((each for each in self._sandboxes if each.name == container_id), None)
-        best = self._attachments.default(sandbox) if sandbox is not None else None
+        best = self._way_out(container_id)
         return (best.network.options.get(HOST_BINDING) if best is not None else None) or "0.0.0.0"
 
     def _drop_ingress(self) -> None:

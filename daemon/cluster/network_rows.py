@@ -22,18 +22,22 @@ SUBNET_SPACE = "subnets"
 VNI_SPACE = "vnis"
 ADDRESS_SPACE = "addresses"
 _MOST = 1 << 62
+_UNASKED = 1 << 16  # of an IPv6 subnet
 
 
 def address_spaces(network_id: str, index: int, pool: Pool) -> dict[str, tuple[int, int]]:
     """Number spaces of a pool: name to first number and size. Numbers are offsets from the pool's network address; its
     own and, of IPv4, the broadcast address are none. Beside a range a second space has those that are given only when
-    asked for. Of a large IPv6 subnet only the first part can be given: a number has 63 bits on the wire."""
+    asked for; of a large IPv6 subnet the first addresses are such a range, so that shares begin at readable ones. (The
+    whole ends where a number ends on the wire, at 63 bits.)"""
     subnet = ipaddress.ip_network(pool.subnet)
     last_number = subnet.num_addresses - (2 if subnet.version == 4 else 1)
     whole = (1, max(min(last_number, _MOST), 1))
     name = f"{ADDRESS_SPACE}/{network_id}/{index}"
     if pool.ip_range is None:
         first = 2 if pool.gateway == str(subnet[1]) else 1
+        if subnet.version == 6 and whole[1] > _UNASKED:
+            return {name: (first, _UNASKED), f"{name}/chosen": whole}
         return {name: (first, max(whole[1] - first + 1, 1))}
     within = ipaddress.ip_network(pool.ip_range)
     first = max(offset_of(str(within.network_address), subnet), 1)

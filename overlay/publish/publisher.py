@@ -28,15 +28,21 @@ class Publisher:
         self._open: dict[str, list[OpenPort]] = {}
 
     async def publish(
-        self, container_id: str, mappings: Sequence[PortMapping], target_ip: str, *, default_address: str = _ANY
+        self,
+        container_id: str,
+        mappings: Sequence[PortMapping],
+        target_ip: str,
+        *,
+        target_ip6: str | None = None,
+        default_address: str = _ANY,
     ) -> list[Published]:
-        """Open them all towards `target_ip`; PortTaken / PublishFailed and none is open. `default_address` is for the
-        mappings that name none."""
+        """Open them all towards `target_ip`, or `target_ip6` for IPv6 where there is one; PortTaken / PublishFailed and
+        none is open. `default_address` is for the mappings that name none; 0.0.0.0 means :: as well then."""
         published: list[Published] = []
         opened: list[OpenPort] = []
         try:
             for mapping in mappings:
-                port = await self._open_one(mapping, target_ip, default_address)
+                port = await self._open_one(mapping, (target_ip, target_ip6), default_address)
                 opened.append(port)
                 published.extend(_describe(mapping, port))
         except BaseException:  # a cancelled request must not leave ports behind either
@@ -57,8 +63,10 @@ class Publisher:
         for container_id in list(self._open):
             await self.unpublish(container_id)
 
-    async def _open_one(self, mapping: PortMapping, target_ip: str, default_address: str) -> OpenPort:
-        address = _ANY if mapping.host_ip == "::" else mapping.host_ip or default_address
+    async def _open_one(
+        self, mapping: PortMapping, targets: tuple[str, str | None], default_address: str
+    ) -> OpenPort:
+        address = mapping.host_ip or default_address
         chosen = mapping.host_port and mapping.host_port_end <= mapping.host_port
         refused: list[OpenPort] = []
         try:
@@ -72,8 +80,10 @@ class Publisher:
                     self._real_ports,
                     protocol=mapping.protocol,
                     address=address,
+                    both=not mapping.host_ip,
                     port=number,
-                    target=(target_ip, mapping.container_port),
+                    target=(targets[0], mapping.container_port),
+                    target6=(targets[1], mapping.container_port) if targets[1] is not None else None,
                     counters=self._counters,
                 )
                 # Kept allocated until one was found, so that the next attempt is another port.
@@ -95,12 +105,10 @@ class Publisher:
 
 
 def _describe(mapping: PortMapping, port: OpenPort) -> list[Published]:
-    real = ", ".join(f"{ip}:{number}" for ip, number in port.bound) or None
-    note = None
+    real = ", ".join(f"[{ip}]:{number}" if ":" in ip else f"{ip}:{number}" for ip, number in port.bound) or None
+    note = "; ".join(port.refused) or None
     if real is None:
-        note = (
-            f"port {port.port}/{port.protocol} could not be bound on this machine (privileged or in use): "
-            f"published inside the LAN only"
-        )
-    shown = [_ANY, "::"] if port.address == _ANY else [port.address]
+        reason = f" ({note})" if note else ""
+        note = f"port {port.port}/{port.protocol} is published inside the LAN only, not on this machine{reason}"
+    shown = [_ANY, "::"] if port.both else [port.address]
     return [Published(mapping, address, port.port, real, note) for address in shown]

@@ -53,7 +53,7 @@ class Network:
         directions = []
         ends = []
         for stack, cidr in ((a, a_cidr), (b, b_cidr)):
-            hardware = b"\x02\x42" + pack_ip(cidr.split("/")[0])
+            hardware = b"\x02\x42" + pack_ip(cidr.split("/")[0])[-4:]
             name = f"eth{len(stack.interfaces) - 1}"
             interface = stack.add_interface(name, hardware=hardware, mtu=mtu, transmit=lambda frame: None, gso_size=gso)
             stack.add_address(interface, *parse_cidr(cidr))
