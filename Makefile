@@ -1,6 +1,6 @@
 # Everything needs .venv and makes it when it is missing; the second time nothing is fetched.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint bench bench-gossip tools clean
+.PHONY: help venv demo test lint bench bench-gossip sim-gossip tools clean
 
 # An interpreter that every user of the machine may run, so that the venv serves an unprivileged user as well.
 PYTHON ?= $(shell for p in /usr/bin/python3 /usr/local/bin/python3 python3 python3.13 python3.12 python3.11; do \
@@ -19,7 +19,7 @@ venv: $(STAMP)  ## .venv with everything that the others need
 
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer with venv and ensurepip is needed; name one with PYTHON=…"; exit 1; }
-	"$(PYTHON)" -m venv .venv
+	"$(PYTHON)" -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	$(BIN)/python -m compileall -q daemon gossip overlay scenarios
 	@# Daemons run without docstrings, which saves 2 MB each: all that they import, compiled so (see launcher._lean).
@@ -43,6 +43,9 @@ bench: $(STAMP)  ## figures from outside beside their goals; fails when one is m
 
 bench-gossip: $(STAMP) tools  ## serf and gossip/ in turn, both figures and their ratio (ARGS="--sizes 3 --runs 1")
 	@$(BIN)/python -m scenarios.bench.gossip $(ARGS)
+
+sim-gossip: $(STAMP)  ## gossip in simulated time: SWIM, Lifeguard, tables, gray failures (ARGS="--full --seeds 1 2")
+	@$(BIN)/python -m scenarios.study $(ARGS)
 
 # Peers that some tests talk to: the docker command, tshark and serf. Only root can install them; without them those
 # tests are skipped and say so.

@@ -22,7 +22,8 @@ from daemon.engine.volumes import Folders
 from daemon.runtime.folders import MemoryFolders
 from daemon.runtime.images import Images
 from daemon.underlay.contract import Underlay
-from daemon.underlay.faults import STORED_AS, Faults, FaultyUnderlay, parse_partitions
+from daemon.underlay.faults import STORED_AS, Faults, parse_faults
+from daemon.underlay.faulty import FaultyUnderlay
 from daemon.underlay.tap import TappedUnderlay
 from daemon.world import World
 from overlay.host import HostNetwork
@@ -55,7 +56,7 @@ class Host:
         self.store = store
         self.faults = Faults()
         self.tap = TappedUnderlay(carrier)
-        self.underlay = FaultyUnderlay(self.tap, self.faults)
+        self.underlay = FaultyUnderlay(self.tap, self.faults, world.random)
         self.history = History(world.wall)
         self.engine = Engine(
             config=config,
@@ -90,7 +91,7 @@ class Host:
         when an address or socket is taken; what was started until then is stopped."""
         saved = self.store.get(*STORED_AS)
         if saved is not None:
-            self.faults.set(parse_partitions(json.loads(saved)))
+            self.faults.set(parse_faults(json.loads(saved)))
         self.faults.subscribe(self._save_faults)
         try:
             await self._serve(make_control_app(self), self.config.control, self.config.control_tcp)

@@ -1,6 +1,6 @@
 """The control API, on a unix socket of its own.
 
-GET /v1/status; GET, PUT, DELETE /v1/faults; GET /v1/events?since=N&follow=1 (JSON lines);
+GET /v1/status; GET /v1/nat; GET, PUT, DELETE /v1/faults; GET /v1/events?since=N&follow=1 (JSON lines);
 GET /v1/capture?kind=vxlan (JSON lines, until the reader goes away).
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from daemon.underlay.faults import BadFaults, parse_partitions
+from daemon.underlay.faults import BadFaults, FaultList, parse_faults
 from daemon.underlay.tap import Captured
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def make_control_app(host: Host) -> web.Application:
     control = Control(host)
     app = web.Application(client_max_size=_BODY_LIMIT)
     app.router.add_get("/v1/status", control.status)
+    app.router.add_get("/v1/nat", control.nat)
     app.router.add_get("/v1/faults", control.faults)
     app.router.add_put("/v1/faults", control.set_faults)
     app.router.add_delete("/v1/faults", control.heal)
@@ -66,7 +67,6 @@ class Control:
                 "members": engine.cluster.members_view(),
                 "gossip": engine.cluster.gossip_counters(),
                 "traffic": {kind: dataclasses.asdict(t) for kind, t in sorted(host.tap.traffic.items())},
-                "dropped_by_faults": host.underlay.dropped,
                 "underlay": dict(sorted(host.underlay.counters.items())),
                 "overlay": dict(host.engine.host_network.counters),
                 "ports": [
@@ -87,19 +87,33 @@ class Control:
             }
         )
 
+    async def nat(self, request: web.Request) -> web.Response:
+        network = self._host.engine.host_network
+        containers = {
+            (port.mapping.protocol, port.host_port): container.name
+            for container in self._host.engine.containers.all()
+            for port in container.ports
+        }
+        rules = []
+        for line in network.rules():
+            port = line.destination.rpartition(":")[2]
+            owner = containers.get((line.protocol, int(port))) if line.target == "DNAT" else None
+            rules.append(dataclasses.asdict(line) | {"container": owner})
+        return web.json_response({"rules": rules, "flows": network.flows})
+
     async def faults(self, request: web.Request) -> web.Response:
         return web.json_response(self._host.faults.describe())
 
     async def set_faults(self, request: web.Request) -> web.Response:
         try:
-            partitions = parse_partitions(json.loads(await request.text()))
+            faults = parse_faults(json.loads(await request.text()))
         except (BadFaults, ValueError) as error:
             return web.json_response({"message": str(error)}, status=400)
-        self._host.faults.set(partitions)
+        self._host.faults.set(faults)
         return web.json_response(self._host.faults.describe())
 
     async def heal(self, request: web.Request) -> web.Response:
-        self._host.faults.set(())
+        self._host.faults.set(FaultList())
         return web.json_response(self._host.faults.describe())
 
     async def events(self, request: web.Request) -> web.StreamResponse:

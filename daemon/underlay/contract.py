@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 Address = tuple[str, int]
@@ -40,7 +41,7 @@ class Underlay(Protocol):
         """This host's address on the LAN; what leaves bears it as its source."""
 
     @property
-    def counters(self) -> Mapping[str, int]:
+    def counters(self) -> Counter[str]:
         """What was dropped on the way in or out, by reason."""
 
     async def datagrams(self, port: int, receive: Receive) -> Datagrams:

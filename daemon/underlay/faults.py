@@ -1,80 +1,146 @@
-"""Partitions, as a middleware of the underlay.
+"""What is broken between hosts: partitions and impairments, as data.
 
-A cut is silent: datagrams vanish, connects hang until their deadline, established streams stall in both directions and
-close only when the cut is healed. State comes from a file that is read before the first bind, so a daemon that is
-restarted inside a partition starts inside it.
+A partition cuts; an impairment delays, loses, duplicates, reorders, corrupts, slows or shortens what one host sends to
+another (the terms are those of Linux' netem). Both are the same list at every host; each host applies what concerns it.
+The document is JSON:
+
+    {"partitions": [{"id": "1", "groups": [["192.0.2.1"], ["192.0.2.2"]], "oneway": false, "traffic": [], "since": 0}],
+     "impairments": [{"id": "2", "from": [], "to": [], "traffic": ["vxlan"], "loss": 0.3, "since": 0}]}
 """
 
 from __future__ import annotations
 
-import asyncio
-import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from daemon.underlay.contract import Accept, Address, Datagrams, Listener, Receive, Underlay
-from daemon.underlay.gate import Gate
-
 STORED_AS = ("faults", "now")
-"""Kind and key of the faults in the host's store, as JSON."""
+"""Where a host keeps its faults in its store, so that it starts in the partition in which it ended."""
+
+TRAFFIC = ("gossip", "vxlan", "lan", "cluster", "other", "udp", "tcp")
+"""What a fault may be confined to: a port's kind, or a transport. Kinds and transports given together both must fit."""
+
+_TRANSPORTS = ("udp", "tcp")
+DISTRIBUTIONS = ("uniform", "normal", "pareto")
 
 
 class BadFaults(ValueError):
     """A description of faults that cannot be read; what was in force stays so."""
 
 
+def _fits(traffic: frozenset[str], kind: str, transport: str) -> bool:
+    transports = [t for t in _TRANSPORTS if t in traffic]
+    kinds = len(traffic) > len(transports)
+    return (not transports or transport in traffic) and (not kinds or kind in traffic)
+
+
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """Hosts of different groups do not hear one another; hosts in no group hear all. since: wall-clock seconds."""
+    """Hosts of different groups do not hear one another; hosts in no group hear all. With `oneway` only the way from
+    an earlier group to a later one is cut. since: wall-clock seconds."""
 
     id: str
     groups: tuple[frozenset[str], ...]
     since: float
+    oneway: bool = False
+    traffic: frozenset[str] = frozenset()
 
-    def cuts(self, a: str, b: str) -> bool:
-        left = next((i for i, g in enumerate(self.groups) if a in g), None)
-        right = next((i for i, g in enumerate(self.groups) if b in g), None)
-        return left is not None and right is not None and left != right
+    def cuts(self, source: str, target: str, kind: str, transport: str) -> bool:
+        """Is the way from source to target cut for this traffic?"""
+        left = next((i for i, g in enumerate(self.groups) if source in g), None)
+        right = next((i for i, g in enumerate(self.groups) if target in g), None)
+        if left is None or right is None or left == right or not _fits(self.traffic, kind, transport):
+            return False
+        return left < right or not self.oneway
 
     def describe(self) -> dict[str, object]:
-        return {"id": self.id, "groups": [sorted(g) for g in self.groups], "since": self.since}
+        return {
+            "id": self.id,
+            "groups": [sorted(g) for g in self.groups],
+            "oneway": self.oneway,
+            "traffic": sorted(self.traffic),
+            "since": self.since,
+        }
 
 
-def parse_partitions(document: object) -> tuple[Partition, ...]:
-    """From the control socket's or the file's JSON. Raises BadFaults with what was expected."""
-    if not isinstance(document, Mapping) or not isinstance(document.get("partitions"), Sequence):
-        raise BadFaults('expected {"partitions": [{"id": …, "groups": [[address, …], …], "since": …}]}')
-    unknown = sorted(set(map(str, document)) - {"partitions"})
-    if unknown:
-        raise BadFaults(f"unknown fault {unknown[0]!r}; known: 'partitions'")
-    found = []
-    for entry in document["partitions"]:
-        groups = entry.get("groups") if isinstance(entry, Mapping) else None
-        if not isinstance(groups, list) or len(groups) < 2 or not all(isinstance(g, list) and g for g in groups):
-            raise BadFaults("a partition needs two or more groups, each a list of addresses")
-        members = [str(address) for group in groups for address in group]
-        if len(members) != len(dict.fromkeys(members)):
-            raise BadFaults("a host stands in two groups of one partition")
-        since = entry.get("since", 0.0)
-        if not isinstance(since, int | float):
-            raise BadFaults("since: seconds expected")
-        found.append(Partition(str(entry.get("id", "")), tuple(frozenset(map(str, g)) for g in groups), float(since)))
-    return tuple(found)
+@dataclass(frozen=True, slots=True)
+class Impairment:
+    """Acts at the sender, on the way from any host of `sources` to any of `targets` (none named: all).
+
+    Probabilities are 0 to 1, times in seconds, rate in bytes a second (0: unlimited) with a queue of `queue` bytes,
+    mtu in bytes of datagram payload (0: unlimited). On a stream, which TCP keeps whole, loss and corruption become
+    delay, as its retransmission would make them; duplication, reordering and mtu do not apply.
+    """
+
+    id: str
+    since: float
+    sources: frozenset[str] = frozenset()
+    targets: frozenset[str] = frozenset()
+    traffic: frozenset[str] = frozenset()
+    delay: float = 0.0
+    jitter: float = 0.0
+    distribution: str = "uniform"
+    loss: float = 0.0
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    corrupt: float = 0.0
+    rate: float = 0.0
+    queue: int = 1 << 20
+    mtu: int = 0
+
+    def concerns(self, source: str, target: str, kind: str, transport: str) -> bool:
+        return (
+            (not self.sources or source in self.sources)
+            and (not self.targets or target in self.targets)
+            and _fits(self.traffic, kind, transport)
+        )
+
+    def describe(self) -> dict[str, object]:
+        return {
+            "id": self.id,
+            "since": self.since,
+            "from": sorted(self.sources),
+            "to": sorted(self.targets),
+            "traffic": sorted(self.traffic),
+            **{name: getattr(self, name) for name in (*_PROBABILITIES, *_AMOUNTS, "distribution")},
+        }
+
+
+_PROBABILITIES = ("loss", "duplicate", "reorder", "corrupt")
+_AMOUNTS = ("delay", "jitter", "rate", "queue", "mtu")
+
+
+@dataclass(frozen=True, slots=True)
+class FaultList:
+    """All that is broken now."""
+
+    partitions: tuple[Partition, ...] = ()
+    impairments: tuple[Impairment, ...] = ()
+
+    def describe(self) -> dict[str, object]:
+        return {
+            "partitions": [p.describe() for p in self.partitions],
+            "impairments": [i.describe() for i in self.impairments],
+        }
 
 
 @dataclass(slots=True)
 class Faults:
     """What is broken now. Subscribers are told after each change."""
 
-    partitions: tuple[Partition, ...] = ()
+    now: FaultList = field(default_factory=FaultList)
     _subscribers: dict[int, Callable[[], None]] = field(default_factory=dict)
     _next: int = 0
 
-    def cut(self, a: str, b: str) -> bool:
-        return any(p.cuts(a, b) for p in self.partitions)
+    def cut(self, source: str, target: str, kind: str, transport: str) -> bool:
+        """Is the way from source to target cut for this traffic?"""
+        return any(p.cuts(source, target, kind, transport) for p in self.now.partitions)
 
-    def set(self, partitions: tuple[Partition, ...]) -> None:
-        self.partitions = partitions
+    def impairments(self, source: str, target: str, kind: str, transport: str) -> tuple[Impairment, ...]:
+        """What acts on this traffic on its way from source to target, in the order of the list."""
+        return tuple(i for i in self.now.impairments if i.concerns(source, target, kind, transport))
+
+    def set(self, faults: FaultList) -> None:
+        self.now = faults
         for callback in list(self._subscribers.values()):
             callback()
 
@@ -89,106 +155,103 @@ class Faults:
         return unsubscribe
 
     def describe(self) -> dict[str, object]:
-        return {"partitions": [p.describe() for p in self.partitions]}
+        return self.now.describe()
 
 
-class _FaultyDatagrams:
-    def __init__(self, inner: Datagrams, underlay: FaultyUnderlay) -> None:
-        self._inner = inner
-        self._underlay = underlay
-
-    def send(self, data: bytes | bytearray | memoryview, to: Address) -> None:
-        if to[0] in self._underlay.severed:
-            self._underlay.dropped += 1
-            return
-        self._inner.send(data, to)
-
-    def close(self) -> None:
-        self._inner.close()
-
-
-class _Severed(dict[str, bool]):
-    """Answers of Faults.cut for this host by peer, so that a packet pays one look-up; `in` asks the cache."""
-
-    def __init__(self, faults: Faults, own: str) -> None:
-        super().__init__()
-        self._faults, self._own = faults, own
-
-    def __contains__(self, peer: object) -> bool:
-        assert isinstance(peer, str)
-        answer = self.get(peer)
-        if answer is None:
-            answer = self[peer] = self._faults.cut(self._own, peer)
-        return answer
+def parse_faults(document: object) -> FaultList:
+    """From the control socket's or the store's JSON. Raises BadFaults with what was expected."""
+    if not isinstance(document, Mapping):
+        raise BadFaults('expected {"partitions": […], "impairments": […]}')
+    _known(document, ("partitions", "impairments"), "fault")
+    lists = [document.get(name, []) for name in ("partitions", "impairments")]
+    if not document or not all(isinstance(found, list) for found in lists):
+        raise BadFaults('expected {"partitions": […], "impairments": […]}')
+    faults = FaultList(tuple(_partition(e) for e in lists[0]), tuple(_impairment(e) for e in lists[1]))
+    ids = [p.id for p in faults.partitions] + [i.id for i in faults.impairments]
+    if len(dict.fromkeys(ids)) != len(ids):
+        raise BadFaults("two faults have one id")
+    return faults
 
 
-class FaultyUnderlay:
-    """An underlay with cuts. Has the shape of what it wraps."""
+def _known(entry: Mapping[str, object], names: tuple[str, ...], what: str) -> None:
+    unknown = sorted(str(k) for k in entry if k not in names)
+    if unknown:
+        raise BadFaults(f"unknown {what} {unknown[0]!r}; known: {', '.join(names)}")
 
-    def __init__(self, inner: Underlay, faults: Faults) -> None:
-        self._inner = inner
-        self._faults = faults
-        self.address = inner.address
-        self.counters = inner.counters
-        self.dropped = 0
-        self.severed = _Severed(faults, inner.address)
-        self._gates: dict[Gate, str] = {}
-        self._changed: dict[asyncio.Future[None], None] = {}
-        faults.subscribe(self._apply)
 
-    def _apply(self) -> None:
-        self.severed.clear()
-        for gate, peer in list(self._gates.items()):
-            gate.set_open(peer not in self.severed)
-        for waiter in list(self._changed):
-            if not waiter.done():
-                waiter.set_result(None)
+def _mapping(entry: object, what: str) -> Mapping[str, object]:
+    if not isinstance(entry, Mapping):
+        raise BadFaults(f"{what}: an object expected")
+    return entry
 
-    async def datagrams(self, port: int, receive: Receive) -> Datagrams:
-        severed = self.severed
 
-        def filtered(data: bytes, source: Address) -> None:
-            if source[0] in severed:
-                self.dropped += 1
-                return
-            receive(data, source)
+def _hosts(found: object, what: str) -> frozenset[str]:
+    if not isinstance(found, list) or not all(isinstance(a, str) for a in found):
+        raise BadFaults(f"{what}: a list of addresses expected")
+    return frozenset(found)
 
-        return _FaultyDatagrams(await self._inner.datagrams(port, filtered), self)
 
-    async def listen(self, port: int, accept: Accept, *, tls: ssl.SSLContext | None = None) -> Listener:
-        async def gated(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Address) -> None:
-            gate = self._gate(reader, writer, peer[0])
-            try:
-                await accept(gate.reader, gate.writer, peer)
-            finally:
-                gate.writer.close()
-            # Ours is closed; the connection itself ends only when no cut hides that from the peer.
-            await gate.finished.wait()
+def _traffic(entry: Mapping[str, object]) -> frozenset[str]:
+    found = entry.get("traffic", [])
+    if not isinstance(found, list) or not all(t in TRAFFIC for t in found):
+        raise BadFaults(f"traffic: a list of {', '.join(TRAFFIC)} expected")
+    return frozenset(found)
 
-        return await self._inner.listen(port, gated, tls=tls)
 
-    async def connect(
-        self, to: Address, *, deadline: float, tls: ssl.SSLContext | None = None
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        loop = asyncio.get_running_loop()
-        end = loop.time() + deadline
-        async with asyncio.timeout_at(end):
-            while to[0] in self.severed:
-                waiter: asyncio.Future[None] = loop.create_future()
-                self._changed[waiter] = None
-                try:
-                    await waiter
-                finally:
-                    self._changed.pop(waiter, None)
-        reader, writer = await self._inner.connect(to, deadline=max(0.0, end - loop.time()), tls=tls)
-        gate = self._gate(reader, writer, to[0])
-        return gate.reader, gate.writer
+def _number(entry: Mapping[str, object], name: str, most: float, default: float = 0.0) -> float:
+    value = entry.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise BadFaults(f"{name}: a number from 0 to {most:g} expected, not {value!r}")
+    return float(value)
 
-    def _gate(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str) -> Gate:
-        gate = Gate(reader, writer, on_close=self._forget)
-        self._gates[gate] = peer
-        gate.set_open(peer not in self.severed)
-        return gate
 
-    def _forget(self, gate: Gate) -> None:
-        self._gates.pop(gate, None)
+def _partition(found: object) -> Partition:
+    entry = _mapping(found, "a partition")
+    _known(entry, ("id", "groups", "since", "oneway", "traffic"), "setting of a partition")
+    groups = entry.get("groups")
+    if not isinstance(groups, list) or len(groups) < 2 or not all(isinstance(g, list) and g for g in groups):
+        raise BadFaults("a partition needs two or more groups, each a list of addresses")
+    members = [address for group in groups for address in group]
+    if len(members) != len(dict.fromkeys(map(str, members))):
+        raise BadFaults("a host stands in two groups of one partition")
+    oneway = entry.get("oneway", False)
+    if not isinstance(oneway, bool):
+        raise BadFaults("oneway: true or false expected")
+    return Partition(
+        str(entry.get("id", "")),
+        tuple(_hosts(g, "a group") for g in groups),
+        _number(entry, "since", 1e12),
+        oneway,
+        _traffic(entry),
+    )
+
+
+def _impairment(found: object) -> Impairment:
+    entry = _mapping(found, "an impairment")
+    names = ("id", "since", "from", "to", "traffic", "distribution", *_PROBABILITIES, *_AMOUNTS)
+    _known(entry, names, "setting of an impairment")
+    distribution = entry.get("distribution", "uniform")
+    if distribution not in DISTRIBUTIONS:
+        raise BadFaults(f"distribution: {', '.join(DISTRIBUTIONS)} expected")
+    made = Impairment(
+        id=str(entry.get("id", "")),
+        since=_number(entry, "since", 1e12),
+        sources=_hosts(entry.get("from", []), "from"),
+        targets=_hosts(entry.get("to", []), "to"),
+        traffic=_traffic(entry),
+        delay=_number(entry, "delay", 3600),
+        jitter=_number(entry, "jitter", 3600),
+        distribution=str(distribution),
+        loss=_number(entry, "loss", 1),
+        duplicate=_number(entry, "duplicate", 1),
+        reorder=_number(entry, "reorder", 1),
+        corrupt=_number(entry, "corrupt", 1),
+        rate=_number(entry, "rate", 1e12),
+        queue=int(_number(entry, "queue", 1 << 30, 1 << 20)),
+        mtu=int(_number(entry, "mtu", 65535)),
+    )
+    if not any(getattr(made, name) for name in (*_PROBABILITIES, "delay", "jitter", "rate", "mtu")):
+        raise BadFaults(
+            "an impairment that does nothing: give delay, jitter, loss, duplicate, reorder, corrupt, rate or mtu"
+        )
+    return made

@@ -1,4 +1,4 @@
-"""A stream that can be stalled: nothing passes, nothing closes, until it is opened again.
+"""A stream that can be stalled (nothing passes, nothing closes, until it is opened again) or slowed.
 
 It stands between the connection's transport and the StreamReader / StreamWriter that the user holds: a transport
 towards the user, a protocol towards the connection. No task: data move when they arrive or when the gate opens.
@@ -7,8 +7,11 @@ towards the user, a protocol towards the connection. No task: data move when the
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import cast
+
+from daemon.underlay.shaper import Chain
 
 _HELD = 1 << 20
 
@@ -20,27 +23,54 @@ class _Outer(asyncio.Transport):
         super().__init__()
         self._gate = gate
         self._inner = inner
-        self._held: list[bytes] = []
+        self._held: deque[tuple[float, bytes]] = deque()
         self._held_bytes = 0
         self._eof = False
         self._closing = False
+        self._leaves = 0.0
+        self.chain: Chain | None = None
 
     def get_extra_info(self, name: str, default: object = None) -> object:
         return self._inner.get_extra_info(name, default)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._gate.is_open:
+        if self._gate.is_open and self.chain is None and not self._held:
             self._inner.write(data)
             return
-        self._held.append(bytes(data))
+        loop = asyncio.get_running_loop()
+        if self.chain is not None:
+            # In order: what is written later never leaves earlier.
+            self._leaves = max(self._leaves, self.chain.stream(len(data), loop.time()))
+            loop.call_at(self._leaves, self.release)
+        self._held.append((self._leaves, bytes(data)))
         self._held_bytes += len(data)
         self._gate.settle()
 
-    def write_eof(self) -> None:
-        if self._gate.is_open:
+    def release(self) -> None:
+        """What is due goes out in order, unless the gate is shut: then all wait for its opening."""
+        if not self._gate.is_open:
+            return
+        now = asyncio.get_running_loop().time()
+        while self._held and (self.chain is None or self._held[0][0] <= now):
+            _, chunk = self._held.popleft()
+            self._held_bytes -= len(chunk)
+            self._inner.write(chunk)
+        self._gate.settle()
+        self._end_if_empty()
+
+    def _end_if_empty(self) -> None:
+        if self._held:
+            return
+        if self._eof:
+            self._eof = False
             self._inner.write_eof()
-        else:
-            self._eof = True
+        if self._closing:
+            self._inner.close()
+
+    def write_eof(self) -> None:
+        self._eof = True
+        if self._gate.is_open:
+            self._end_if_empty()
 
     def can_write_eof(self) -> bool:
         return self._inner.can_write_eof()
@@ -49,7 +79,7 @@ class _Outer(asyncio.Transport):
         """While the gate is shut a close is only remembered: the peer must not learn of it."""
         self._closing = True
         if self._gate.is_open:
-            self._inner.close()
+            self._end_if_empty()
         else:
             self._gate.user_gone()
 
@@ -76,19 +106,6 @@ class _Outer(asyncio.Transport):
     def resume_reading(self) -> None:
         if self._gate.is_open:
             self._inner.resume_reading()
-
-    def release(self) -> None:
-        """The gate opened: what was held goes out in order."""
-        for chunk in self._held:
-            self._inner.write(chunk)
-        self._held.clear()
-        self._held_bytes = 0
-        self._gate.settle()
-        if self._eof:
-            self._eof = False
-            self._inner.write_eof()
-        if self._closing:
-            self._inner.close()
 
 
 class Gate(asyncio.Protocol):
@@ -144,6 +161,12 @@ class Gate(asyncio.Protocol):
             self._finish(self._lost.pop())
         elif not self._inner.is_closing():
             self._inner.resume_reading()
+
+    def impair(self, chain: Chain | None) -> None:
+        """Slow down what the user writes from now on; None lets what was held go at once."""
+        self._outer.chain = chain
+        if chain is None:
+            self._outer.release()
 
     def user_gone(self) -> None:
         """The user closed while the gate was shut: its own side ends at once, the connection when the gate opens."""

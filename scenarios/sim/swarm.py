@@ -18,7 +18,7 @@ import aiohttp
 from daemon.config import Config
 from daemon.host import Host
 from daemon.store.memory import MemoryStore
-from daemon.underlay.faults import parse_partitions
+from daemon.underlay.faults import parse_faults
 from daemon.underlay.real_ports import NoPorts
 from daemon.world import World
 from scenarios.sim.loop import SimulatedLoop
@@ -196,7 +196,7 @@ class SimulatedSwarm:
 
     def _set_faults(self, faults: Mapping[str, object]) -> None:
         for host in self.hosts.values():
-            host.faults.set(parse_partitions(faults))
+            host.faults.set(parse_faults(faults))
 
 
 def simulate(main: Coroutine[object, object, T]) -> T:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 from collections.abc import AsyncIterator
 
 import pytest
 
 from daemon.underlay.addresses import Direct, Loopback, SharedPorts
 from daemon.underlay.contract import Address
-from daemon.underlay.faults import BadFaults, Faults, FaultyUnderlay, parse_partitions
+from daemon.underlay.faults import BadFaults, FaultList, Faults, parse_faults
+from daemon.underlay.faulty import FaultyUnderlay
 from daemon.underlay.sockets import SocketUnderlay
 from daemon.underlay.tap import TappedUnderlay
 
@@ -20,7 +22,7 @@ PORT = 7946
 
 
 def host(address: str, faults: Faults) -> FaultyUnderlay:
-    return FaultyUnderlay(TappedUnderlay(SocketUnderlay(address, Loopback(BLOCK, address))), faults)
+    return FaultyUnderlay(TappedUnderlay(SocketUnderlay(address, Loopback(BLOCK, address))), faults, random.Random(1))
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ async def faults() -> AsyncIterator[Faults]:
     yield Faults()
 
 
-CUT = parse_partitions({"partitions": [{"id": "1", "groups": [[A], [B]], "since": 0}]})
+CUT = parse_faults({"partitions": [{"id": "1", "groups": [[A], [B]], "since": 0}]})
 
 
 async def test_datagrams_vanish_in_a_cut_and_come_back(faults: Faults) -> None:
@@ -40,10 +42,10 @@ async def test_datagrams_vanish_in_a_cut_and_come_back(faults: Faults) -> None:
     assert await asyncio.wait_for(heard.get(), 2) == (b"one", (A, PORT))
     faults.set(CUT)
     from_a.send(b"two", (B, PORT))
-    faults.set(())
+    faults.set(FaultList())
     from_a.send(b"three", (B, PORT))
     assert (await asyncio.wait_for(heard.get(), 2))[0] == b"three"
-    assert a.dropped == 1
+    assert a.counters["fault_cut"] == 1
     at_b.close()
     from_a.close()
 
@@ -72,7 +74,7 @@ async def test_a_stream_stalls_both_ways_and_goes_on(faults: Faults) -> None:
         await a.connect((B, PORT), deadline=0.1)
     waiting = asyncio.ensure_future(a.connect((B, PORT), deadline=5))
     await asyncio.sleep(0)
-    faults.set(())
+    faults.set(FaultList())
     assert await asyncio.wait_for(reader.read(), 2) == b"heldbye"
     _, other = await asyncio.wait_for(waiting, 2)
     for w in (writer, other):
@@ -106,7 +108,7 @@ async def test_a_writer_waits_while_a_cut_holds_its_bytes_and_all_arrive(faults:
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(asyncio.shield(pouring), 0.1)
     assert 16 <= sent <= 18
-    faults.set(())
+    faults.set(FaultList())
     await asyncio.wait_for(pouring, 5)
     assert await asyncio.wait_for(whole, 5) == b"".join(bytes([n]) * 65536 for n in range(64))
     writer.close()
@@ -129,7 +131,7 @@ async def test_an_end_closed_inside_a_cut_is_not_noticed_before_it_heals(faults:
     await asyncio.wait_for(closed.wait(), 2)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(reader.read(1), 0.1)
-    faults.set(())
+    faults.set(FaultList())
     assert await asyncio.wait_for(reader.read(1), 2) == b""
     writer.close()
     await listener.close()
@@ -157,8 +159,16 @@ def test_address_maps_are_bijections(addresses: Direct | Loopback | SharedPorts)
         {"partitions": [{"groups": [["a"], ["a"]]}]},
         {"partitions": [{"groups": [["a"], []]}]},
         {"partitions": [], "losses": []},
+        {"partitions": [{"groups": [["a"], ["b"]], "oneway": 1}]},
+        {"partitions": [{"groups": [["a"], ["b"]], "traffic": ["http"]}]},
+        {"impairments": [{"id": "1"}]},
+        {"impairments": [{"id": "1", "loss": 1.5}]},
+        {"impairments": [{"id": "1", "loss": True}]},
+        {"impairments": [{"id": "1", "delay": "1s"}]},
+        {"impairments": [{"id": "1", "delay": 1, "distribution": "flat"}]},
+        {"impairments": [{"id": "1", "delay": 1}, {"id": "1", "loss": 0.1}]},
     ],
 )
 def test_bad_faults_are_refused(bad: object) -> None:
     with pytest.raises(BadFaults):
-        parse_partitions(bad)
+        parse_faults(bad)
