@@ -22,7 +22,15 @@ SETTLE = 30.0
 TRUE_FAILURE_AT = 20.0
 """Seconds after the beginning of the slow spells at which a healthy member really crashes."""
 
-SWIM = replace(LAN, lha_probe=False, lha_suspicion=False, buddy_system=False, suspicion_mult=5, stall=math.inf)
+SWIM = replace(
+    LAN,
+    lha_probe=False,
+    lha_suspicion=False,
+    buddy_system=False,
+    suspicion_mult=5,
+    confirmations=3,
+    stall=math.inf,
+)
 """SWIM as the paper compares with: memberlist without Lifeguard, the suspicion 5 log N periods; and without our rule
 that a timer served late is no evidence."""
 
@@ -36,7 +44,7 @@ PARTS: dict[str, Profile] = {
 """The paper's configurations."""
 
 TUNED: dict[str, Profile] = {
-    "Lifeguard, alpha 4": replace(PARTS["Lifeguard"], suspicion_mult=4),
+    "Lifeguard, alpha 4": replace(PARTS["Lifeguard"], suspicion_mult=4, confirmations=2),
     "Lifeguard, alpha 3": replace(PARTS["Lifeguard"], suspicion_mult=3, confirmations=1),
     "Lifeguard, alpha 3, beta 3": replace(PARTS["Lifeguard"], suspicion_mult=3, confirmations=1, suspicion_max_mult=3),
 }

@@ -1,0 +1,1 @@
+"""Studies of the gossip protocol at scale: which experiments are run, and their tables and plots."""
