@@ -24,6 +24,7 @@ from overlay.ipam.pool import AddressPool
 from overlay.lan import Lan
 from overlay.namespace import Joined
 from overlay.nat.gateway import Gateway
+from overlay.nat.listing import RuleLine
 from overlay.nursery import Nursery
 from overlay.parents import Parents
 from overlay.publish.publisher import Publisher
@@ -319,6 +320,17 @@ class HostNetwork:
     async def unpublish(self, container_id: str) -> None:
         """Close everything that was published for the container, and its connections."""
         await self._publisher.unpublish(container_id)
+
+    def rules(self) -> list[RuleLine]:
+        """What is translated and filtered between this host's networks and the outside."""
+        bridge = self._drivers["bridge"]
+        names = bridge.names() if isinstance(bridge, BridgeDriver) else {}
+        return self._gateway.lines(names)
+
+    @property
+    def flows(self) -> int:
+        """How many flows the gateway knows."""
+        return len(self._gateway.flows)
 
     @property
     def counters(self) -> Mapping[str, int]:

@@ -134,5 +134,6 @@ async def _headers(request: web.Request, response: web.StreamResponse) -> None:
     """What Docker sends with every answer; the CLI reads Api-Version and Ostype of a ping."""
     response.headers["Api-Version"] = text(API_VERSION)
     response.headers["Docker-Experimental"] = "false"
-    response.headers["Ostype"] = "linux"
-    response.headers["Server"] = f"shoal/{VERSION} (linux)"
+    system = request.app[ENGINE].config.os
+    response.headers["Ostype"] = system
+    response.headers["Server"] = f"shoal/{VERSION} ({system})"

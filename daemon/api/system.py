@@ -42,7 +42,7 @@ async def version(request: web.Request) -> web.Response:
         "MinAPIVersion": text(MIN_API_VERSION),
         "GitCommit": "",
         "GoVersion": f"python{platform.python_version()}",
-        "Os": "linux",
+        "Os": request.app[ENGINE].config.os,
         "Arch": _architecture(),
         "KernelVersion": platform.release(),
         "BuildTime": "",
@@ -56,7 +56,7 @@ async def version(request: web.Request) -> web.Response:
         "GoVersion": facts["GoVersion"],
         "KernelVersion": facts["KernelVersion"],
         "MinAPIVersion": facts["MinAPIVersion"],
-        "Os": "linux",
+        "Os": facts["Os"],
     }
     engine = {"Name": "Engine", "Version": VERSION, "Details": details}
     return json_answer({"Platform": {"Name": "shoal"}, "Components": [engine], **facts})
@@ -107,7 +107,7 @@ async def info(request: web.Request) -> web.Response:
         "KernelVersion": platform.release(),
         "OperatingSystem": "shoal, a simulated host",
         "OSVersion": VERSION,
-        "OSType": "linux",
+        "OSType": engine.config.os,
         "Architecture": platform.machine(),
         "IndexServerAddress": "",
         "RegistryConfig": {

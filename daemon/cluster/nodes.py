@@ -57,7 +57,7 @@ class Nodes:
             "engine": VERSION,
             "cpus": (os.cpu_count() or 1) * 1_000_000_000,
             "memory": memory_total(),
-            "os": "linux",
+            "os": config.os,
             "architecture": "x86_64",
         }
         gossip.put(NODES, gossip.node_id, value)

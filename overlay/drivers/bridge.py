@@ -83,6 +83,10 @@ class BridgeDriver:
         self._gateway.add_bridge(rules)
         self._networks[spec.id] = _Network(spec, name, bridge, icc)
 
+    def names(self) -> dict[str, str]:
+        """The networks' names by bridge."""
+        return {network.interface: network.spec.name for network in self._networks.values()}
+
     def delete_network(self, network_id: str) -> None:
         """Remove the bridge and its gateway."""
         network = self._networks.pop(network_id)

@@ -16,10 +16,11 @@ Per packet: one look-up by tuple, one by number; rules are only read for the fir
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from overlay.nat.conntrack import Conntrack
+from overlay.nat.listing import RuleLine, lines_of
 from overlay.nat.tuples import Tuple, inverse, quoted, requote, set_destination, set_source, tuple_of, with_source
 from overlay.stack.hooks import Hooks
 from overlay.wire.address import network_of, pack_ip, parse_cidr
@@ -73,6 +74,11 @@ class Gateway:
         """An interface to the LAN; masqueraded packets get `address`, `further` are the host's as well."""
         self._uplinks[interface] = pack_ip(address)
         self._own.update(dict.fromkeys(pack_ip(each) for each in (address, *further)))
+
+    def lines(self, names: Mapping[str, str]) -> list[RuleLine]:
+        """All rules in the order in which they are asked; `names`: the networks' names by bridge."""
+        forwards = [rule for rules in self._forwards.values() for rule in rules]
+        return lines_of(self._bridges.values(), forwards, self._uplinks, names)
 
     def add_bridge(self, rules: BridgeRules) -> None:
         """A bridge network of this host."""

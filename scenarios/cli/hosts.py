@@ -80,6 +80,38 @@ def show(swarm: Swarm, *, quiet: bool, as_json: bool) -> None:
             print(f"{row['name']}: {line}")
 
 
+_RULE = {"target": "TARGET", "protocol": "PROT", "came": "IN", "goes": "OUT", "source": "SOURCE",
+         "destination": "DESTINATION", "meaning": "MEANING"}  # fmt: skip
+_CHAINS = {
+    "PREROUTING": "what comes to this host's ports",
+    "POSTROUTING": "what leaves",
+    "FORWARD": "what passes, the first that fits",
+}
+
+
+def show_nat(host: Host, *, as_json: bool) -> None:
+    """The rules of a host's gateway, a table a chain. Raises LaunchError when it does not answer."""
+    try:
+        found = request(host.control_api, "GET", "/v1/nat", timeout=5.0)
+    except (OSError, RequestFailed) as error:
+        raise LaunchError(f"{host.name} does not answer: {error}") from error
+    assert isinstance(found, dict) and isinstance(found["rules"], list)
+    if as_json:
+        print(json.dumps(found, indent=1))
+        return
+    rules = [rule for rule in found["rules"] if isinstance(rule, dict)]
+    for rule in rules:
+        if rule.get("container"):
+            rule["meaning"] = f"{rule['meaning']} ({rule['container']})"
+    for chain, about in _CHAINS.items():
+        print(f"{chain} ({about})")
+        rows = [
+            [str(rule[key]) for key in _RULE] for rule in rules if rule["chain"] == chain
+        ]  # fmt: skip
+        print(render(list(_RULE.values()), rows) if rows else "nothing", end="\n\n")
+    print(f"{found['flows']} flows are known")
+
+
 def print_log(host: Host, *, follow: bool, tail: int | None) -> None:
     """The daemon's log; with `follow` until the daemon is gone. Raises LaunchError when there is none."""
     path = Path(host.log)

@@ -139,6 +139,18 @@ def list_hosts(
 
 
 @app.command()
+def nat(
+    host: HostName,
+    state: State = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """What a host translates and filters: published ports, masquerading, isolation, in the order it is asked."""
+    from scenarios.cli import hosts
+
+    hosts.show_nat(record.running(record.resolve(state)).host(host), as_json=as_json)
+
+
+@app.command()
 def env(
     host: HostName,
     state: State = None,
