@@ -1,157 +1,152 @@
-"""Which programs exist, by the name they have in an image. Names that are not here are Docker's "not found"."""
+"""Which programs exist, by the name they have in an image. Names that are not here are Docker's "not found".
+
+A program's module is imported when it first runs: a daemon whose containers sleep does not carry them all.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from daemon.programs import (
-    basic,
-    conditions,
-    digests,
-    files,
-    formatting,
-    identity,
-    listing,
-    processes,
-    running,
-    sorting,
-    text,
-)
-from daemon.programs.awk import awk
-from daemon.programs.curl import curl
-from daemon.programs.dig import dig
-from daemon.programs.find import find
-from daemon.programs.grep import grep
-from daemon.programs.http_server import httpd, nginx_server, whoami_server
-from daemon.programs.interfaces import arp, ifconfig, route
-from daemon.programs.iperf3 import iperf3
-from daemon.programs.iproute import ip
-from daemon.programs.netcat import nc, netcat
-from daemon.programs.netstat import netstat, ss
-from daemon.programs.nslookup import nslookup
-from daemon.programs.ping import ping
-from daemon.programs.sed import sed
-from daemon.programs.shell.main import sh
-from daemon.programs.tcpdump import tcpdump
-from daemon.programs.traceroute import traceroute
-from daemon.programs.wget import wget
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from daemon.runtime.context import Program
+    from daemon.runtime.context import ProcessContext, Program
 
 __all__ = ["BUSYBOX", "EXTRA", "nginx_server", "whoami_server"]
 
+
+class _Late:
+    """A program by its module (below daemon.programs) and name there."""
+
+    __slots__ = ("_module", "_name", "_program")
+
+    def __init__(self, module: str, name: str) -> None:
+        self._module, self._name = module, name
+        self._program: Program | None = None
+
+    def load(self) -> Program:
+        """The program itself; imports its module the first time."""
+        if self._program is None:
+            self._program = cast("Program", getattr(import_module(f"daemon.programs.{self._module}"), self._name))
+        return self._program
+
+    async def __call__(self, p: ProcessContext) -> int:
+        return await self.load()(p)
+
+
+nginx_server: Program = _Late("http_server", "nginx_server")
+whoami_server: Program = _Late("http_server", "whoami_server")
+
 #: /bin of every image.
 BUSYBOX: dict[str, Program] = {
-    "[": conditions.test,
-    "[[": conditions.test,
-    "arp": arp,
-    "ash": sh,
-    "awk": awk,
-    "base64": digests.base64,
-    "basename": basic.basename,
-    "cat": text.cat,
-    "chgrp": files.chown,
-    "chmod": files.chmod,
-    "chown": files.chown,
-    "clear": listing.clear,
-    "cmp": digests.cmp,
-    "cp": files.cp,
-    "cut": text.cut,
-    "date": identity.date,
-    "dd": files.dd,
-    "df": listing.df,
-    "dirname": basic.dirname,
-    "du": listing.du,
-    "echo": basic.echo,
-    "egrep": grep,
-    "env": identity.env,
-    "expr": conditions.expr,
-    "false": basic.false,
-    "fgrep": grep,
-    "find": find,
-    "grep": grep,
-    "hd": digests.hexdump,
-    "head": text.head,
-    "hexdump": digests.hexdump,
-    "hostname": identity.hostname,
-    "httpd": httpd,
-    "id": identity.id_,
-    "ifconfig": ifconfig,
-    "ip": ip,
-    "kill": processes.kill,
-    "killall": processes.killall,
-    "ln": files.ln,
-    "ls": listing.ls,
-    "md5sum": digests.digest,
-    "mkdir": files.mkdir,
-    "mktemp": listing.mktemp,
-    "mv": files.mv,
-    "nl": text.nl,
-    "nc": nc,
-    "netstat": netstat,
-    "nohup": running.nohup,
-    "nproc": identity.nproc,
-    "nslookup": nslookup,
-    "od": digests.od,
-    "paste": text.paste,
-    "pidof": processes.pidof,
-    "ping": ping,
-    "ping6": ping,
-    "printenv": identity.printenv,
-    "printf": formatting.printf,
-    "ps": processes.ps,
-    "pwd": basic.pwd,
-    "readlink": listing.readlink,
-    "realpath": listing.realpath,
-    "rev": text.rev,
-    "rm": files.rm,
-    "rmdir": files.rmdir,
-    "route": route,
-    "sed": sed,
-    "seq": basic.seq,
-    "sh": sh,
-    "sha1sum": digests.digest,
-    "sha256sum": digests.digest,
-    "sha512sum": digests.digest,
-    "sleep": basic.sleep,
-    "sort": sorting.sort,
-    "stat": listing.stat,
-    "tac": text.tac,
-    "tail": text.tail,
-    "tee": text.tee,
-    "test": conditions.test,
-    "time": running.time,
-    "timeout": running.timeout,
-    "top": processes.top,
-    "touch": files.touch,
-    "tr": text.tr,
-    "traceroute": traceroute,
-    "traceroute6": traceroute,
-    "true": basic.true,
-    "truncate": files.truncate,
-    "tty": identity.tty,
-    "uname": identity.uname,
-    "uniq": sorting.uniq,
-    "uptime": identity.uptime,
-    "usleep": basic.usleep,
-    "watch": running.watch,
-    "wc": text.wc,
-    "wget": wget,
-    "which": identity.which,
-    "whoami": identity.whoami,
-    "xargs": running.xargs,
-    "xxd": digests.xxd,
-    "yes": basic.yes,
+    "[": _Late("conditions", "test"),
+    "[[": _Late("conditions", "test"),
+    "arp": _Late("interfaces", "arp"),
+    "ash": _Late("shell.main", "sh"),
+    "awk": _Late("awk", "awk"),
+    "base64": _Late("digests", "base64"),
+    "basename": _Late("basic", "basename"),
+    "cat": _Late("text", "cat"),
+    "chgrp": _Late("files", "chown"),
+    "chmod": _Late("files", "chmod"),
+    "chown": _Late("files", "chown"),
+    "clear": _Late("listing", "clear"),
+    "cmp": _Late("digests", "cmp"),
+    "cp": _Late("files", "cp"),
+    "cut": _Late("text", "cut"),
+    "date": _Late("identity", "date"),
+    "dd": _Late("files", "dd"),
+    "df": _Late("listing", "df"),
+    "dirname": _Late("basic", "dirname"),
+    "du": _Late("listing", "du"),
+    "echo": _Late("basic", "echo"),
+    "egrep": _Late("grep", "grep"),
+    "env": _Late("identity", "env"),
+    "expr": _Late("conditions", "expr"),
+    "false": _Late("basic", "false"),
+    "fgrep": _Late("grep", "grep"),
+    "find": _Late("find", "find"),
+    "grep": _Late("grep", "grep"),
+    "hd": _Late("digests", "hexdump"),
+    "head": _Late("text", "head"),
+    "hexdump": _Late("digests", "hexdump"),
+    "hostname": _Late("identity", "hostname"),
+    "httpd": _Late("http_server", "httpd"),
+    "id": _Late("identity", "id_"),
+    "ifconfig": _Late("interfaces", "ifconfig"),
+    "ip": _Late("iproute", "ip"),
+    "kill": _Late("processes", "kill"),
+    "killall": _Late("processes", "killall"),
+    "ln": _Late("files", "ln"),
+    "ls": _Late("listing", "ls"),
+    "md5sum": _Late("digests", "digest"),
+    "mkdir": _Late("files", "mkdir"),
+    "mktemp": _Late("listing", "mktemp"),
+    "mv": _Late("files", "mv"),
+    "nl": _Late("text", "nl"),
+    "nc": _Late("netcat", "nc"),
+    "netstat": _Late("netstat", "netstat"),
+    "nohup": _Late("running", "nohup"),
+    "nproc": _Late("identity", "nproc"),
+    "nslookup": _Late("nslookup", "nslookup"),
+    "od": _Late("digests", "od"),
+    "paste": _Late("text", "paste"),
+    "pidof": _Late("processes", "pidof"),
+    "ping": _Late("ping", "ping"),
+    "ping6": _Late("ping", "ping"),
+    "printenv": _Late("identity", "printenv"),
+    "printf": _Late("formatting", "printf"),
+    "ps": _Late("processes", "ps"),
+    "pwd": _Late("basic", "pwd"),
+    "readlink": _Late("listing", "readlink"),
+    "realpath": _Late("listing", "realpath"),
+    "rev": _Late("text", "rev"),
+    "rm": _Late("files", "rm"),
+    "rmdir": _Late("files", "rmdir"),
+    "route": _Late("interfaces", "route"),
+    "sed": _Late("sed", "sed"),
+    "seq": _Late("basic", "seq"),
+    "sh": _Late("shell.main", "sh"),
+    "sha1sum": _Late("digests", "digest"),
+    "sha256sum": _Late("digests", "digest"),
+    "sha512sum": _Late("digests", "digest"),
+    "sleep": _Late("basic", "sleep"),
+    "sort": _Late("sorting", "sort"),
+    "stat": _Late("listing", "stat"),
+    "tac": _Late("text", "tac"),
+    "tail": _Late("text", "tail"),
+    "tee": _Late("text", "tee"),
+    "test": _Late("conditions", "test"),
+    "time": _Late("running", "time"),
+    "timeout": _Late("running", "timeout"),
+    "top": _Late("processes", "top"),
+    "touch": _Late("files", "touch"),
+    "tr": _Late("text", "tr"),
+    "traceroute": _Late("traceroute", "traceroute"),
+    "traceroute6": _Late("traceroute", "traceroute"),
+    "true": _Late("basic", "true"),
+    "truncate": _Late("files", "truncate"),
+    "tty": _Late("identity", "tty"),
+    "uname": _Late("identity", "uname"),
+    "uniq": _Late("sorting", "uniq"),
+    "uptime": _Late("identity", "uptime"),
+    "usleep": _Late("basic", "usleep"),
+    "watch": _Late("running", "watch"),
+    "wc": _Late("text", "wc"),
+    "wget": _Late("wget", "wget"),
+    "which": _Late("identity", "which"),
+    "whoami": _Late("identity", "whoami"),
+    "xargs": _Late("running", "xargs"),
+    "xxd": _Late("digests", "xxd"),
+    "yes": _Late("basic", "yes"),
 }
 
 #: /usr/bin of every image: what busybox has not, and the anchors' image had.
 EXTRA: dict[str, Program] = {
-    "curl": curl,
-    "dig": dig,
-    "iperf3": iperf3,
-    "nc.openbsd": netcat,
-    "netcat": netcat,
-    "ss": ss,
-    "tcpdump": tcpdump,
+    "curl": _Late("curl", "curl"),
+    "dig": _Late("dig", "dig"),
+    "iperf3": _Late("iperf3", "iperf3"),
+    "nc.openbsd": _Late("netcat", "netcat"),
+    "netcat": _Late("netcat", "netcat"),
+    "ss": _Late("netstat", "ss"),
+    "tcpdump": _Late("tcpdump", "tcpdump"),
 }
