@@ -44,12 +44,11 @@ PARTS: dict[str, Profile] = {
 """The paper's configurations."""
 
 TUNED: dict[str, Profile] = {
-    "Lifeguard, alpha 4": replace(PARTS["Lifeguard"], suspicion_mult=4, confirmations=2),
-    "Lifeguard, alpha 3": replace(PARTS["Lifeguard"], suspicion_mult=3, confirmations=1),
-    "Lifeguard, alpha 3, beta 3": replace(PARTS["Lifeguard"], suspicion_mult=3, confirmations=1, suspicion_max_mult=3),
+    "Lifeguard, alpha 4": replace(PARTS["Lifeguard"], suspicion_mult=4),
+    "Lifeguard, alpha 3": replace(PARTS["Lifeguard"], suspicion_mult=3),
+    "Lifeguard, alpha 2": replace(PARTS["Lifeguard"], suspicion_mult=2),
 }
-"""Its tuning: a shorter suspicion pays with some of the accuracy gained. alpha is ``suspicion_mult``, beta
-``suspicion_max_mult``."""
+"""Its tuning: a shorter suspicion pays with some of the accuracy gained. alpha is ``suspicion_mult``."""
 
 OURS: dict[str, Profile] = {
     "SWIM + stall rule": replace(SWIM, stall=LAN.stall),
