@@ -1,7 +1,8 @@
 """The kernel's end of test_kernel: a process in a network namespace of its own, with a TAP whose file it hands out.
 
-Run as `python kernel_peer.py FD`: FD is a unix socket over which the TAP goes out (SCM_RIGHTS) and commands come
-in, a line each; answers go back, a line each. 10.9.0.1 is the kernel, 10.9.0.2 the stack under test.
+Run as `python kernel_peer.py FD MTU VERSION`: FD is a unix socket over which the TAP goes out (SCM_RIGHTS) and commands
+come in, a line each; answers go back, a line each. 10.9.0.1 or fd09::1 is the kernel, 10.9.0.2 or fd09::2 the stack
+under test.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from threading import Thread
 CLONE_NEWNET = 0x40000000
 TUNSETIFF = 0x400454CA
 IFF_TAP, IFF_NO_PI = 0x0002, 0x1000
-ADDRESS, OTHER, PORT = "10.9.0.1", "10.9.0.2", 5000
+IPV6 = sys.argv[3:] == ["6"]
+FAMILY = socket.AF_INET6 if IPV6 else socket.AF_INET
+ADDRESS, OTHER = ("fd09::1", "fd09::2") if IPV6 else ("10.9.0.1", "10.9.0.2")
+PORT = 5000
 
 
 def make_tap(mtu: str) -> int:
@@ -31,9 +35,9 @@ def make_tap(mtu: str) -> int:
     fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH", b"tap0", IFF_TAP | IFF_NO_PI))
     for command in (
         "ip link set lo up",
-        "sysctl -qw net.ipv6.conf.tap0.disable_ipv6=1",
+        f"sysctl -qw net.ipv6.conf.tap0.disable_ipv6={int(not IPV6)}",
         f"ip link set tap0 mtu {mtu} up",
-        f"ip addr add {ADDRESS}/24 dev tap0",
+        f"ip addr add {ADDRESS}/64 dev tap0 nodad" if IPV6 else f"ip addr add {ADDRESS}/24 dev tap0",
     ):
         subprocess.run(command.split(), check=True)
     subprocess.run(["sysctl", "-qw", "net.ipv4.ping_group_range=0 0"], check=True)
@@ -53,7 +57,7 @@ def digest(data: bytes) -> str:
 
 def serve(seed: str, size: str) -> str:
     """Take one connection; send `size` bytes and read to the end, both at once; what was read."""
-    with socket.create_server((ADDRESS, PORT)) as listener:
+    with socket.create_server((ADDRESS, PORT), family=FAMILY) as listener:
         print_line("ready")
         connection, _ = listener.accept()
         return both_ways(connection, Random(int(seed)).randbytes(int(size)))
@@ -81,7 +85,7 @@ def both_ways(connection: socket.socket, data: bytes) -> str:
 
 def slow(size: str) -> str:
     """A reader with a small buffer that does not read for a second: a closed window."""
-    with socket.create_server((ADDRESS, PORT)) as listener:
+    with socket.create_server((ADDRESS, PORT), family=FAMILY) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         print_line("ready")
         connection, _ = listener.accept()
@@ -93,7 +97,7 @@ def slow(size: str) -> str:
 
 def udp(size: str) -> str:
     """Send a datagram of `size` bytes to the stack, and read its answer."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+    with socket.socket(FAMILY, socket.SOCK_DGRAM) as sender:
         sender.settimeout(10)
         sender.sendto(Random(1).randbytes(int(size)), (OTHER, PORT))
         return digest(sender.recv(70000))
@@ -102,11 +106,12 @@ def udp(size: str) -> str:
 def ping(size: str) -> str:
     """The kernel's ICMP socket: it makes the checksums."""
     data = Random(1).randbytes(int(size))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP) as pinger:
+    protocol, request, reply = (socket.IPPROTO_ICMPV6, 128, 129) if IPV6 else (socket.IPPROTO_ICMP, 8, 0)
+    with socket.socket(FAMILY, socket.SOCK_DGRAM, protocol) as pinger:
         pinger.settimeout(5)
-        pinger.sendto(struct.pack("!BBHHH", 8, 0, 0, 0, 1) + data, (OTHER, 0))
+        pinger.sendto(struct.pack("!BBHHH", request, 0, 0, 0, 1) + data, (OTHER, 0))
         answer = pinger.recv(70000)
-    return "ok" if answer[0] == 0 and answer[8:] == data else "wrong"
+    return "ok" if answer[0] == reply and answer[8:] == data else "wrong"
 
 
 def reset() -> str:

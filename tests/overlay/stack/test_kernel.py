@@ -22,17 +22,23 @@ import pytest
 from overlay.stack.stack import Stack
 from overlay.stack.tcp.connection import Connection
 from overlay.stack.tcp.state import State
-from overlay.wire.address import ANY, pack_ip
+from overlay.wire.address import ANY6, pack_ip
 from tests.overlay.stack.transfer import Program
 
-KERNEL = pack_ip("10.9.0.1")
 PORT = 5000
+
+
+MTU = 1500
+PEER = Path(__file__).with_name("kernel_peer.py")
+KERNELS = {4: (pack_ip("10.9.0.1"), pack_ip("10.9.0.2"), 24), 6: (pack_ip("fd09::1"), pack_ip("fd09::2"), 64)}
+"""By IP version: the kernel's address, ours, prefix length."""
 
 
 class Wire:
     """The stack, the TAP, the faults, and the kernel's program."""
 
-    def __init__(self, control: socket.socket, tap: int, mtu: int) -> None:
+    def __init__(self, control: socket.socket, tap: int, mtu: int, version: int) -> None:
+        self.kernel, ours, length = KERNELS[version]
         self.control = control
         self.tap = tap
         self.random = Random(1)
@@ -43,7 +49,7 @@ class Wire:
         self.interface = self.stack.add_interface(
             "eth0", hardware=b"\x02\x00\x00\x00\x00\x02", mtu=mtu, transmit=self.transmit
         )
-        self.stack.add_address(self.interface, pack_ip("10.9.0.2"), 24)
+        self.stack.add_address(self.interface, ours, length)
         self.programs: list[Callable[[float], None]] = []
 
     def faulty(self, frame: bytes, deliver: Callable[[bytes], None]) -> None:
@@ -99,13 +105,13 @@ class Wire:
         return line.decode()
 
     def connect(self) -> Connection:
-        conn = self.stack.tcp.connect(KERNEL, PORT, time.monotonic())
+        conn = self.stack.tcp.connect(self.kernel, PORT, time.monotonic())
         self.run(lambda: conn.state is not State.SYN_SENT)
         assert conn.error == 0
         return conn
 
     def accept(self) -> Connection:
-        listener = self.stack.tcp.listen(ANY, PORT, 5)
+        listener = self.stack.tcp.listen(ANY6, PORT, 5)
         self.run(lambda: bool(listener.ready))
         conn = listener.accept()
         assert conn is not None
@@ -113,14 +119,14 @@ class Wire:
         return conn
 
 
-@pytest.fixture(params=[1500], ids=["mtu1500"])
+@pytest.fixture(params=[4, 6], ids=["ipv4", "ipv6"])
 def wire(request: pytest.FixtureRequest) -> Iterator[Wire]:
     if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
         pytest.skip("/dev/net/tun is not there or not ours to use")
     ours, theirs = socket.socketpair()
     with ours, theirs:
         peer = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("kernel_peer.py")), str(theirs.fileno()), str(request.param)],
+            [sys.executable, str(PEER), str(theirs.fileno()), str(MTU), str(request.param)],
             pass_fds=[theirs.fileno()],
         )
         tap = -1
@@ -130,7 +136,7 @@ def wire(request: pytest.FixtureRequest) -> Iterator[Wire]:
             if not fds:
                 pytest.skip(f"no TAP in a network namespace: {message.decode().strip()}")
             tap = fds[0]
-            yield Wire(ours, tap, request.param)
+            yield Wire(ours, tap, MTU, request.param)
         finally:
             if tap >= 0:
                 os.close(tap)
@@ -184,7 +190,7 @@ def test_reset_and_refusal(wire: Wire) -> None:
     assert wire.line() == "gone"
     wire.command("refused")
     assert wire.line() == "refused"
-    refused = wire.stack.tcp.connect(KERNEL, 1, time.monotonic())
+    refused = wire.stack.tcp.connect(wire.kernel, 1, time.monotonic())
     wire.run(lambda: refused.state is State.CLOSED)
     assert refused.error == errno.ECONNREFUSED
 
@@ -193,7 +199,7 @@ def test_ping_and_fragments(wire: Wire) -> None:
     for size in (0, 56, 1472, 1473, 20_000):
         wire.command(f"ping {size}")
         assert wire.line() == "ok"
-    echo = wire.stack.udp.open(ANY, PORT)
+    echo = wire.stack.udp.open(ANY6, PORT)
 
     def answer(now: float) -> None:
         found = echo.receive()

@@ -10,16 +10,19 @@ from random import Random
 import pytest
 
 from overlay.capture import pcap
-from overlay.wire import icmp
-from overlay.wire.address import ANY, pack_ip
+from overlay.wire import icmp, icmpv6
+from overlay.wire.address import ANY, ANY6, pack_ip
+from overlay.wire.extension import DESTINATION, Extension
 from overlay.wire.icmp import Icmp
+from overlay.wire.ipv6 import Packet6
+from overlay.wire.udp import Datagram
 from tests.overlay.stack.network import Link, Network
 from tests.overlay.stack.transfer import connect, exchange
 
 TSHARK = shutil.which("tshark")
 PREFERENCES = [f"{protocol}.check_checksum:TRUE" for protocol in ("ip", "tcp", "udp")]
 WRONG = "_ws.malformed || " + " || ".join(
-    f"{protocol}.checksum.status == Bad" for protocol in ("ip", "tcp", "udp", "icmp")
+    f"{protocol}.checksum.status == Bad" for protocol in ("ip", "tcp", "udp", "icmp", "icmpv6")
 )
 
 pytestmark = pytest.mark.skipif(TSHARK is None, reason="tshark is not installed")
@@ -66,6 +69,54 @@ def test_tshark_finds_nothing_wrong(tmp_path: Path) -> None:
     assert tshark(file, "-Y", "tcp.options.sack.count > 0")
     assert tshark(file, "-Y", "ip.reassembled_in || ip.fragments")
     assert tshark(file, "-Y", "icmp.type == 3 && icmp.code == 3 && udp.dstport == 9")
+
+
+def recorded6() -> list[tuple[float, bytes]]:
+    """ND, ping with fragments, UDP, errors, TCP under loss, a path MTU, an extension header: over IPv6."""
+    network = Network(4)
+    a, router, b = network.host(), network.host(), network.host()
+    links = network.link(a, "fd00::1/64", router, "fd00::254/64", faults=Link(loss=0.02, reorder=0.05, keep=True))
+    network.link(router, "fd01::254/64", b, "fd01::2/64", mtu=1300)
+    router.forwarding = True
+    for stack, via in ((a, "fd00::254"), (b, "fd01::254")):
+        stack.add_route(ANY6, 0, pack_ip(via), None, None, 0)
+    a.discovery.claim(a.interfaces["eth0"], pack_ip("fd00::1"))
+    a.discovery.announce(a.interfaces["eth0"], pack_ip("fd00::1"))
+    raw = a.icmp.open()
+    for size in (0, 1, 57, 3000, 20001):
+        raw.send(pack_ip("fd01::2"), Icmp(icmpv6.ECHO_REQUEST, 0, 1, size, bytes(size)), 64, network.now)
+    sender = a.udp.open(ANY6, 0)
+    for size in (0, 1, 9, 4001):
+        sender.send(b"\xff" * size, (pack_ip("fd01::2"), 9), network.now)
+    options = (Extension(DESTINATION, bytes((0, 0, 1, 4, 0, 0, 0, 0))),)
+    source, to = pack_ip("fd00::1"), pack_ip("fd01::2")
+    a.output(Packet6(source, to, 17, Datagram(1, 9, b"x").emit(source, to), extensions=options), a.route_to(to))
+    near, far = connect(network, a, b, "fd01::2")
+    exchange(network, near, far, Random(1).randbytes(200_001), Random(2).randbytes(33_333))
+    raw.send(pack_ip("fd01::2"), Icmp(icmpv6.ECHO_REQUEST, 0, 1, 7, b""), 1, network.now)
+    network.run(seconds=10)
+    return sorted(links[0].frames + links[1].frames, key=lambda pair: pair[0])
+
+
+def test_tshark_finds_nothing_wrong_with_ipv6(tmp_path: Path) -> None:
+    frames = recorded6()
+    file = tmp_path / "stack6.pcap"
+    file.write_bytes(pcap(frames))
+    assert tshark(file, "-Y", WRONG) == []
+    assert len(tshark(file)) == len(frames)
+    for seen in (
+        "icmpv6.type == 135 && icmpv6.opt.linkaddr",
+        "icmpv6.type == 135 && ipv6.src == ::",
+        "icmpv6.type == 136 && icmpv6.nd.na.flag.s == 1",
+        "icmpv6.type == 129",
+        "icmpv6.type == 2 && icmpv6.mtu == 1300",
+        "icmpv6.type == 3",
+        "icmpv6.type == 1 && icmpv6.code == 4 && udp.dstport == 9",
+        "ipv6.reassembled.length > 20000",
+        "ipv6.dstopts && udp",
+        "tcp.options.sack.count > 0",
+    ):
+        assert tshark(file, "-Y", seen), seen
 
 
 def test_tshark_would_have_found_it(tmp_path: Path) -> None:
