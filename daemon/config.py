@@ -18,6 +18,8 @@ from pathlib import Path
 from daemon.underlay.addresses import AddressMap, Direct, Loopback, SharedPorts
 
 LAN_NETWORK = "192.0.2.0/24"
+PLUGIN_DIRS = ("/run/docker/plugins", "/etc/docker/plugins", "/usr/lib/docker/plugins")
+"""Where Docker looks for plug-ins; a daemon looks in STATE_DIR/plugins first."""
 _HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
@@ -61,6 +63,7 @@ class Config:
     lan: Mapping[str, str] = field(default_factory=dict)
     underlay: UnderlayConfig = field(default_factory=UnderlayConfig)
     extra_addresses: tuple[str, ...] = ()
+    plugin_dirs: tuple[Path, ...] = ()
     on_link: tuple[str, ...] = ()
     localhost_ports: bool = False
     log_level: str = "info"
@@ -83,7 +86,8 @@ class Config:
 
 
 _PATHS = {"state_dir", "api_socket", "control_socket"}
-_LISTS = {"extra_addresses", "on_link"}
+_LISTS = {"extra_addresses", "on_link", "plugin_dirs"}
+_PATH_LISTS = {"plugin_dirs"}
 _FLAGS = {"localhost_ports", "cluster_tls", "icc", "unix_sockets", "uplink"}
 _NUMBERS = {"die_with"}
 
@@ -95,7 +99,8 @@ def settings() -> list[str]:
 
 def load(path: Path | None, environment: Mapping[str, str], flags: Mapping[str, str | None]) -> Config:
     """Raises BadConfig."""
-    config = Config(hostname=socket.gethostname().split(".")[0] or "localhost")
+    plugin_dirs = tuple(map(Path, PLUGIN_DIRS))
+    config = Config(hostname=socket.gethostname().split(".")[0] or "localhost", plugin_dirs=plugin_dirs)
     if path is not None:
         try:
             document = tomllib.loads(path.read_text())
@@ -139,7 +144,7 @@ def _with(config: Config, name: str, value: object) -> Config:
             value = [value] if value else []
         if not isinstance(value, Sequence):
             raise BadConfig(f"{name}: a list expected")
-        converted = tuple(str(v) for v in value)
+        converted = tuple(Path(str(v)) if name in _PATH_LISTS else str(v) for v in value)
     elif name in _FLAGS:
         converted = value is True or str(value).lower() in ("1", "true", "yes", "on")
     elif name in _NUMBERS:

@@ -42,6 +42,7 @@ _HELP = {
     "extra_addresses": "more addresses of this host, separated by commas",
     "on_link": "addresses outside of the LAN's subnet that are on its wire too, separated by commas",
     "localhost_ports": "true: bind published ports on 127.0.0.1 too, where free",
+    "plugin_dirs": "where Docker's plug-ins are looked for after STATE_DIR/plugins, separated by commas",
     "log_level": "debug, info, warning or error",
     "icc": "false: containers on the default bridge reach each other by --link only",
     "die_with": "end when the process with this pid ends",

@@ -19,6 +19,7 @@ from overlay.drivers.ipvlan import IpvlanDriver
 from overlay.drivers.macvlan import MacvlanDriver
 from overlay.drivers.null import NullDriver
 from overlay.drivers.overlay import OverlayDriver
+from overlay.drivers.remote import RemoteDriver
 from overlay.ipam.mac import mac_from_ip
 from overlay.ipam.pool import AddressPool
 from overlay.lan import Lan
@@ -49,6 +50,7 @@ from overlay.tunnel import Tunnel
 from overlay.wire.address import pack_ip, pack_mac
 
 GATEWAY_BRIDGE = "docker_gwbridge"
+_NO_INTERFACE = ("host", "null")
 _INGRESS = "ingress-sbox"
 _LAN_PREFIX = 24
 _ROUTER = 254
@@ -143,6 +145,7 @@ class HostNetwork:
             "ipvlan": IpvlanDriver(parents, counters=self._counters),
         }
         self._null = NullDriver()
+        self.remote = RemoteDriver()
 
     async def start(self) -> None:
         """Bind VXLAN (4789) and the LAN (4788) on the underlay; OSError if they are taken."""
@@ -192,7 +195,7 @@ class HostNetwork:
         self._lan.stop()
 
     def create_network(self, spec: NetworkSpec, addresses: AddressPool | None = None) -> None:
-        """Make a network (host, null and unknown drivers need nothing and are only noted).
+        """Make a network (host and null need nothing and are only noted; what is no driver of ours is a plug-in's).
 
         `addresses` is the pool that the network's addresses come from: the overlay driver takes from that of the
         network named docker_gwbridge; without it one is made of the spec's first pool. An overlay with `ingress`
@@ -338,7 +341,7 @@ class HostNetwork:
         return self._counters
 
     def _driver(self, name: str) -> Driver:
-        return self._drivers.get(name, self._null)
+        return self._null if name in _NO_INTERFACE else self._drivers.get(name, self.remote)
 
     def _sandbox(self, name: str) -> Sandbox:
         sandbox = Sandbox(name, random=self._child_random())

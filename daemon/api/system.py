@@ -14,7 +14,7 @@ from daemon.api.versions import API_VERSION, MIN_API_VERSION, VERSION, asked_for
 from daemon.engine import mount_points, shown
 from daemon.engine.documents import JsonObject, rfc3339
 from daemon.engine.images import image_summary
-from daemon.engine.network_plan import DRIVERS
+from daemon.engine.network import BUILT_IN
 from daemon.engine.stats import memory_total
 
 routes = web.RouteTableDef()
@@ -79,7 +79,7 @@ async def info(request: web.Request) -> web.Response:
         "DriverStatus": None,
         "Plugins": {
             "Volume": ["local"],
-            "Network": list(DRIVERS),
+            "Network": sorted({*BUILT_IN, *(network.driver for network in engine.networks.all())}),
             "Authorization": None,
             "Log": ["json-file"],
         },

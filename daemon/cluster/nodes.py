@@ -14,7 +14,7 @@ from daemon.cluster.network_rows import text_map
 from daemon.cluster.spec import tls_info
 from daemon.engine.documents import JsonObject, rfc3339
 from daemon.engine.filters import Filters
-from daemon.engine.network_plan import DRIVERS
+from daemon.engine.network import BUILT_IN
 from daemon.engine.stats import memory_total
 from daemon.errors import BadParameter, NotFound, ServerError
 from gossip.node import GossipNode, node_of
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 NODES = "nodes"
 NODE_SPECS = "nodespec"
 _FILTERS = ("id", "label", "name", "role", "membership", "node.label")
-_PLUGINS = [("Log", "json-file")] + [("Network", name) for name in DRIVERS] + [
+_PLUGINS = [("Log", "json-file")] + [("Network", name) for name in BUILT_IN] + [
     ("Volume", "local")
 ]  # fmt: skip
 _NO_SPEC = Row(NODE_SPECS, "", "", {}, 0)

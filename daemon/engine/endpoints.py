@@ -96,7 +96,9 @@ class Endpoints:
         del self._joined[container.id]
         self.names.close(container)
         await self.publishing.end(container)
-        for network in self._networks.all():
+        # The way out first, as libnetwork's sandbox does.
+        way_out = container.sandbox and self._engine.host_network.gateway_network(container.sandbox)
+        for network in sorted(self._networks.all(), key=lambda network: network.id != way_out):
             endpoint = network.endpoint_of(container.id)
             if endpoint is not None:
                 await self._detach(network, endpoint)
@@ -123,7 +125,7 @@ class Endpoints:
             container_id=container.id,
             name=container.name,
             names=tuple(dict.fromkeys([container.name, *(settings.aliases or [])])) if network.user_defined else (),
-            mac="",
+            mac=settings.desired_mac,
             address="",
             task=engine.world.swarm_id() if network.scope == "swarm" else "",
         )
@@ -131,12 +133,15 @@ class Endpoints:
         network.endpoints[endpoint.id] = endpoint
         try:
             if network.has_interface:
+                await engine.remote.endpoints.look(container)
                 await self._address(network, endpoint, settings)
                 endpoint.mac = self._mac(network, endpoint, settings)
+                await engine.remote.endpoints.join(network, endpoint, container, settings)
                 attached = engine.host_network.attach(self._spec(endpoint), sandbox)
                 endpoint.interface = attached.interface
                 endpoint.gateway = attached.gateway or ""
                 endpoint.gateway6 = attached.gateway6 or ""
+                await engine.remote.endpoints.joined(endpoint, container)
                 if network.scope == "swarm":
                     await engine.cluster.overlays.joined(network, endpoint, container)
         except NetworkError as error:
@@ -195,6 +200,8 @@ class Endpoints:
     async def _request(self, network: Network, endpoint: Endpoint, wanted: str | None, version: int) -> str:
         if network.scope == "swarm":
             return await self._engine.cluster.overlays.request(network, endpoint.id, wanted, version=version)
+        if network.ipam_driver != "default":
+            return await self._engine.remote.pools.request(network, endpoint, wanted or "", version=version)
         try:
             return self._networks.pools.request(network, wanted, version=version)
         except AddressInUse as error:
@@ -206,9 +213,10 @@ class Endpoints:
 
     @staticmethod
     def _mac(network: Network, endpoint: Endpoint, settings: EndpointSettings) -> str:
-        """The one that was asked for, or one made of the address; none of its own on ipvlan."""
+        """The one that was asked for, or one made of the address (a plug-in may have another); none of its own on
+        ipvlan."""
         if network.driver != "ipvlan":
-            return settings.desired_mac or mac_from_ip(endpoint.address)
+            return endpoint.mac or ("" if network.remote else mac_from_ip(endpoint.address))
         if settings.desired_mac:
             raise ServerError(
                 f'error setting interface "{network.driver}" MAC to "{settings.desired_mac}": operation not supported'
@@ -241,18 +249,23 @@ class Endpoints:
         settings.mac_address = endpoint.mac
         settings.dns_names = list(endpoint.names) or None
 
-    async def _detach(self, network: Network, endpoint: Endpoint) -> None:
-        """Undo what `_attach` has done so far; any part of it may be missing."""
+    async def _detach(self, network: Network, endpoint: Endpoint, *, look: bool = False) -> None:
+        """Undo what `_attach` has done so far; any part of it may be missing. `look`: the container goes on."""
         engine = self._engine
         network.endpoints.pop(endpoint.id, None)
         if not network.has_interface:
             return
+        await engine.remote.endpoints.leave(endpoint)
         engine.host_network.detach(endpoint.id)
+        await engine.remote.endpoints.left(endpoint, look=look)
         if network.scope == "swarm":
             await engine.cluster.overlays.left(network, endpoint)
-        else:
-            for address in filter(None, (endpoint.address, endpoint.address6)):
+            return
+        for address in filter(None, (endpoint.address, endpoint.address6)):
+            if network.ipam_driver == "default":
                 self._networks.pools.release(network, address)
+            else:
+                await engine.remote.pools.release(network, address)
 
     # -- connect and disconnect ---------------------------------------------------------------------------------
 
@@ -335,7 +348,7 @@ class Endpoints:
     async def _remove_from(self, network: Network, container: Container) -> None:
         endpoint = network.endpoint_of(container.id)
         if endpoint is not None:
-            await self._detach(network, endpoint)
+            await self._detach(network, endpoint, look=True)
         container.endpoints.pop(network.name, None)
 
     async def expel(self, network: Network) -> list[Container]:

@@ -12,6 +12,7 @@ from daemon.engine.images import restore_tags
 from daemon.engine.networks import Networks
 from daemon.engine.tasks import TaskOwner
 from daemon.engine.volumes import Folders, Volumes
+from daemon.plugins.remote import Remote
 from daemon.world import World
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Engine:
         self.volumes = Volumes(self)
         self.containers = Containers(self)
         self.execs = Execs(self)
+        self.remote = Remote(self)
         self.networks = Networks(self)
         self.cluster = Cluster(self)
 
@@ -97,5 +99,6 @@ class Engine:
         await self.containers.stop()
         await self.cluster.stop()
         await self.networks.stop()
+        await self.remote.stop()
         await self.host_network.stop()
         await self.tasks.stop()

@@ -13,6 +13,8 @@ from daemon.engine.documents import JsonObject, rfc3339
 from overlay.spec import NetworkSpec, Pool
 
 PREDEFINED = ("none", "host", "bridge")
+BUILT_IN = ("bridge", "host", "ipvlan", "macvlan", "null", "overlay")
+"""Drivers; any other name is a plug-in's."""
 GATEWAY_BRIDGE = "docker_gwbridge"
 MTU_OPTION = "com.docker.network.driver.mtu"
 VNI_OPTION = "com.docker.network.driver.overlay.vxlanid_list"
@@ -88,6 +90,11 @@ class Network:
     def user_defined(self) -> bool:
         """Has names and aliases, and lets a container choose its address; Docker's NetworkMode.IsUserDefined."""
         return not self.predefined
+
+    @property
+    def remote(self) -> bool:
+        """Its driver is a plug-in."""
+        return self.driver not in BUILT_IN
 
     @property
     def has_interface(self) -> bool:

@@ -15,11 +15,16 @@ from daemon.engine.network import MTU_OPTION, Network, shown_wish
 from daemon.errors import BadParameter, Forbidden, NotFound, NotImplementedYet, ServerError
 from overlay.spec import BRIDGE_NAME, ENABLE_ICC, ENABLE_MASQUERADE, HOST_BINDING, Pool
 
-DRIVERS = ("bridge", "host", "ipvlan", "macvlan", "null", "overlay")
 PARENTED = ("ipvlan", "macvlan")
 """Drivers whose endpoints stand on an interface of the host: they publish no ports."""
 # Go's strconv.ParseBool
 _BOOLEANS = ("1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False")
+
+
+def publishes(network: Network) -> bool:
+    """Whether this engine publishes ports of what is on it: macvlan and ipvlan are on the LAN, and a plug-in publishes
+    itself what it is told of."""
+    return network.driver not in PARENTED and not network.remote
 
 
 def record_of(body: JsonObject, network_id: str, created: float) -> Network:
@@ -77,13 +82,9 @@ def _check_config_networks(network: Network, ipam: JsonObject, scope: str) -> No
 
 
 def check_driver(network: Network) -> None:
-    """Is there such a driver, may it have this scope? A driver that is no name of ours would be a plug-in's."""
+    """May its driver have this scope?"""
     if network.config_only:
         return
-    if network.driver not in DRIVERS:
-        raise NotFound(f'plugin "{network.driver}" not found')
-    if network.ipam_driver != "default":
-        raise NotFound(f'plugin "{network.ipam_driver}" not found')
     if network.ingress and network.driver != "overlay":
         raise Forbidden("Ingress network can only be global scope network")
     if network.scope == "swarm" and network.driver != "overlay":

@@ -50,6 +50,7 @@ class Networks:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._local: dict[str, Network] = {}
+        self._coming: dict[str, None] = {}  # names of networks whose plug-ins are being asked
         self.pools = LocalPools()
         self.endpoints = Endpoints(engine, self)
 
@@ -71,13 +72,15 @@ class Networks:
         for name in PREDEFINED:
             if not any(n.name == name for n in self._local.values()):
                 self._make_predefined(name)
+        self._engine.remote.pools.restore()
+        await self._engine.remote.endpoints.clear_leftovers()
 
     async def stop(self) -> None:
         """Nothing of its own to end: containers leave before, what the host's networking holds ends with it."""
 
     def _bring_up(self, network: Network) -> None:
         """Take the pools that the network had before this start."""
-        if network.has_interface and not network.config_only:
+        if network.has_interface and not network.config_only and network.ipam_driver == "default":
             self.pools.take(network, network.pools)
         self._local[network.id] = network
         if network.has_interface and not network.config_only:
@@ -200,11 +203,21 @@ class Networks:
             raise Conflict("network with name  already exists")
         if name in PREDEFINED or name == "default":
             raise Forbidden(f"operation is not permitted on predefined {name} network")
-        if any(n.name == name for n in self.all()) or engine.cluster.overlays.named(name):
+        if name in self._coming or any(n.name == name for n in self.all()) or engine.cluster.overlays.named(name):
             raise Conflict(f"network with name {name} already exists")
         network = network_plan.record_of(body, engine.world.hex_id(), self._now())
         if network.driver == "overlay" and not network.config_only:
             return await self._create_overlay(network)
+        self._coming[name] = None
+        try:
+            await self._create_local(network)
+        finally:
+            del self._coming[name]
+        return network.id
+
+    async def _create_local(self, network: Network) -> None:
+        engine = self._engine
+        await engine.remote.networks.load(network)
         network_plan.check_driver(network)
         if network.config_from:
             network_plan.inherit(network, self.resolve_or_none(network.config_from))
@@ -212,24 +225,33 @@ class Networks:
             network_plan.wished_pools(network)
             network.ipam_config = network_plan.shown_config(network, [])
             self._keep(network)
-            return network.id
+            return
         network_plan.check_single(network)
         network_plan.check_options(network, self._local.values())
-        self.pools.allocate(network, network_plan.wished_pools(network))
+        if network.ipam_driver == "default":
+            self.pools.allocate(network, network_plan.wished_pools(network))
+        else:
+            await engine.remote.pools.allocate(network, network_plan.wished_pools(network))
         added = [] if network_plan.wishes_subnet(network, 4) else [shown_pool(network.pools[0])]
         network.ipam_config = network_plan.shown_config(network, added)
         try:
+            await engine.remote.networks.create(network)
             engine.host_network.create_network(network.spec(), self.pools.of(network))
             self._keep(network)
         except NetworkError as error:
-            self.pools.give_back(network)
+            await self._give_back(network)
             raise ServerError(str(error)) from error
-        except OSError:
+        except BaseException:
             engine.host_network.delete_network(network.id)
-            self.pools.give_back(network)
+            await self._give_back(network)
             raise
         self.event(network, "create")
-        return network.id
+
+    async def _give_back(self, network: Network) -> None:
+        if network.ipam_driver == "default":
+            self.pools.give_back(network)
+        else:
+            await self._engine.remote.pools.give_back(network)
 
     async def _create_overlay(self, network: Network) -> str:
         cluster = self._engine.cluster
@@ -250,9 +272,9 @@ class Networks:
             return
         if network.predefined:
             raise Forbidden(f"{network.name} is a pre-defined network and cannot be removed")
-        self._remove_local(network)
+        await self._remove_local(network)
 
-    def _remove_local(self, network: Network) -> None:
+    async def _remove_local(self, network: Network) -> None:
         if network.config_only and any(n.config_from == network.name for n in self._local.values()):
             raise Forbidden(f'error while removing network: configuration network "{network.name}" is in use')
         if self._busy(network):
@@ -263,7 +285,8 @@ class Networks:
             self._engine.host_network.delete_network(network.id)
         self._engine.store.commit([(_KIND, network.id, None)])
         del self._local[network.id]
-        self.pools.give_back(network)
+        await self._give_back(network)
+        await self._engine.remote.networks.delete(network)
         self.event(network, "destroy")
 
     def _busy(self, network: Network) -> bool:
@@ -288,7 +311,7 @@ class Networks:
                         continue
                     await self._engine.cluster.overlays.life.remove(network)
                 else:
-                    self._remove_local(network)
+                    await self._remove_local(network)
             except ApiError:
                 continue  # came into use meanwhile, or is in use on another host
             gone.append(network.name)
@@ -344,8 +367,8 @@ class Networks:
 
     def settings(self, container: Container) -> JsonObject:
         """NetworkSettings of inspect."""
-        drivers = [n.driver for n in map(self.resolve_or_none, container.endpoints) if n is not None]
-        unpublished = bool(drivers) and all(driver in network_plan.PARENTED for driver in drivers)
+        known = [n for n in map(self.resolve_or_none, container.endpoints) if n is not None]
+        unpublished = bool(known) and not any(map(network_plan.publishes, known))
         return network_settings(container, unpublished=unpublished)
 
     def etc_files(self, container: Container) -> Mapping[str, str]:

@@ -20,8 +20,6 @@ from overlay.ipam.pool import AddressPool
 from overlay.ipam.space import AddressSpace
 from overlay.spec import Pool
 
-_SEVERAL_SUBNETS = ("macvlan", "ipvlan")
-
 
 class LocalPools:
     """Pools by network."""
@@ -49,7 +47,7 @@ class LocalPools:
         """Exactly these pools, IPv4's first (a subnet "" is: the next default); none of them when one cannot be had.
         Raises Docker's errors."""
         six = sum(":" in wish.subnet for wish in wished)
-        if max(six, len(wished) - six) > 1 and network.driver not in _SEVERAL_SUBNETS:
+        if max(six, len(wished) - six) > 1 and network.driver == "bridge":
             raise Forbidden(f"{network.driver} driver doesn't support multiple subnets")
         taken: list[AddressPool] = []
         try:
@@ -88,9 +86,10 @@ class LocalPools:
         for pool in self._pools.pop(network.id, []):
             self._space.release(pool)
 
-    def of(self, network: Network) -> AddressPool:
-        """A local network's addresses (of its first subnet)."""
-        return self._pools[network.id][0]
+    def of(self, network: Network) -> AddressPool | None:
+        """A local network's addresses (of its first subnet); None when an IPAM plug-in has them."""
+        pools = self._pools.get(network.id)
+        return pools[0] if pools else None
 
     def request(self, network: Network, wanted: str | None, *, version: int = 4) -> str:
         """An address as CIDR, from the first subnet of that IP version that has one. AddressInUse, NotInSubnet,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from daemon.engine.container import Container
-from daemon.engine.network_plan import PARENTED
+from daemon.engine.network_plan import publishes
 from daemon.engine.published import again, wishes
 from daemon.errors import ServerError
 from overlay.spec import PublishFailed
@@ -47,8 +47,8 @@ class Publishing:
             await host_network.unpublish(container.id)
         self._through[container.id] = way_out
         network = next((n for n in self._networks.all() if n.id == way_out), None)
-        # What has a place of its own on the LAN is reached there: macvlan and ipvlan publish nothing.
-        if target is None or way_out is None or (network is not None and network.driver in PARENTED):
+        # What has a place of its own on the LAN is reached there; what a plug-in carries, it publishes.
+        if target is None or way_out is None or (network is not None and not publishes(network)):
             container.ports = []
             return
         try:

@@ -6,35 +6,36 @@ import argparse
 import asyncio
 import signal
 from pathlib import Path
+from typing import IO
 
 from aiohttp import web
 
 from examples.plugin.service import Service
 
 
-async def serve(socket: Path, record: Path | None) -> None:
+async def serve(socket: Path, record: IO[str] | None) -> None:
     """Until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    socket.parent.mkdir(parents=True, exist_ok=True)
-    socket.unlink(missing_ok=True)
-    file = record.open("a") if record is not None else None
-    runner = web.AppRunner(Service(socket.parent, file).app(), access_log=None)
+    runner = web.AppRunner(Service(socket.parent, record).app(), access_log=None)
     await runner.setup()
     await web.UnixSite(runner, str(socket)).start()
     print("ready", flush=True)
     await stop.wait()
     await runner.cleanup()
-    socket.unlink(missing_ok=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--socket", type=Path, required=True, metavar="PATH", help="its name is the plug-in's")
-    parser.add_argument("--record", type=Path, metavar="FILE", help="a line of JSON for each call")
+    parser.add_argument("--record", type=argparse.FileType("a"), metavar="FILE", help="a line of JSON for each call")
     arguments = parser.parse_args()
-    asyncio.run(serve(arguments.socket, arguments.record))
+    socket: Path = arguments.socket
+    socket.parent.mkdir(parents=True, exist_ok=True)
+    socket.unlink(missing_ok=True)
+    asyncio.run(serve(socket, arguments.record))
+    socket.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ class Service:
             try:
                 answer = await method(body)
             except (Refused, ValueError, OSError) as error:
-                answer = {"Err": str(error)}
+                answer = {"Err": str(error), "Error": str(error)}  # of a network driver, of an IPAM driver
         if self._record is not None:
             print(json.dumps({"call": name, "body": body, "answer": answer}), file=self._record, flush=True)
         return web.json_response(answer, status=404 if method is None else 200)
@@ -146,7 +146,7 @@ class Service:
             answer["Gateway"] = network.gateway.partition("/")[0]
         if FRAMES in (body.get("Options") or {}):
             network.frames = network.frames or FrameNetwork(self._folder, network.gateway)
-            answer["Frames"] = f"unix://{await network.frames.plug(endpoint)}"
+            answer["Frames"] = {"Address": f"unix://{await network.frames.plug(endpoint)}"}
         else:
             from examples.plugin.kernel import KernelNetwork
 

@@ -1,0 +1,1 @@
+"""Third parties' network and IPAM drivers, by Docker's remote plug-in protocol."""
