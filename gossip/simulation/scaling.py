@@ -14,7 +14,7 @@ from gossip.simulation.witness import Witness, mean, quantile
 from gossip.simulation.world import World
 from gossip.swim.profile import Profile
 
-WARM_UP = 3.0
+WARM_UP = 2.0
 
 
 @dataclass(frozen=True, slots=True)

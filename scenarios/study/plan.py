@@ -79,15 +79,15 @@ QUICK = Size(
 )
 
 FULL = Size(
-    scaling=[(10, 1, 24), (30, 2, 12), (100, 6, 4), (300, 8, 3), (1000, 8, 2), (3000, 8, 1), (10_000, 8, 1)],
+    scaling=[(10, 1, 24), (30, 2, 12), (100, 6, 4), (300, 8, 3), (1000, 8, 1), (3000, 8, 1), (10_000, 8, 1)],
     growth=[10, 100, 300, 1000],
     lifeguard_members=100,
     slow=[1, 4, 16],
-    spells=[12.0, 20.0],
+    spells=[16.0],
     slow_for=60.0,
     lifeguard=list(LIFEGUARD_PROFILES),
-    stability_members=200,
-    faulty=2,
+    stability_members=100,
+    faulty=1,
     faults=list(FAULTS),
     watched_for=120.0,
     tables=[25, 50, 100],
