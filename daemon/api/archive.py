@@ -7,13 +7,13 @@ import json
 
 from aiohttp import web
 
+from daemon.api.body import read_archive
 from daemon.api.keys import ENGINE
 from daemon.api.query import flag
 from daemon.engine import archive
 from daemon.engine.container import Container
-from daemon.errors import ApiError, BadParameter
+from daemon.errors import BadParameter
 from daemon.runtime.filesystem import Filesystem
-from daemon.runtime.nodes import LIMIT
 
 routes = web.RouteTableDef()
 
@@ -46,13 +46,8 @@ async def get(request: web.Request) -> web.Response:
 
 @routes.put("/containers/{name}/archive")
 async def put(request: web.Request) -> web.Response:
-    """Read piece by piece: archives are larger than other bodies may be."""
     container, files, path = _where(request)
-    data = bytearray()
-    async for piece in request.content.iter_any():
-        data += piece
-        if len(data) > LIMIT:
-            raise ApiError("no space left on device", 500)
     keep_kinds = flag(request, "noOverwriteDirNonDir")
-    archive.unpack(files, path, bytes(data), container.name, keep_kinds=keep_kinds)
+    archive.unpack(files, path, await read_archive(request), container.name, keep_kinds=keep_kinds)
+    request.app[ENGINE].keeper.write_files(container)
     return web.Response(status=200)

@@ -14,11 +14,13 @@ from aiohttp import web
 from daemon.api import gojson
 from daemon.engine.documents import JsonObject
 from daemon.errors import ApiError, BadParameter
+from daemon.runtime.nodes import LIMIT
 
 # A schema: field -> Go type, as Go's error prints it ("[]string"); of structs (type, schema), the type perhaps with
 # "[]" or "map[string]" before it.
 Schema = Mapping[str, "str | tuple[str, Schema]"]
 
+MAX_ARCHIVE = 2 * LIMIT  # bytes, compressed or not
 MAX_BODY = 4 << 20  # bytes; Docker's own limit for most endpoints
 
 
@@ -41,6 +43,16 @@ async def read_json(request: web.Request, struct: str = "", schema: Schema | Non
     if not isinstance(value, dict):
         raise BadParameter(f"json: cannot unmarshal {_kind(value)} into Go value of type {struct or 'types.Request'}")
     return checked(value, struct or "Request", schema) if schema is not None else value
+
+
+async def read_archive(request: web.Request) -> bytes:
+    """A tar archive, which may be larger than other bodies. ApiError when it is larger than a container may be."""
+    data = bytearray()
+    async for piece in request.content.iter_any():
+        data += piece
+        if len(data) > MAX_ARCHIVE:
+            raise ApiError("no space left on device", 500)
+    return bytes(data)
 
 
 def check_content_type(request: web.Request) -> None:

@@ -16,7 +16,7 @@ from daemon.api.hijack import content_type, frame, relay, take_over
 from daemon.api.keys import ENGINE
 from daemon.api.query import filters, flag, integer, timestamp
 from daemon.api.versions import asked_for
-from daemon.engine import archive, changes, hostconfig, links, listing, shown, stats, top, validate
+from daemon.engine import changes, hostconfig, links, listing, shown, stats, top, validate
 from daemon.engine.container import Container
 from daemon.engine.detach import parse_keys
 from daemon.engine.documents import rfc3339_fixed
@@ -24,6 +24,7 @@ from daemon.engine.exec import check_active
 from daemon.engine.lifecycle import Lifecycle, not_running
 from daemon.engine.logs import STDERR, STDOUT, LogEntry
 from daemon.errors import ApiError, BadParameter, Conflict
+from daemon.runtime import layers
 
 routes = web.RouteTableDef()
 
@@ -305,7 +306,7 @@ async def export(request: web.Request) -> web.Response:
     engine, container = request.app[ENGINE], _container(request)
     files = engine.containers.lifecycle.guest(container).files
     engine.containers.publish(container, "export")
-    return web.Response(body=archive.pack(files, "/"), content_type="application/x-tar")
+    return web.Response(body=layers.pack(layers.flattened(files.root)), content_type="application/x-tar")
 
 
 @routes.get("/containers/{name}/changes")

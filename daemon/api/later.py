@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 
 _LATER = (
-    ("POST", r"/build|/build/prune|/session", "building images is"),
-    ("POST", r"/commit", "committing a container is"),
+    ("POST", r"/build|/session", "building images is"),
     ("GET", r"/containers/[^/]+/attach/ws", "attaching over a websocket is"),
     ("GET", r"/images/search", "searching a registry is"),
-    ("GET|POST", r"/images/get|/images/.+/get|/images/load", "saving and loading images is"),
     ("POST", r"/images/.+/push", "pushing images is"),
     ("POST", r"/auth", "logging in to a registry is"),
     ("PUT", r"/volumes/.*", "updating volumes of a cluster is"),

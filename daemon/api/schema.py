@@ -13,7 +13,7 @@ _HEALTHCHECK: Schema = {
     "Retries": "int",
 }
 
-_CONFIG: Schema = {
+CONFIG: Schema = {
     "Hostname": "string",
     "Domainname": "string",
     "User": "string",
@@ -131,7 +131,7 @@ UPDATE: Schema = {
 }  # fmt: skip
 
 CREATE: Schema = {
-    **_CONFIG,
+    **CONFIG,
     "HostConfig": ("container.HostConfig", _HOST_CONFIG),
     "NetworkingConfig": (
         "network.NetworkingConfig",

@@ -12,6 +12,7 @@ import structlog
 from daemon.engine import create
 from daemon.engine.container import Container, EndpointSettings, State
 from daemon.engine.documents import JsonObject
+from daemon.engine.hostconfig import log_limit
 from daemon.engine.lifecycle import Lifecycle
 from daemon.engine.logs import ContainerLog
 from daemon.engine.mount_points import MountPoint
@@ -93,7 +94,8 @@ class Containers:
         return container, warnings
 
     def _add(self, container: Container) -> None:
-        container.log = ContainerLog(self._engine.world.wall)
+        container.log = ContainerLog(self._engine.world.wall, log_limit(container.host_config))
+        self._engine.keeper.watch(container)
         container.streams = Streams(open_stdin=bool(container.config["OpenStdin"]), tty=bool(container.config["Tty"]))
         self._by_id[container.id] = container
         self._by_name[container.name] = container
@@ -124,6 +126,7 @@ class Containers:
         if self._by_name.get(container.name) is container:
             del self._by_name[container.name]
         self._engine.store.commit([(KIND, container.id, None), (STATE, container.id, None)])
+        self._engine.keeper.forget(container)
 
     # -- the store -------------------------------------------------------------------------------------------------
 

@@ -117,6 +117,10 @@ def merged_config(given: JsonObject, image: Image | None) -> JsonObject:
         config["User"] = config["User"] or image.user
         config["WorkingDir"] = config["WorkingDir"] or image.working_dir
         config["StopSignal"] = config["StopSignal"] or image.stop_signal
+        config["Volumes"] = {**{path: {} for path in image.volumes}, **(config["Volumes"] or {})}
+        if image.healthcheck:
+            asked = {key: value for key, value in (config["Healthcheck"] or {}).items() if value}
+            config["Healthcheck"] = {**image.healthcheck, **asked}
         config["Labels"] = {**image.labels, **config["Labels"]}
         if image.exposed_ports:
             config["ExposedPorts"] = {**{p: {} for p in image.exposed_ports}, **(config["ExposedPorts"] or {})}

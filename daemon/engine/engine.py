@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from daemon.cluster.cluster import Cluster
+from daemon.engine import image_archives
 from daemon.engine.containers import Containers
 from daemon.engine.events import Events
 from daemon.engine.exec import Execs
 from daemon.engine.images import restore_tags
+from daemon.engine.keeping import Keeper
 from daemon.engine.networks import Networks
 from daemon.engine.tasks import TaskOwner
 from daemon.engine.volumes import Folders, Volumes
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from daemon.config import Config
-    from daemon.runtime.images import Images
+    from daemon.runtime.images import Image, Images
     from daemon.underlay.contract import Underlay
     from overlay.host import HostNetwork
     from overlay.spec import RealPorts
@@ -67,11 +69,16 @@ class Engine:
         self.tasks = TaskOwner("engine")
         self.events = Events(world.wall)
         self.volumes = Volumes(self)
+        self.keeper = Keeper(self)
         self.containers = Containers(self)
         self.execs = Execs(self)
         self.remote = Remote(self)
         self.networks = Networks(self)
         self.cluster = Cluster(self)
+
+    def offered(self, identity: str) -> Image | None:
+        """One of the runtime's own images by id, also when its name has been taken away."""
+        return next((image for image in self.catalogue.values() if image.id == identity), None)
 
     @property
     def identity(self) -> str:
@@ -85,11 +92,13 @@ class Engine:
 
     async def start(self) -> None:
         """Networks first, then the cluster, then the containers that were running or must run again."""
+        image_archives.restore(self)
         restore_tags(self)
         self.volumes.restore()
         await self.host_network.start()
         await self.networks.start()
         await self.cluster.resume()
+        self.keeper.start()
         await self.containers.restore()
         self.cluster.boot_complete()
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from daemon.engine.documents import JsonObject
+from daemon.engine.logs import LIMIT
 
 SHM_SIZE = 64 << 20  # bytes: Docker's default /dev/shm
 
@@ -131,3 +134,19 @@ def updated(current: JsonObject, changes: JsonObject) -> JsonObject:
             "MaximumRetryCount": policy.get("MaximumRetryCount") or 0,
         }
     return result
+
+
+_UNITS = {"": 0, "b": 0, "k": 10, "m": 20, "g": 30}
+
+
+def log_bytes(text: str) -> int | None:
+    """A size as in --log-opt max-size=10m; None when it is none."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kmg]?)b?", text.strip().lower())
+    return None if match is None else int(float(match[1]) * (1 << _UNITS[match[2]]))
+
+
+def log_limit(host_config: JsonObject) -> int:
+    """Bytes of a container's log that are kept: max-size times max-file, where they are given."""
+    options = host_config["LogConfig"]["Config"]
+    size = log_bytes(options.get("max-size", "")) or LIMIT
+    return size * int(options.get("max-file") or 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from daemon.engine.create import merged_config
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from daemon.engine.engine import Engine
     from daemon.runtime.images import Image
 
+CONFIGS, LAYERS = "image-config", "image-layer"  # in the store, by image id: of those that came from outside
 KIND = "images"  # in the store: image id -> its references, where a user has changed them
 
 ACCEPTED = ("dangling", "label", "before", "since", "reference", "until")
@@ -46,9 +48,9 @@ def tag_image(engine: Engine, source: str, target: str) -> None:
     holder = engine.images.resolve(name)
     if holder is None or holder.id != image.id:
         engine.images.retag(image, [*image.tags, name])
-        _keep_tags(engine, image.id)
+        keep_tags(engine, image.id)
         if holder is not None:
-            _keep_tags(engine, holder.id)
+            keep_tags(engine, holder.id)
     engine.events.publish("image", "tag", image.id, {"name": name})
 
 
@@ -66,14 +68,34 @@ def remove_image(engine: Engine, reference: str, *, force: bool = False) -> list
         )
     left = [tag for tag in image.tags if tag not in going]
     users = [c for c in engine.containers.all() if c.image_id == image.id]
+    running = next((c for c in users if c.state.running), None)
     if not left and users:
-        state = "running container" if users[0].state.running else "container"
-        what = f'remove repository reference "{reference}"' if name in image.tags else f"delete {short}"
-        raise Conflict(
-            f"conflict: unable to {what} (cannot be forced) - image is being used by {state} {users[0].short_id}"
-        )
+        if name in image.tags:
+            if not force:
+                raise Conflict(
+                    f'conflict: unable to remove repository reference "{reference}" (must force) - '
+                    f"container {users[0].short_id} is using its referenced image {short}"
+                )
+        elif running is not None:
+            raise Conflict(
+                f"conflict: unable to delete {short} (cannot be forced) - image is being used by running container "
+                f"{running.short_id}"
+            )
+        elif not force:
+            raise Conflict(
+                f"conflict: unable to delete {short} (must be forced) - image is being used by stopped container "
+                f"{users[0].short_id}"
+            )
+    if not left and running is not None:  # by force: untagged, and kept for whom it serves
+        engine.images.retag(image, [])
+        engine.images.add(replace(image, tags=()))
+        engine.store.commit([(KIND, image.id, b"[]")])
+        engine.events.publish("image", "untag", image.id, {"name": image.id})
+        return [{"Untagged": tag} for tag in going]
     engine.images.retag(image, left)
     engine.store.commit([(KIND, image.id, json.dumps(left).encode())])
+    if not left:
+        engine.store.commit([(kind, image.id, None) for kind in (CONFIGS, LAYERS)])
     answer: list[JsonObject] = []
     for tag in going:
         engine.events.publish("image", "untag", image.id, {"name": image.id})
@@ -99,7 +121,7 @@ def pull_image(engine: Engine, reference: str) -> tuple[Image, bool]:
         tags = [*(present.tags if present is not None else ()), reference]
         image = engine.images.retag(present or offered, tags)
         assert image is not None
-        _keep_tags(engine, image.id)
+        keep_tags(engine, image.id)
         return image, True
     if any(tag.rpartition(":")[0] == repository for tag in engine.catalogue):
         raise NotFound(f"manifest for {reference} not found: manifest unknown: manifest unknown")
@@ -109,7 +131,8 @@ def pull_image(engine: Engine, reference: str) -> tuple[Image, bool]:
     )
 
 
-def _keep_tags(engine: Engine, identity: str) -> None:
+def keep_tags(engine: Engine, identity: str) -> None:
+    """Its references outlive the daemon."""
     image = engine.images.resolve(identity)
     tags = list(image.tags) if image is not None else []
     engine.store.commit([(KIND, identity, json.dumps(tags).encode())])
@@ -124,7 +147,7 @@ def select_images(engine: Engine, filters: Filters) -> list[Image]:
         image
         for image in sorted(engine.images.all(), key=lambda image: image.created, reverse=True)
         if filters.match_labels("label", dict(image.labels))
-        and not filters.boolean("dangling")
+        and ("dangling" not in filters or filters.boolean("dangling") == (not image.tags))
         and (not before or image.created < min(before))
         and (not since or image.created > max(since))
         and filters.match_glob("reference", _references(image))
@@ -162,12 +185,12 @@ def image_document(image: Image, version: tuple[int, int], architecture: str) ->
         "RepoTags": list(image.tags),
         "RepoDigests": [],
         "Parent": "",
-        "Comment": "",
+        "Comment": image.comment,
         "Created": rfc3339(image.created),
         "Container": "",
         "ContainerConfig": config,
         "DockerVersion": "",
-        "Author": "",
+        "Author": image.author,
         "Config": config,
         "Architecture": architecture,
         "Os": "linux",
@@ -188,9 +211,31 @@ def image_history(image: Image) -> list[JsonObject]:
         {
             "Id": image.id,
             "Created": image.created,
-            "CreatedBy": "shoal",
+            "CreatedBy": "",
             "Tags": list(image.tags),
             "Size": image.size,
-            "Comment": "built into the simulated runtime",
+            "Comment": image.comment or "built into the simulated runtime",
         }
     ]
+
+
+def prune_images(engine: Engine, filters: Filters) -> tuple[list[JsonObject], int]:
+    """`docker image prune`: without a name and a container; with dangling=false also named ones without a container."""
+    filters.only(("dangling", "label", "label!", "until"))
+    dangling_only = filters.boolean("dangling", default=True)
+    until = filters.until(engine.world.wall())
+    used = {c.image_id: None for c in engine.containers.all()}
+    answer: list[JsonObject] = []
+    freed = 0
+    for image in engine.images.all():
+        labels = dict(image.labels)
+        if image.id in used or (dangling_only and image.tags) or not filters.match_labels("label", labels):
+            continue
+        if "label!" in filters and filters.match_labels("label!", labels):
+            continue
+        if until is not None and image.created > until:
+            continue
+        answer += remove_image(engine, image.id, force=True)
+        freed += image.size
+    engine.events.publish("image", "prune", "", {"reclaimed": str(freed)})
+    return answer, freed

@@ -141,6 +141,7 @@ class Lifecycle:
         if container.guest is None:
             engine, config = self._engine, container.config
             image = engine.images.resolve(container.image_id) or engine.images.resolve(container.image)
+            image = image or engine.offered(container.image_id)
             if image is None:
                 raise NotFound(f"No such image: {familiar(container.image)}")
             container.guest = Guest(
@@ -151,6 +152,7 @@ class Lifecycle:
                 world=engine.world,
                 domainname=config["Domainname"],
             )
+            engine.keeper.bring_back(container)
             mount_all(engine, container, container.guest.files)
         return container.guest
 
@@ -188,6 +190,8 @@ class Lifecycle:
                 container.restart_count += 1
             engine.containers.save(container)
             container.log.end_run()
+            if not container.host_config["AutoRemove"]:
+                engine.keeper.run_ended(container)
             container.streams.end()
             _resolve(container.exit_waiters, code)
             if not again:

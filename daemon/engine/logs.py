@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 STDOUT, STDERR = 1, 2
 
@@ -30,10 +31,14 @@ class LogEntry:
 class ContainerLog:
     """One container's log over all its runs. `dropped` counts the lines that the limit cost."""
 
-    __slots__ = ("_entries", "_first", "_partial", "_size", "_wakers", "_wall", "dropped", "runs_ended")
+    __slots__ = (
+        "_entries", "_first", "_limit", "_partial", "_size", "_wakers", "_wall", "changed", "dropped", "runs_ended",
+    )  # fmt: skip
 
-    def __init__(self, wall: Callable[[], float]) -> None:
+    def __init__(self, wall: Callable[[], float], limit: int = LIMIT) -> None:
         self._wall = wall
+        self._limit = min(limit, LIMIT)
+        self.changed: Callable[[], None] | None = None  # called with each new entry
         self._entries: deque[LogEntry] = deque()
         self._first = 0  # number of the oldest entry kept
         self._size = 0
@@ -46,6 +51,21 @@ class ContainerLog:
     def size(self) -> int:
         """Bytes kept."""
         return self._size
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Numbers of the oldest entry kept and of the one that comes next; an entry's number never changes."""
+        return self._first, self._first + len(self._entries)
+
+    def since(self, number: int) -> list[LogEntry]:
+        """The entries kept from that number on."""
+        return list(islice(self._entries, max(0, number - self._first), None))
+
+    def restore(self, first: int, entries: Iterable[LogEntry]) -> None:
+        """What an earlier daemon kept, the oldest with number `first`; called once, before anything is written."""
+        self._first = first
+        self._entries.extend(entries)
+        self._size = sum(len(entry.data) + _OVERHEAD for entry in self._entries)
 
     def append(self, stream: int, data: bytes) -> None:
         """Take what the container wrote."""
@@ -124,7 +144,9 @@ class ContainerLog:
     def _keep(self, when: int, stream: int, data: bytes) -> None:
         self._entries.append(LogEntry(when, stream, data))
         self._size += len(data) + _OVERHEAD
-        while self._size > LIMIT:
+        if self.changed is not None:
+            self.changed()
+        while self._size > self._limit:
             oldest = self._entries.popleft()
             self._first += 1
             self._size -= len(oldest.data) + _OVERHEAD

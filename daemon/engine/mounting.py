@@ -100,4 +100,5 @@ def engine_writes(files: Filesystem, path: str, text: str) -> None:
     assert path in ENGINES_OWN
     if path not in files.mounts and posixpath.dirname(path) not in files.mounts:
         with files.writable():
+            files.mkdir(posixpath.dirname(path), parents=True)  # a bare image may have none
             files.write(path, text)

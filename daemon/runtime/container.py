@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
+from daemon.runtime.context import ProcessContext
 from daemon.runtime.descriptor import Description, PipeReader, PipeWriter
 from daemon.runtime.filesystem import Filesystem
 from daemon.runtime.kernelfs import mount
@@ -38,6 +39,16 @@ def _environment(entries: Sequence[str]) -> dict[str, str]:
     """NAME=value strings as a dict; a name alone is empty."""
     split = (entry.partition("=") for entry in entries)
     return {name: value for name, _, value in split}
+
+
+class ExecFormatError(PermissionDenied):
+    """The kernel would not know what to do with the file."""
+
+
+async def _cannot_execute(p: ProcessContext) -> int:
+    """What runc's init says when the kernel refuses the file, after the container has been started."""
+    await p.error(f"exec {p.argv[0]}: exec format error")
+    return 255
 
 
 class NotADirectory(Exception):
@@ -112,7 +123,10 @@ class Guest:
             environment.setdefault("TERM", "xterm")
         environment.update(_environment(env))
         environment.setdefault("HOME", self._home(user))
-        program, arguments = self.find_program(argv, environment, directory)
+        try:
+            program, arguments = self.find_program(argv, environment, directory, shell=False)
+        except ExecFormatError:
+            program, arguments = _cannot_execute, list(argv)
         if not self._processes:
             self._next_pid = 1
         terminal: Terminal | None = None
@@ -173,10 +187,13 @@ class Guest:
         await asyncio.gather(*(process.join() for process in ending))
         self._ending.clear()
 
-    def find_program(self, argv: Sequence[str], env: Mapping[str, str], cwd: str) -> tuple[Program, list[str]]:
+    def find_program(
+        self, argv: Sequence[str], env: Mapping[str, str], cwd: str, *, shell: bool = True
+    ) -> tuple[Program, list[str]]:
         """The coroutine for argv[0] by PATH (execvp(3)), and the argv it gets (changed for #! scripts).
 
-        Raises ProgramNotFound, PermissionDenied.
+        `shell`: what is neither a program nor a script with #! goes to /bin/sh, as shells do; else it is refused, as
+        by execve(2). Raises ProgramNotFound, PermissionDenied, ExecFormatError.
         """
         if not argv or not argv[0]:
             raise ProgramNotFound("")
@@ -198,13 +215,29 @@ class Guest:
                 if path.endswith("/busybox") and len(argv) > 1:
                     return self.find_program(argv[1:], env, cwd)
                 return stat.program, list(argv)
-            first = self.files.read(path).split(b"\n", 1)[0]
+            first = self.files.head(path, 128).split(b"\n", 1)[0]
+            if first.startswith(b"\x7fELF"):
+                return self._by_name(path, first, argv, env, cwd)
+            if not first.startswith(b"#!") and not shell:
+                raise ExecFormatError(name)
             interpreter = first[2:].decode(errors="replace").split(None, 1) if first.startswith(b"#!") else ["/bin/sh"]
             if interpreter and interpreter[0] != path:
                 return self.find_program([*interpreter, path, *argv[1:]], env, cwd)
         if denied:
             raise PermissionDenied(name)
         raise ProgramNotFound(name)
+
+    def _by_name(
+        self, path: str, first: bytes, argv: Sequence[str], env: Mapping[str, str], cwd: str
+    ) -> tuple[Program, list[str]]:
+        """An executable that came in a tarball: one of ours by the name in its mark, else by its file's name."""
+        mark = first.removeprefix(b"\x7fELF ").decode("utf-8", "replace")
+        for name in (mark, path.rsplit("/", 1)[-1]):
+            if name == "busybox" and len(argv) > 1:
+                return self.find_program(argv[1:], env, cwd)
+            if (program := self.image.programs.get(name)) is not None:
+                return program, list(argv)
+        raise ExecFormatError(argv[0])
 
     def user_id(self, user: str) -> int:
         """The uid of a `--user` value (name, uid, with or without :group)."""

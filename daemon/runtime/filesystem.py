@@ -66,6 +66,16 @@ class Filesystem:
             return node.read(1 << 30)
         raise _error(errno.EISDIR, path)
 
+    def head(self, path: str, n: int) -> bytes:
+        """The first `n` bytes."""
+        node = self._node(path)
+        return node.read_at(0, n) if isinstance(node, File) else self.read(path)[:n]
+
+    @property
+    def root(self) -> Directory:
+        """The root directory of the container's own tree, without what is mounted in it."""
+        return self._root
+
     def text(self, path: str) -> str:
         """`read`, decoded as UTF-8 (surrogateescape)."""
         return self.read(path).decode("utf-8", "surrogateescape")
@@ -173,6 +183,8 @@ class Filesystem:
     def write_at(self, file: File, position: int, data: bytes | bytearray | memoryview) -> None:
         """pwrite(2) on an owned file. OSError(ENOSPC) when the container's bound is reached."""
         _take(file, max(0, position + len(data) - file.size))
+        if file.owner is not None:
+            file.owner.changes += 1
         file.write_at(position, data)
         file.touched(self._wall())
 
@@ -384,6 +396,7 @@ class Filesystem:
             directory = child
         if read_only:
             raise _error(errno.EROFS, path)
+        tree.changes += 1
         directory.touched(self._wall())
         return directory, tree
 

@@ -68,6 +68,11 @@ class Image:
     stop_signal: str = ""
     created: int = CREATED
     size: int = 7_330_000
+    volumes: tuple[str, ...] = ()
+    healthcheck: Mapping[str, object] = field(default_factory=dict)
+    author: str = ""
+    comment: str = ""
+    programs: Mapping[str, Program] = field(default_factory=dict, compare=False)  # what its executables may be
 
 
 def _normal(reference: str) -> str:
@@ -152,6 +157,8 @@ class Images:
     def __init__(self) -> None:
         self._images: list[Image] = []
         self._by_reference: dict[str, Image] = {}
+        # All that the runtime can run, by name: an executable that came in a tarball is one of these or none.
+        self._programs: dict[str, Program] = {**BUSYBOX, **EXTRA, "nginx": nginx_server, "whoami": whoami_server}
         release = 'NAME="Alpine Linux"\nID=alpine\nVERSION_ID={0}.0\nPRETTY_NAME="Alpine Linux v{0}"\n'
         alpine = _tree({}, {"/etc/alpine-release": _text("3.19.0\n")}, release.format("3.19"))
         self._add(
@@ -218,6 +225,7 @@ class Images:
         tag = _normal(reference)
         name = tag.rsplit("/", 1)[-1].split(":")[0]
         tree = _tree({**(programs or {}), name: program}, {}, 'NAME="shoal"\nID=shoal\n')
+        self._programs.update({**(programs or {}), name: program})
         old = self._by_reference.get(tag)
         if old is not None:
             self._images.remove(old)
@@ -235,20 +243,27 @@ class Images:
         )
 
     def retag(self, image: Image, tags: Sequence[str]) -> Image | None:
-        """Give `image` exactly these references, taking them from images that have them; without any it is gone."""
+        """Give `image` exactly these references, taking them from images that have them (these stay, perhaps without
+        any); without any it is gone itself."""
         wanted = [_normal(tag) for tag in tags]
         for tag in wanted:
             other = self._by_reference.get(tag)
             if other is not None and other.id != image.id:
-                self._put(other, tuple(t for t in other.tags if t != tag))
+                self._put(other, tuple(t for t in other.tags if t != tag), stays=True)
         return self._put(image, tuple(wanted))
 
-    def _put(self, image: Image, tags: tuple[str, ...]) -> Image | None:
+    def add(self, image: Image) -> Image:
+        """One more image, whatever references it has."""
+        added = self._put(replace(image, programs=self._programs), image.tags, stays=True)
+        assert added is not None
+        return added
+
+    def _put(self, image: Image, tags: tuple[str, ...], *, stays: bool = False) -> Image | None:
         for tag in image.tags:
             self._by_reference.pop(tag, None)
         changed = replace(image, tags=tags)
         self._images = [each for each in self._images if each.id != image.id]
-        if not tags:
+        if not tags and not stays:
             return None
         self._images.append(changed)
         self._by_reference.update(dict.fromkeys(tags, changed))
@@ -280,6 +295,7 @@ class Images:
             labels or {},
             size=size,
             stop_signal=stop_signal,
+            programs=self._programs,
         )
         self._images.append(image)
         self._by_reference.update({tag: image for tag in tags})

@@ -77,13 +77,14 @@ def _proc(guest: Guest) -> dict[str, Node]:
         str(process.pid): Generated(lambda process=process: _process(process))  # type: ignore[misc]
         for process in guest.processes()
     }
+    newest = max((process.pid for process in guest.processes()), default=0)
     up = max(0.0, guest.world.wall() - guest.booted)
     entries.update(
         {
             "net": Generated(lambda: _net(guest)),
             "sys": Generated(lambda: _sysctl(guest)),
             "uptime": _text(lambda: f"{up:.2f} {up:.2f}\n"),
-            "loadavg": _text(lambda: f"0.00 0.00 0.00 1/{len(guest.processes())} {guest.processes()[-1].pid}\n"),
+            "loadavg": _text(lambda: f"0.00 0.00 0.00 1/{len(guest.processes())} {newest}\n"),
             "version": _text(lambda: f"Linux version {KERNEL} (shoal@shoal) #1 SMP\n"),
             "meminfo": _text(
                 lambda: "MemTotal:        1048576 kB\nMemFree:          524288 kB\nMemAvailable:     786432 kB\n"

@@ -27,6 +27,7 @@ class Tree:
     limit: int | None = LIMIT
     used: int = 0
     read_only: bool = False
+    changes: int = 0  # how often something was changed in it, for whoever keeps copies
 
     def take(self, grow: int) -> None:
         """OSError(ENOSPC) when there is no room for `grow` more bytes."""
