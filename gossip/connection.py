@@ -6,14 +6,14 @@ import asyncio
 from collections import deque
 
 from gossip.wire.seal import Keyring
-from gossip.wire.streams import StreamDecoder, StreamEncoder, StreamMessage
+from gossip.wire.streams import STATE_MAX, StreamDecoder, StreamEncoder, StreamMessage
 
 _CHUNK = 65536
 _CLOSE_TIMEOUT = 0.5
 
 
 class Connection:
-    """``dialler``: this side opened it."""
+    """``dialler``: this side opened it. ``most``: as in ``StreamDecoder``."""
 
     def __init__(
         self,
@@ -24,11 +24,12 @@ class Connection:
         keyring: Keyring,
         dialler: bool,
         compressed: bool,
+        most: int = STATE_MAX,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._encoder = StreamEncoder(label, keyring, dialler=dialler, compressed=compressed)
-        self._decoder = StreamDecoder(label, keyring, dialler=dialler)
+        self._decoder = StreamDecoder(label, keyring, dialler=dialler, most=most)
         self._received: deque[StreamMessage] = deque()
 
     async def send(self, message: StreamMessage) -> None:

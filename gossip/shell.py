@@ -18,6 +18,7 @@ from gossip.swim.profile import Config
 from gossip.underlay import Datagrams, Listener, Underlay
 from gossip.watch import Watches
 from gossip.wire.seal import Keyring
+from gossip.wire.streams import STATE_MAX, STRANGER_MAX
 
 __all__ = ["Handler", "MemberUnreachable", "Memberlist", "RequestRefused"]
 
@@ -263,7 +264,9 @@ class Memberlist:
         reader, writer = await self._underlay.connect(to, deadline=timeout)
         return self._connection(reader, writer, dialler=True)
 
-    def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, dialler: bool) -> Connection:
+    def _connection(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, dialler: bool, most: int = STATE_MAX
+    ) -> Connection:
         membership, _ = self._running()
         return Connection(
             reader,
@@ -272,10 +275,12 @@ class Memberlist:
             keyring=membership.keyring,
             dialler=dialler,
             compressed=self.config.compress,
+            most=most,
         )
 
     def _accepted(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Address
     ) -> Awaitable[None]:
         assert self._streams is not None
-        return self._streams.accept(self._connection(reader, writer, dialler=False), peer)
+        most = STATE_MAX if self._running()[0].knows_host(peer[0]) else STRANGER_MAX
+        return self._streams.accept(self._connection(reader, writer, dialler=False, most=most), peer)

@@ -10,7 +10,6 @@ from enum import IntEnum
 
 from gossip.wire.dialect import Fields, pack, unpack_map
 from gossip.wire.errors import WireError
-from gossip.wire.messages import User
 
 LAMPORT_MAX = 2**63 - 1
 _CONTAINER_MAX = 4096
@@ -110,11 +109,6 @@ class QueryResponse:
                 "Payload": self.payload,
             }
         )
-
-
-def as_user_message(encoded: bytes) -> bytes:
-    """As memberlist carries it."""
-    return User(encoded).encode()
 
 
 def decode_intent(data: bytes) -> Join | Leave:

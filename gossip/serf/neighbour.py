@@ -1,6 +1,7 @@
 """How this node appears to serf agents that share the cluster: it joins, leaves, answers and passes on as they expect.
 
-Members of our own kind never send each other any of this: what is said here goes to strangers only.
+Members of our own kind pass it on to one another as well (in a message type of their own), so that it spreads through
+the whole cluster however few agents there are.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from gossip.serf.messages import (
     Query,
     SerfType,
     State,
-    as_user_message,
     decode_intent,
     decode_query,
     decode_state,
@@ -24,6 +24,7 @@ from gossip.serf.queries import Queries
 from gossip.swim.local import Local
 from gossip.swim.member import MemberState
 from gossip.wire.errors import WireError
+from gossip.wire.messages import User
 from gossip.wire.seal import Keyring
 
 _SEEN_MAX = 512
@@ -45,7 +46,7 @@ class SerfNeighbour:
     # -- in
 
     def receive(self, data: bytes, now: float) -> None:
-        """A user message of a member that is not of our kind."""
+        """A user message of a member that is not of our kind, perhaps passed on by one that is."""
         try:
             self._read(data, now)
         except WireError as error:
@@ -63,7 +64,7 @@ class SerfNeighbour:
             self._witness(self._queries, query.time)
             if self._once(data, relay=not query.flags & Query.NO_BROADCAST):
                 for response in self._answering.answers(query):
-                    self._local.send((query.address, query.port), as_user_message(response.encode()))
+                    self._local.send((query.address, query.port), User(response.encode()).encode())
         else:
             self._local.drop("foreign_user_message")
 
@@ -132,7 +133,7 @@ class SerfNeighbour:
         """This node leaves: the same as a user message, to be sent before memberlist's own word for it."""
         intent = self._intents.leave().encode()
         self._tell(self._local.name, intent)
-        return as_user_message(intent)
+        return User(intent).encode()
 
     def _tell(self, subject: str, encoded: bytes) -> None:
-        self._local.spread_to_strangers(subject, as_user_message(encoded))
+        self._local.spread_to_strangers(subject, encoded)

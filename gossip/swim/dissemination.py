@@ -16,10 +16,12 @@ from gossip.swim.member import Address, MemberState
 from gossip.swim.shuffle import lazily_shuffled
 from gossip.swim.table import Record
 from gossip.wire.compound import MAX_PARTS, PART_OVERHEAD
+from gossip.wire.messages import MessageType
 from gossip.wire.packet import PacketCodec
 
 GOSSIP_TICK = "gossip"
-_USER = b"\x08"
+_USER = bytes((MessageType.USER,))
+_RELAYED = bytes((MessageType.RELAYED,))
 _NEARLY_FULL = 200
 """With less room than this left in a packet there may be more to say."""
 _BURST_ROUNDS = 8
@@ -121,11 +123,11 @@ class Dissemination:
             riders = local.rumours.take(PART_OVERHEAD, left, local.table.size)
             left -= sum(map(len, riders)) + PART_OVERHEAD * len(riders)
             parts += riders
-            if not record.member.native:
-                for message in local.for_strangers.take(PART_OVERHEAD, left, local.table.size):
-                    left -= len(message) + PART_OVERHEAD
-                    parts.append(message)
-            elif left > 0:
+            mark = _RELAYED if record.member.native else _USER
+            for message in local.for_strangers.take(PART_OVERHEAD + len(mark), left, local.table.size):
+                left -= len(message) + PART_OVERHEAD + len(mark)
+                parts.append(mark + message)
+            if record.member.native and left > 0:
                 overhead = PART_OVERHEAD + len(_USER)
                 for data in self._delegate.broadcasts(overhead, left):
                     left -= len(data) + overhead

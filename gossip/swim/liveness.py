@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from gossip.swim.local import Local
 from gossip.swim.member import Address, EventKind, Member, MemberEvent, MemberState
+from gossip.swim.plausible import Plausible, incarnation
 from gossip.swim.suspicion import Suspicion
 from gossip.swim.table import Record, record_of
 from gossip.wire.messages import SERF_VERSIONS, Alive, Dead, Suspect
@@ -40,6 +41,7 @@ class Liveness:
         self._local = local
         self._on_suspected = on_suspected
         self._on_recovered = on_recovered
+        self._plausible = Plausible(local.config.networks)
         self._suspicions: dict[str, Suspicion] = {}
         self._listening: dict[str, Suspicion] = {}
         self._not_yet: dict[str, tuple[Alive, str]] = {}
@@ -73,6 +75,9 @@ class Liveness:
         if len(message.versions) == 6 and (message.versions[0] > _PROTOCOL_MAX or message.versions[1] < 1):
             local.drop("incompatible_protocol")
             return
+        before = local.table.get(name)
+        if self._from_the_future(message, before):
+            return
         if name == local.name:
             self._alive_about_us(message, now)
             return
@@ -81,13 +86,15 @@ class Liveness:
             if name in self._not_yet or len(self._not_yet) < _NOT_YET_MAX:
                 self._not_yet[name] = (message, told_by)
             return
-        before = local.table.get(name)
         moved = before is not None and before.member.endpoint != (message.address, message.port)
+        if (before is None or moved) and not self._plausible.address(message.address, message.port):
+            local.drop("bad_address")
+            return
         reclaimed = False
         if before is not None and moved:
             reclaimed = self._may_move(before.member, now)
             if not reclaimed:
-                if message.incarnation > before.member.incarnation:
+                if message.incarnation >= before.member.incarnation:
                     local.drop("name_conflict")
                 return
         if before is not None and message.incarnation <= before.member.incarnation and not reclaimed:
@@ -132,11 +139,21 @@ class Liveness:
             return
         self._refute(message.incarnation, now)
 
+    def _from_the_future(self, message: Alive | Suspect | Dead, known: Record | None) -> bool:
+        if incarnation(message.incarnation, known.member.incarnation if known is not None else None):
+            return False
+        self._local.drop("from_the_future")
+        return True
+
     def _may_move(self, member: Member, now: float) -> bool:
         if member.state is MemberState.LEFT:
             return True
         reclaim = self._local.profile.name_reclaim
-        return member.state is MemberState.DEAD and reclaim is not None and now - member.since >= reclaim
+        if member.state is not MemberState.DEAD or reclaim is None or now - member.since < reclaim:
+            return False
+        # serf's agents give a failed member's name to nobody; while there are any, the cluster must agree.
+        table = self._local.table
+        return all(record is None or record.member.native for record in map(table.get, table.live))
 
     # -- suspect
 
@@ -145,7 +162,7 @@ class Liveness:
         local = self._local
         name = message.node
         record = local.table.get(name)
-        if record is None or message.incarnation < record.member.incarnation:
+        if record is None or message.incarnation < record.member.incarnation or self._from_the_future(message, record):
             return
         if name == local.name:
             self._refute(message.incarnation, now)
@@ -240,7 +257,7 @@ class Liveness:
         local = self._local
         name = message.node
         record = local.table.get(name)
-        if record is None or message.incarnation < record.member.incarnation:
+        if record is None or message.incarnation < record.member.incarnation or self._from_the_future(message, record):
             return
         if name == local.name and not local.leaving:
             self._refute(message.incarnation, now)

@@ -31,7 +31,7 @@ class Local:
     timers: Timers
     rumours: TransmitLimitedQueue
     for_strangers: TransmitLimitedQueue
-    """User messages for members that are not of our kind."""
+    """Messages of the layer that members which are not of our kind have on top (serf), without memberlist's type."""
     outbox: dict[Address, list[bytes]]
     """Messages that must go out, by destination, in order of arrival."""
     events: deque[MemberEvent]

@@ -30,7 +30,7 @@ from gossip.swim.table import MemberTable
 from gossip.swim.timers import Timers
 from gossip.wire.errors import WireError
 from gossip.wire.label import label_header
-from gossip.wire.messages import Ack, Alive, Dead, IndirectPing, Message, Nack, Ping, Suspect, User
+from gossip.wire.messages import Ack, Alive, Dead, IndirectPing, Message, Nack, Ping, Relayed, Suspect, User
 from gossip.wire.packet import PacketCodec
 from gossip.wire.seal import Keyring
 from gossip.wire.streams import PushPull
@@ -144,6 +144,8 @@ class Membership:
                     self._delegate.user_message(message.data, source, now)
                 else:
                     self._neighbour.receive(message.data, now)
+            case Relayed():
+                self._neighbour.receive(message.data, now)
 
     def _believed_gone(self, source: Address) -> list[bytes]:
         """Whoever pings lives: if we hold that he died or left, he should hear it, and refute."""
@@ -318,6 +320,10 @@ class Membership:
     def allowed(self, name: str) -> bool:
         """Whether the roster has a name."""
         return self._local.allowed(name)
+
+    def knows_host(self, host: str) -> bool:
+        """Whether a member, reachable or not, is at an IP address."""
+        return self._local.table.is_host(host)
 
     def is_native_host(self, host: str) -> bool:
         """Whether the one member at an IP address is of our kind."""

@@ -161,6 +161,8 @@ class Config:
     """The cluster id: prefix and additional data of every packet and stream (at most 255 bytes)."""
     seeds: tuple[Address, ...] = ()
     """Always tried again while they are not live members."""
+    networks: tuple[str, ...] = ()
+    """Where members may be, as ``10.0.0.0/8`` (memberlist's CIDRsAllowed); empty: anywhere."""
     compress: bool = False
     """Compress streams (never packets: they are short). What others compressed is always read."""
     profile: Profile = field(default=SHOAL)

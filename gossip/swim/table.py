@@ -114,6 +114,10 @@ class MemberTable:
         names = [name for (address, _), name in self._by_address.items() if address == host]
         return names[0] if len(names) == 1 else None
 
+    def is_host(self, host: str) -> bool:
+        """Whether anybody is known at an IP address."""
+        return any(address == host for address, _ in self._by_address)
+
     @property
     def live(self) -> Sequence[str]:
         """Names of the alive and the suspect, sorted, without this node; they change with the table."""

@@ -31,6 +31,8 @@ class MessageType(IntEnum):
     ERROR = 13
     NATIVE = 200
     """Ours, on streams between nodes of this library only."""
+    RELAYED = 201
+    """Ours, in packets between nodes of this library only: a user message of others (serf's) that is passed on."""
     LABEL = 244
 
 
@@ -184,6 +186,16 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class Relayed:
+    """A user message that members which are not of our kind sent to each other."""
+
+    data: bytes
+
+    def encode(self) -> bytes:
+        return bytes((MessageType.RELAYED,)) + self.data
+
+
+@dataclass(frozen=True, slots=True)
 class Error:
     """Sent on a stream instead of an answer."""
 
@@ -197,7 +209,7 @@ class Error:
         return cls(fields.text(b"Error", 4096))
 
 
-Message = Ping | IndirectPing | Ack | Nack | Suspect | Alive | Dead | User
+Message = Ping | IndirectPing | Ack | Nack | Suspect | Alive | Dead | User | Relayed
 
 _DECODERS: dict[int, Callable[[Fields], Message]] = {
     MessageType.PING: Ping.decode,
@@ -224,6 +236,8 @@ def decode_message(data: bytes) -> Message:
         raise WireError("empty_message")
     if data[0] == MessageType.USER:
         return User(data[1:])
+    if data[0] == MessageType.RELAYED:
+        return Relayed(data[1:])
     decoder = _DECODERS.get(data[0])
     if decoder is None:
         raise WireError("unknown_message", str(data[0]))

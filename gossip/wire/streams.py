@@ -20,8 +20,12 @@ from gossip.wire.seal import SEAL_OVERHEAD, Keyring
 
 STATE_MAX = 20 * 1024 * 1024
 """memberlist's maxPushStateBytes: the most that one message on a stream may hold."""
+STRANGER_MAX = 128 * 1024
+"""The most that is buffered of a stream from somebody unknown, until something on it was authenticated."""
 NODES_MAX = 100_000
 _FRAME_HEADER = 5
+_HEADROOM = 1024
+"""For the header in front of a payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +125,16 @@ class StreamEncoder:
 
 
 class StreamDecoder:
-    """``dialler``: this side opened the connection, so the other one writes no label."""
+    """``dialler``: this side opened the connection, so the other one writes no label. ``most``: bytes buffered for one
+    message until the other has shown that it has a key."""
 
-    def __init__(self, label: bytes, keyring: Keyring, *, dialler: bool) -> None:
+    def __init__(self, label: bytes, keyring: Keyring, *, dialler: bool, most: int = STATE_MAX) -> None:
         self._label = label
         self._keyring = keyring
         self._label_due = not dialler
         self._buffer = bytearray()
         self._needed = 0
+        self._most = most
 
     def feed(self, data: bytes) -> list[StreamMessage]:
         """The messages that ``data`` completes. Raises WireError; the connection is of no use afterwards."""
@@ -139,7 +145,7 @@ class StreamDecoder:
                 break
             taken = self._next_sealed() if self._keyring else self._next_plain()
             if taken is None:
-                if len(self._buffer) > STATE_MAX + 1024:
+                if max(len(self._buffer), self._needed) > self._most + _HEADROOM:
                     raise WireError("too_large", "stream")
                 break
             messages.append(taken)
@@ -161,7 +167,7 @@ class StreamDecoder:
         if len(buffer) < _FRAME_HEADER:
             return None
         (length,) = struct.unpack_from("!I", buffer, 1)
-        if length > STATE_MAX + SEAL_OVERHEAD:
+        if length > self._most + SEAL_OVERHEAD:
             raise WireError("too_large", "frame")
         end = _FRAME_HEADER + length
         if len(buffer) < end:
@@ -170,6 +176,7 @@ class StreamDecoder:
         sealed = bytes(buffer[_FRAME_HEADER:end])
         del buffer[:end]
         body = self._keyring.open(sealed, header + self._label)
+        self._most = STATE_MAX
         try:
             message, _ = _parse(memoryview(body), 1)
         except NeedMore:

@@ -55,6 +55,13 @@ class Serf:
     async def join(self, address: str, port: int) -> str:
         return await self.call("join", f"-rpc-addr={self._rpc}", f"{address}:{port}")
 
+    async def command(self, verb: str, *argv: str) -> str:
+        return await self.call(verb, f"-rpc-addr={self._rpc}", *argv)
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
     async def leave(self) -> None:
         await self.call("leave", f"-rpc-addr={self._rpc}")
 
@@ -74,10 +81,12 @@ class Serf:
             await self._process.wait()
 
 
-def ours(number: int, port: int, key: bytes) -> tuple[Memberlist, Talk]:
-    address = f"127.0.92.{number}"
-    talk = Talk(f"ours{number}")
-    config = Config(talk.name, address, port, (key,) if key else ())
+def ours(
+    number: int, port: int, key: bytes, *, name: str = "", host: int = 0, compress: bool = False
+) -> tuple[Memberlist, Talk]:
+    address = f"127.0.92.{host or number}"
+    talk = Talk(name or f"ours{number}")
+    config = Config(talk.name, address, port, (key,) if key else (), compress=compress)
     random = Random(number)
     return Memberlist(
         config, underlay=SocketUnderlay(address), delegate=talk, random=random, entropy=os.urandom
@@ -141,3 +150,86 @@ async def test_one_cluster_with_serf(key: bytes) -> None:
         await until(one, "serf1", MemberState.LEFT, 5)
         bad = {name: count for name, count in one.counters.items() if name.startswith("dropped.")}
         assert not set(bad) - {"dropped.foreign_user_message"}
+
+
+@contextlib.asynccontextmanager
+async def six(key: bytes) -> AsyncIterator[tuple[list[Memberlist], list[Serf]]]:
+    """Three of each kind, joined in a chain in which each kind joins the other."""
+    port = 20000 + Random(os.urandom(8)).randrange(20000)
+    nodes = [ours(number, port, key, compress=number == 2)[0] for number in (1, 2, 3)]
+    agents = [Serf(number, port, key) for number in (1, 2, 3)]
+    try:
+        await asyncio.gather(*(node.start() for node in nodes), *(agent.start() for agent in agents))
+        for node, agent, behind in zip(nodes, agents, [*agents[1:], None], strict=True):
+            assert await node.join([agent.address]) == 1
+            if behind is not None:
+                assert "Successfully" in await behind.join(node.config.address, port)
+        names = [member.config.name for member in nodes] + [agent.name for agent in agents]
+        for name in names:
+            await asyncio.gather(
+                *(until(node, name, MemberState.ALIVE, 5) for node in nodes),
+                *(agent.until(name, "alive", 5) for agent in agents),
+            )
+        yield nodes, agents
+    finally:
+        await asyncio.gather(*(node.stop() for node in nodes), *(agent.kill() for agent in agents))
+
+
+async def test_serfs_operator_rotates_the_keys_of_all() -> None:
+    new = base64.b64encode(bytes(range(100, 116))).decode()
+    old = base64.b64encode(KEY).decode()
+    async with six(KEY) as (nodes, agents):
+        events: list[str] = []
+        for node in nodes:
+            node.subscribe(lambda event: events.append(f"{event.member.name} {event.kind}"))
+        for argv in ([f"-install={new}"], [f"-use={new}"], [f"-remove={old}"]):
+            answer = await agents[0].command("keys", *argv)
+            assert "rror" not in answer, answer
+            assert answer, "all six said yes"
+        assert [node.keyring.keys() for node in nodes] == [[bytes(range(100, 116))]] * 3
+        assert "6/6" in await agents[1].command("keys", "-list")
+        assert "Success" in await agents[2].command("reachability")
+        await asyncio.sleep(2)
+        assert events == [], "no message was lost, so nobody was even suspected"
+        assert set((await agents[2].members()).values()) == {"alive"}
+        assert not any(count for node in nodes for name, count in node.counters.items() if "unauth" in name)
+
+
+async def test_leaves_returns_and_conflicts_are_seen_alike() -> None:
+    async with six(b"") as (nodes, agents):
+        port = nodes[0].config.port
+        await nodes[1].leave()
+        await nodes[1].stop()
+        await asyncio.gather(*(agent.until("ours2", "left", 3) for agent in agents))
+        again, _ = ours(2, port, b"", host=22)
+        impostor, _ = ours(9, port, b"", name="serf3", host=99)
+        try:
+            await again.start()
+            assert await again.join([agents[0].address]) == 1
+            await asyncio.gather(*(agent.until("ours2", "alive", 3) for agent in agents))
+            await until(nodes[0], "ours2", MemberState.ALIVE, 3)
+            member = nodes[0].member("ours2")
+            assert member is not None
+            assert member.address == "127.0.92.22"
+            assert "127.0.92.22" in await agents[2].command("members")
+            await again.leave()
+            await asyncio.gather(*(agent.until("ours2", "left", 3) for agent in agents)), "a second time"
+
+            await impostor.start()
+            await impostor.join([agents[0].address, (nodes[0].config.address, port)])
+            await asyncio.sleep(7)
+            assert all(agent.running for agent in agents), "whose name it is asked, and was told that it is his"
+            for node in (nodes[0], nodes[2]):
+                member = node.member("serf3")
+                assert member is not None
+                assert (member.address, member.state) == (agents[2].address[0], MemberState.ALIVE)
+                assert node.counters["dropped.name_conflict"] > 0
+        finally:
+            await asyncio.gather(again.stop(), impostor.stop())
+
+        await agents[1].kill()
+        await until(nodes[0], "serf2", MemberState.DEAD, 8)
+        await agents[0].until("serf2", "failed", 10)
+        await agents[0].command("force-leave", "serf2")
+        await until(nodes[0], "serf2", MemberState.LEFT, 3)
+        await until(nodes[2], "serf2", MemberState.LEFT, 3)
