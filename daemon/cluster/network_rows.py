@@ -21,7 +21,7 @@ EVERYTHING = "*"  # as a key of ACKNOWLEDGED: the owner has left the swarm
 SUBNET_SPACE = "subnets"
 VNI_SPACE = "vnis"
 ADDRESS_SPACE = "addresses"
-_MOST = 1 << 62
+_MOST = (1 << 64) - 2
 _UNASKED = 1 << 16  # of an IPv6 subnet
 
 
@@ -29,7 +29,7 @@ def address_spaces(network_id: str, index: int, pool: Pool) -> dict[str, tuple[i
     """Number spaces of a pool: name to first number and size. Numbers are offsets from the pool's network address; its
     own and, of IPv4, the broadcast address are none. Beside a range a second space has those that are given only when
     asked for; of a large IPv6 subnet the first addresses are such a range, so that shares begin at readable ones. (The
-    whole ends where a number ends on the wire, at 63 bits.)"""
+    whole ends where a number ends on the wire, at 64 bits.)"""
     subnet = ipaddress.ip_network(pool.subnet)
     last_number = subnet.num_addresses - (2 if subnet.version == 4 else 1)
     whole = (1, max(min(last_number, _MOST), 1))

@@ -23,6 +23,9 @@ from typing import NamedTuple
 from gossip.tables.record import DECODERS, RING, RecordError, take_int, take_list, take_str
 from gossip.tables.row import Plain
 
+MAX_NUMBER = (1 << 64) - 1
+"""The largest that msgpack carries; an IPv6 subnet of /64 has that many addresses."""
+
 NOBODY = ""
 """Owner of a token on which two views disagree."""
 
@@ -151,7 +154,7 @@ class Ring:
         for item in take_list(fields, 0):
             if not isinstance(item, list):
                 raise RecordError("a birth is an array")
-            births.append(Birth(take_int(item, 0), take_str(item, 1), take_int(item, 2), take_int(item, 3)))
+            births.append(Birth(take_int(item, 0), take_str(item, 1), _number(item, 2), _number(item, 3)))
         owners_raw, flat = take_list(fields, 1), take_list(fields, 2)
         owners = [take_str(owners_raw, index) for index in range(len(owners_raw))]
         if not births or any(birth.size < 1 for birth in births) or not flat or len(flat) % 3:
@@ -161,10 +164,14 @@ class Ring:
             owner = take_int(flat, at + 1)
             if owner >= len(owners):
                 raise RecordError("a token without an owner")
-            tokens.append(Token(take_int(flat, at), owners[owner], take_int(flat, at + 2)))
+            tokens.append(Token(_number(flat, at), owners[owner], take_int(flat, at + 2)))
         if any(a.position >= b.position for a, b in pairwise(tokens)):
             raise RecordError("tokens are in order, each position once")
         return Ring(tuple(sorted(births)), tuple(tokens))
+
+
+def _number(fields: Sequence[object], index: int) -> int:
+    return take_int(fields, index, MAX_NUMBER)
 
 
 DECODERS[RING] = Ring.decode
