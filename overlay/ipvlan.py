@@ -20,8 +20,9 @@ from overlay.guard import Guard
 from overlay.lower import LowerDevice
 from overlay.port import Port, cable
 from overlay.sandbox import Sandbox
+from overlay.wire import ipv4, ipv6
 from overlay.wire.ethernet import HEADER_LENGTH
-from overlay.wire.ipv4 import Malformed, parse
+from overlay.wire.ipv4 import Malformed, Packet
 
 _IPV4, _ARP, _IPV6 = b"\x08\x00", b"\x08\x06", b"\x86\xdd"
 
@@ -112,11 +113,11 @@ class IpvlanDevice:
         self._lower.transmit(frame)
 
     def _send_l3(self, frame: bytes, source: Port) -> None:
-        if frame[12:14] != _IPV4:
+        if frame[12:14] not in (_IPV4, _IPV6):
             self._counters["ipvlan_dropped_not_ip"] += 1
         elif frame[0] & 1:
             self._counters["ipvlan_dropped_group"] += 1
-        elif self.flag is not Flag.VEPA and (neighbour := self._by_address.get(frame[30:34])) is not None:
+        elif self.flag is not Flag.VEPA and (neighbour := self._by_address.get(target_of(frame))) is not None:
             self._pass(frame, neighbour)
         else:
             self._route(frame)
@@ -128,22 +129,25 @@ class IpvlanDevice:
             neighbour.transmit(frame)
 
     def _route(self, frame: bytes) -> None:
+        packet = self._packet(frame)
+        if packet is not None and not self._host.route(packet):
+            self._counters["ipvlan_dropped_no_route"] += 1
+
+    def _packet(self, frame: bytes) -> Packet | None:
         try:
-            packet = parse(frame, HEADER_LENGTH)
+            if frame[12:14] == _IPV4:
+                return ipv4.parse(frame, HEADER_LENGTH)
+            return ipv6.parse(frame, HEADER_LENGTH)
         except Malformed as error:
             self._counters[error.reason] += 1
-            return
-        if not self._host.route(packet):
-            self._counters["ipvlan_dropped_no_route"] += 1
+            return None
 
     def _passes_host(self, frame: bytes) -> bool:
         """The hooks that an incoming packet meets on a host; they may drop it, not change where it goes."""
-        if frame[12:14] != _IPV4:
+        if frame[12:14] not in (_IPV4, _IPV6):
             return True
-        try:
-            packet = parse(frame, HEADER_LENGTH)
-        except Malformed as error:
-            self._counters[error.reason] += 1
+        packet = self._packet(frame)
+        if packet is None:
             return False
         packet.in_interface = self._lower.name
         hooks = self._host.hooks

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
 from overlay.lan import PORT
 from overlay.sandbox import Sandbox
-from overlay.spec import NetworkError, NetworkSpec, Pool
+from overlay.spec import EndpointSpec, NetworkError, NetworkSpec, Pool
 from overlay.wire import vlan
 from tests.overlay.lab import Lab, lab, ping
 from tests.overlay.test_macvlan import macvlan
@@ -151,6 +152,31 @@ async def test_a_parent_has_one_kind_of_slaves_at_a_time() -> None:
         h1.detach("m@mv")
         i, _ = net.run(h1, "i", ip, "192.0.2.65")
         assert await ping(i, "192.0.2.254") == 64
+
+
+@pytest.mark.parametrize(
+    ("make", "mode", "across"),
+    [(macvlan, "", True), (ipvlan, "l2", True), (ipvlan, "l3", False), (ipvlan, "l3s", False)],
+)
+async def test_ipv6_goes_the_same_ways(make: Callable[..., NetworkSpec], mode: str, across: bool) -> None:
+    async with lab(2) as net:
+        h1, h2 = net.hosts
+        pools = (Pool("10.5.0.0/24", "10.5.0.1"), Pool("fd00:5::/64", "fd00:5::1"))
+        network = net.create(
+            replace(make("six", parent="eth0" if mode[:2] == "l3" else "eth0.5", mode=mode), pools=pools)
+        )
+        found = []
+        for host, name, number in ((h1, "a", 2), (h1, "b", 3), (h2, "far", 4)):
+            sandbox = host.new_sandbox(name)
+            addresses = (f"10.5.0.{number}/24", f"fd00:5::{number}/64")
+            mac = f"02:42:0a:05:00:0{number}"
+            host.attach(EndpointSpec(name, network.id, name, name, (name,), mac, addresses), sandbox)
+            found.append(sandbox)
+        a, b, far = found
+        reply = -129  # the lab tells ICMPv6's echo reply by its type
+        assert await ping(a, "fd00:5::3") == await ping(b, "fd00:5::2") == reply
+        assert (await ping(a, "fd00:5::4", wait=0.3) == reply) is across
+        assert (await ping(far, "fd00:5::2", wait=0.3) == reply) is across
 
 
 async def test_large_transfers_cross_vlans_whole() -> None:
