@@ -48,14 +48,17 @@ def list_faults(state: State = None) -> None:
     print(render(["ID", "FAULT", "GROUPS", "SINCE"], rows))
 
 
-def _signal(host: str, state: Path | None, number: signal.Signals, done: str) -> None:
+def _signal(host: str, state: Path | None, name: str, done: str) -> None:
     from scenarios.launch.errors import LaunchError
-    from scenarios.launch.process import send_signal, wait_gone
+    from scenarios.launch.process import KILL, send_signal, wait_gone
 
+    number = KILL if name == "SIGKILL" else getattr(signal, name, None)
+    if number is None:
+        raise LaunchError(f"this system has no {name}")
     chosen = record.running(record.resolve(state)).host(host)
     if not send_signal(chosen.process, number):
         raise LaunchError(f"{host} is not running")
-    if number is signal.SIGKILL:
+    if number is KILL:
         wait_gone(chosen.process, 5.0)
     print(f"{host}: {done}")
 
@@ -63,19 +66,19 @@ def _signal(host: str, state: Path | None, number: signal.Signals, done: str) ->
 @app.command()
 def kill(host: HostName, state: State = None) -> None:
     """SIGKILL a host's daemon: it is gone at once, and its containers with it."""
-    _signal(host, state, signal.SIGKILL, "killed")
+    _signal(host, state, "SIGKILL", "killed")
 
 
 @app.command()
 def pause(host: HostName, state: State = None) -> None:
     """SIGSTOP a host's daemon: it hears and says nothing until resumed."""
-    _signal(host, state, signal.SIGSTOP, "paused")
+    _signal(host, state, "SIGSTOP", "paused")
 
 
 @app.command()
 def resume(host: HostName, state: State = None) -> None:
     """SIGCONT a paused daemon."""
-    _signal(host, state, signal.SIGCONT, "resumed")
+    _signal(host, state, "SIGCONT", "resumed")
 
 
 @app.command()

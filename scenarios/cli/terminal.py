@@ -66,7 +66,7 @@ async def _feed(stream: Hijacked, *, keys: bool) -> None:
 
 @contextlib.asynccontextmanager
 async def _follow_size(resize: Resize | None) -> AsyncIterator[None]:
-    if resize is None or not sys.stdout.isatty():
+    if resize is None or not sys.stdout.isatty() or not hasattr(signal, "SIGWINCH"):
         yield
         return
     loop = asyncio.get_running_loop()
@@ -147,10 +147,13 @@ def forwarded_signals(send: Callable[[str], Awaitable[object]]) -> Iterator[None
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
+    forwarded = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, start, number.name.removeprefix("SIG"))
+        with contextlib.suppress(NotImplementedError):  # not a Unix: Ctrl-C ends the command there
+            loop.add_signal_handler(number, start, number.name.removeprefix("SIG"))
+            forwarded.append(number)
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in forwarded:
             loop.remove_signal_handler(number)

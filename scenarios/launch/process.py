@@ -109,7 +109,7 @@ def wait_gone(process: ProcessId, timeout: float) -> bool:
     return True
 
 
-_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 """Where there is no SIGKILL (Windows) SIGTERM is as final."""
 
 
@@ -126,7 +126,7 @@ def stop(processes: Iterable[ProcessId], *, grace: float) -> list[ProcessId]:
             send_signal(process, signal.SIGCONT)  # a paused daemon hears SIGTERM only when it runs
         if not wait_gone(process, deadline - time.monotonic()):
             killed.append(process)
-            send_signal(process, _KILL)
+            send_signal(process, KILL)
     for process in killed:
         wait_gone(process, 5.0)
     return killed
