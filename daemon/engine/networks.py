@@ -72,8 +72,7 @@ class Networks:
         for name in PREDEFINED:
             if not any(n.name == name for n in self._local.values()):
                 self._make_predefined(name)
-        self._engine.remote.pools.restore()
-        await self._engine.remote.endpoints.clear_leftovers()
+        await self._engine.remote.start()
 
     async def stop(self) -> None:
         """Nothing of its own to end: containers leave before, what the host's networking holds ends with it."""

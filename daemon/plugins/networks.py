@@ -27,8 +27,12 @@ class RemoteNetworks:
 
     async def load(self, network: Network) -> None:
         """Find and activate the driver that a new network names. Raises NotFound and others, in Docker's words."""
-        if network.config_only or not network.remote:
+        if network.config_only:
             return
+        network.ipam_driver = self._engine.remote.bundles.driver_name(network.ipam_driver)
+        if not network.remote:
+            return
+        network.driver = self._engine.remote.bundles.driver_name(network.driver)
         driver = await self._engine.remote.plugins.network_driver(network.driver)
         if driver.scope == "global":
             raise ServerError('datastore for scope "global" is not initialized')

@@ -7,13 +7,14 @@ A plug-in says at activation what it implements; for each kind that is known her
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
 
 from daemon.errors import ApiError, NotFound, ServerError
 from daemon.plugins.client import PluginClient, PluginError
-from daemon.plugins.discovery import BadSpec, Directories
+from daemon.plugins.discovery import Address, BadSpec
 from daemon.plugins.drivers import IPAM_DRIVER, NETWORK_DRIVER, IpamDriver, NetworkDriver
 
 log = structlog.get_logger("plugins")
@@ -33,8 +34,9 @@ class Plugin:
 class Plugins:
     """By name. `stop` ends all connections to them."""
 
-    def __init__(self, directories: Directories) -> None:
-        self._directories = directories
+    def __init__(self, find: Callable[[str], Address | None]) -> None:
+        """`find`: where a plug-in of a name listens, or None; raises ApiError, BadSpec, OSError."""
+        self._find = find
         self._active: dict[str, Plugin] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
@@ -43,6 +45,12 @@ class Plugins:
         plugins = list(self._active.values())
         self._active.clear()
         await asyncio.gather(*(plugin.client.close() for plugin in plugins))
+
+    async def forget(self, name: str) -> None:
+        """It is not there any more."""
+        plugin = self._active.pop(name, None)
+        if plugin is not None:
+            await plugin.client.close()
 
     async def network_driver(self, name: str) -> NetworkDriver:
         """Raises NotFound, PluginError, ServerError, in Docker's words."""
@@ -70,7 +78,7 @@ class Plugins:
 
     async def _activate(self, name: str) -> Plugin:
         try:
-            address = self._directories.find(name)
+            address = self._find(name)
         except (BadSpec, OSError) as error:
             raise ServerError(f"legacy plugin: {error}") from error
         if address is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemon.plugins.discovery import Directories
+from daemon.api.versions import VERSION
+from daemon.plugins.bundles import Bundles
+from daemon.plugins.discovery import Address, Directories
 from daemon.plugins.endpoints import RemoteEndpoints
 from daemon.plugins.networks import RemoteNetworks
 from daemon.plugins.pools import RemotePools
@@ -15,15 +17,27 @@ if TYPE_CHECKING:
 
 
 class Remote:
-    """`plugins` by name, and the `networks`, `pools` and `endpoints` that are theirs."""
+    """`plugins` by name, installed `bundles`, and the `networks`, `pools` and `endpoints` that are theirs."""
 
     def __init__(self, engine: Engine) -> None:
-        directories = (engine.config.state_dir / "plugins", *engine.config.plugin_dirs)
-        self.plugins = Plugins(Directories(directories))
+        self._directories = Directories((engine.config.state_dir / "plugins", *engine.config.plugin_dirs))
+        self.bundles = Bundles(engine, version=VERSION)
+        self.plugins = Plugins(self._find)
         self.pools = RemotePools(engine.store, self.plugins, engine.world.random)
         self.networks = RemoteNetworks(engine)
         self.endpoints = RemoteEndpoints(engine)
 
+    async def start(self) -> None:
+        """Installed plug-ins that are enabled run; then what a killed daemon has left with any plug-in is undone."""
+        await self.bundles.start()
+        self.pools.restore()
+        await self.endpoints.clear_leftovers()
+
     async def stop(self) -> None:
-        """Connections to plug-ins end."""
+        """Connections to plug-ins end, and installed plug-ins with them."""
         await self.plugins.stop()
+        await self.bundles.stop()
+
+    def _find(self, name: str) -> Address | None:
+        """An installed plug-in before one of a directory. Raises ApiError, BadSpec, OSError."""
+        return self.bundles.address(name) or self._directories.find(name)
