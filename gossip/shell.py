@@ -15,7 +15,7 @@ from gossip.swim.dials import DialPing
 from gossip.swim.member import Address, EventKind, Member, MemberEvent
 from gossip.swim.membership import Membership
 from gossip.swim.profile import Config
-from gossip.underlay import Datagrams, Listener, Underlay
+from gossip.underlay import Datagrams, Listener, ReportsRefusals, Underlay
 from gossip.watch import Watches
 from gossip.wire.seal import Keyring
 from gossip.wire.streams import STATE_MAX, STRANGER_MAX
@@ -74,6 +74,8 @@ class Memberlist:
         self._watches = Watches(membership, self._open, self._spawn, self._pump)
         self._streams = StreamService(membership, self._delegate, self._open, self._handlers, self._watches, self._pump)
         self._datagrams = await self._underlay.datagrams(self.config.port, self._received)
+        if isinstance(self._datagrams, ReportsRefusals):
+            self._datagrams.on_refused(self._datagram_refused)
         try:
             self._listener = await self._underlay.listen(self.config.port, self._accepted)
         except OSError:
@@ -187,6 +189,11 @@ class Memberlist:
         if self._membership is not None and not self._stopped:
             self._membership.receive_datagram(data, source, asyncio.get_running_loop().time())
             self._pump()
+
+    def _datagram_refused(self, to: Address) -> None:
+        if self._membership is not None and not self._stopped:
+            self._membership.datagram_refused(to, asyncio.get_running_loop().time())
+            self._pump_soon()
 
     def _pump_soon(self) -> None:
         if not self._pump_due:

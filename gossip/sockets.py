@@ -4,41 +4,85 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
 
+from gossip import icmp
 from gossip.swim.member import Address
 from gossip.underlay import Accept, Datagrams, Listener
 
+_READS_AT_ONCE = 64
+"""Datagrams read in one turn of the loop: a flood must not keep timers waiting."""
 
-class _SocketDatagrams(asyncio.DatagramProtocol):
-    def __init__(self, receive: Callable[[bytes, Address], None], counters: Counter[str]) -> None:
+
+class _SocketDatagrams:
+    """A UDP socket on the event loop. asyncio's own transport would take an ICMP error about one member for a failure
+    to send to another, and could not say whom it is about."""
+
+    def __init__(
+        self, sock: socket.socket, receive: Callable[[bytes, Address], None], counters: Counter[str]
+    ) -> None:
+        self._socket = sock
         self._receive = receive
+        self._refused: Callable[[Address], None] | None = None
         self._counters = counters
-        self._transport: asyncio.DatagramTransport | None = None
+        self._loop = asyncio.get_running_loop()
+        self._errors = icmp.listen(sock)
+        self._loop.add_reader(sock, self._ready)
 
-    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
-        self._transport = transport
+    def on_refused(self, callback: Callable[[Address], None]) -> None:
+        self._refused = callback
 
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self._receive(data, (addr[0], addr[1]))
+    def _ready(self) -> None:
+        for _ in range(_READS_AT_ONCE):
+            try:
+                data, source = self._socket.recvfrom(65535)
+            except BlockingIOError:
+                break
+            except OSError:
+                if self._report():
+                    continue
+                self._counters["udp_errors"] += 1
+                break
+            self._receive(data, source)
+            if self._socket.fileno() < 0:
+                return
+        self._report()
 
-    def error_received(self, exc: Exception) -> None:
-        self._counters["udp_errors"] += 1
+    def _report(self) -> bool:
+        """Pass on ICMP errors; whether there were any."""
+        if not self._errors or self._socket.fileno() < 0:
+            return False
+        found = icmp.refused(self._socket)
+        for where in found:
+            self._counters["icmp_refused"] += 1
+            if self._refused is not None:
+                self._refused(where)
+        return bool(found)
 
     def send(self, data: bytes | bytearray | memoryview, to: Address) -> None:
-        if self._transport is None or self._transport.is_closing():
+        if self._socket.fileno() < 0:
             self._counters["udp_sent_after_close"] += 1
             return
-        try:
-            self._transport.sendto(data, to)
-        except (OSError, ValueError):
-            self._counters["udp_errors"] += 1
+        for _ in range(2):
+            try:
+                self._socket.sendto(data, to)
+                return
+            except OSError as error:
+                # An error that waits may be about another destination: then this datagram has not been sent yet.
+                if error.errno != errno.ECONNREFUSED:
+                    break
+            except ValueError:
+                break
+        self._counters["udp_errors"] += 1
 
     def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
+        if self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket)
+            self._socket.close()
 
 
 class _SocketListener:
@@ -86,11 +130,14 @@ class SocketUnderlay:
         self.counters: Counter[str] = Counter()
 
     async def datagrams(self, port: int, receive: Callable[[bytes, Address], None]) -> Datagrams:
-        loop = asyncio.get_running_loop()
-        _, protocol = await loop.create_datagram_endpoint(
-            lambda: _SocketDatagrams(receive, self.counters), local_addr=(self.address, port)
-        )
-        return protocol
+        sock = socket.socket(socket.AF_INET6 if ":" in self.address else socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            sock.setblocking(False)
+            sock.bind((self.address, port))
+            return _SocketDatagrams(sock, receive, self.counters)
+        except OSError:
+            sock.close()
+            raise
 
     async def listen(self, port: int, accept: Accept, *, tls: ssl.SSLContext | None = None) -> Listener:
         listener = _SocketListener(accept)

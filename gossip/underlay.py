@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gossip.swim.member import Address
 
@@ -18,6 +18,15 @@ class Datagrams(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class ReportsRefusals(Protocol):
+    """Datagrams of an underlay that hears ICMP errors."""
+
+    def on_refused(self, callback: Callable[[Address], None]) -> None:
+        """Call with each destination whose host says that nobody has the port."""
+        ...
 
 
 class Listener(Protocol):

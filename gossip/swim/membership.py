@@ -262,6 +262,13 @@ class Membership:
         self.counters["watch_streams_lost"] += 1
         self._prober.probe_for(name, now, "its stream ended")
 
+    def datagram_refused(self, to: Address, now: float) -> None:
+        """An ICMP error says that nobody has a member's port: a reason to probe it at once, no more."""
+        record = self._local.table.at(to)
+        if record is not None and record.member.state is MemberState.ALIVE:
+            self.counters["datagrams_refused"] += 1
+            self._prober.probe_for(record.member.name, now, "its port refused a datagram")
+
     # -- in: what the layer above wants
 
     def broadcast_soon(self) -> None:

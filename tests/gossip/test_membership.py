@@ -9,6 +9,7 @@ import pytest
 
 from gossip.swim.dials import DialPushPull
 from gossip.swim.member import EventKind, MemberState
+from gossip.swim.membership import Membership
 from gossip.swim.meta import wrap_meta
 from gossip.swim.profile import LAN, SHOAL, Profile
 from gossip.wire.messages import Alive, Message, Suspect, decode_message
@@ -238,6 +239,54 @@ def test_changed_meta_is_an_update() -> None:
     took = lan.run_until(lambda: all(host.saw(EventKind.UPDATED, "n1") for host in hosts[1:]), 2)
     assert took < 0.25
     assert {host.membership.member("n1").meta for host in hosts} == {b"new"}  # type: ignore[union-attr]
+
+
+def test_icmp_error_is_a_reason_to_probe_and_no_verdict() -> None:
+    lan = Lan(3)
+    one, two, _ = lan.grow(3)
+    one.membership.datagram_refused(two.address, lan.now)
+    lan.poke(one)
+    assert one.membership.counters["probes_out_of_turn"] == 1
+    lan.run(3)
+    assert one.saw(EventKind.SUSPECTED, two.name) is None, "he answered"
+
+
+def test_what_cannot_be_is_refused() -> None:
+    """An incarnation that could never be refuted, and addresses where nobody can be."""
+    lan = Lan(4)
+    one, two, _ = lan.grow(3)
+    codec = PacketCodec(b"", Keyring([], Random(1).randbytes))
+    for said in (
+        Suspect(2**32 - 1, two.name, "n3"),
+        Suspect(2**32 - 1, one.name, "n3"),
+        Alive(2**32 - 1, two.name, *two.address, b""),
+        Alive(2**32 - 1, "n8", "192.0.2.8", 7946, b""),
+        Alive(1, "n9", "0.0.0.0", 7946, b""),
+        Alive(1, "n9", "224.0.0.1", 7946, b""),
+        Alive(1, "n9", "192.0.2.9", 0, b""),
+    ):
+        one.membership.receive_datagram(codec.encode([said.encode()]), ("192.0.2.3", 7946), lan.now)
+    counters = one.membership.counters
+    assert (counters["dropped.from_the_future"], counters["dropped.bad_address"]) == (4, 3)
+    assert views([one]) == [[("n1", ALIVE), ("n2", ALIVE), ("n3", ALIVE)]]
+    lan.run(2)
+    one.membership.update_meta(lan.now)
+    lan.poke(one)
+    lan.run(1)
+    assert views([one, two]) == [[("n1", ALIVE), ("n2", ALIVE), ("n3", ALIVE)]] * 2, "and can still be refuted"
+
+
+def test_members_outside_of_the_networks_are_refused() -> None:
+    lan = Lan(5)
+    one = lan.add("n1")
+    config = replace(one.membership.config, networks=("192.0.2.0/24",))
+    inside = Membership(config, delegate=one.talk, random=Random(1), entropy=Random(1).randbytes, now=0.0)
+    codec = PacketCodec(b"", Keyring([], Random(1).randbytes))
+    for name, address in (("n2", "192.0.2.2"), ("n3", "198.51.100.3")):
+        said = Alive(1, name, address, 7946, b"").encode()
+        inside.receive_datagram(codec.encode([said]), ("192.0.2.2", 7946), 0.0)
+    assert [member.name for member in inside.members()] == ["n1", "n2"]
+    assert inside.counters["dropped.bad_address"] == 1
 
 
 def test_answer_under_way_does_not_hide_the_end_of_a_stream() -> None:

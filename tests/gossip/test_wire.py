@@ -12,10 +12,24 @@ from hypothesis import strategies as st
 from gossip.wire.compound import decode_compound, encode_compound
 from gossip.wire.errors import WireError
 from gossip.wire.lzw import compress, decompress
-from gossip.wire.messages import Ack, Alive, Dead, IndirectPing, Message, Nack, Ping, Suspect, User, decode_message
+from gossip.wire.messages import (
+    Ack,
+    Alive,
+    Dead,
+    IndirectPing,
+    Message,
+    Nack,
+    Ping,
+    Relayed,
+    Suspect,
+    User,
+    decode_message,
+)
 from gossip.wire.packet import PacketCodec
 from gossip.wire.seal import Keyring
 from gossip.wire.streams import (
+    STATE_MAX,
+    STRANGER_MAX,
     Native,
     NodeState,
     PushPull,
@@ -49,6 +63,7 @@ messages = st.one_of(
     st.builds(Alive, u32, names, addresses, u16, meta, versions),
     st.builds(Dead, u32, names, names),
     st.builds(User, st.binary(max_size=600)),
+    st.builds(Relayed, st.binary(max_size=600)),
 )
 node_states = st.builds(NodeState, names, addresses, u16, meta, u32, st.integers(0, 3), versions)
 stream_messages = st.one_of(
@@ -176,6 +191,22 @@ def test_plain_stream_refused_by_sealed_one() -> None:
     with pytest.raises(WireError) as caught:
         decoder.feed(plain)
     assert caught.value.name == "unauthenticated"
+
+
+@pytest.mark.parametrize("key", [b"", KEY], ids=["plain", "sealed"])
+def test_little_is_buffered_of_a_stranger(key: bytes) -> None:
+    ring = Keyring([key] if key else [], entropy())
+    large = Native("kind", "n1", bytes(STRANGER_MAX + 4096))
+    member, stranger = (StreamDecoder(b"", ring, dialler=False, most=most) for most in (STATE_MAX, STRANGER_MAX))
+    sent = StreamEncoder(b"", ring, dialler=True).encode(large)
+    assert member.feed(sent) == [large]
+    with pytest.raises(WireError, match="too_large"):
+        stranger.feed(sent[:100])
+    if key:
+        known = StreamDecoder(b"", ring, dialler=False, most=STRANGER_MAX)
+        encoder = StreamEncoder(b"", ring, dialler=True)
+        assert known.feed(encoder.encode(Ping(1, "n1"))) == [Ping(1, "n1")]
+        assert known.feed(encoder.encode(large)) == [large], "whoever has shown the key is no stranger"
 
 
 def test_nesting_and_numbers_are_bounded() -> None:
