@@ -1,7 +1,7 @@
 """What a run left behind: all that reports, JUnit files and people read of it.
 
-Times are seconds since the run began; `started` alone is wall-clock time. A record is complete whatever ended the run: a
-runner that was interrupted writes what was observed until then. The JSON form is the dataclasses', field by field, and
+Times are seconds since the run began; `started` alone is wall-clock time. A record is complete whatever ended the run, a
+interruption too: it has what was observed until then. The JSON form is the dataclasses', field by field, and
 is read back by `from_json`.
 """
 
@@ -60,7 +60,7 @@ class Series:
 
 @dataclass(slots=True)
 class Message:
-    """One message between hosts, for Lamport diagrams. received: None when it never arrived. `id` is unique in a run."""
+    """One message between hosts, for Lamport diagrams. received: None when it never arrived. id: unique in a run."""
 
     id: int
     source: str
