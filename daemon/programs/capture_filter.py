@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from daemon.programs import packet_text6
 from daemon.programs.options import Failure
 
 Predicate = Callable[["Fields"], bool]
@@ -19,8 +20,8 @@ class Fields:
     ethertype: int
     source_mac: str
     target_mac: str
-    source: ipaddress.IPv4Address | None = None
-    target: ipaddress.IPv4Address | None = None
+    source: ipaddress.IPv4Address | ipaddress.IPv6Address | None = None
+    target: ipaddress.IPv4Address | ipaddress.IPv6Address | None = None
     protocol: int = -1
     ports: tuple[int, int] | None = None
     length: int = 0
@@ -41,6 +42,11 @@ def fields(frame: bytes) -> Fields:
                 int.from_bytes(body[start : start + 2], "big"),
                 int.from_bytes(body[start + 2 : start + 4], "big"),
             )
+    elif found.ethertype == 0x86DD and (packet := packet_text6.packet(body)) is not None:
+        found.source, found.target = ipaddress.IPv6Address(packet.source), ipaddress.IPv6Address(packet.destination)
+        # pcap's filters look behind no header but that of a fragment, and there for no ports.
+        found.protocol = packet.extensions[0].kind if packet.extensions else packet.protocol
+        found.ports = None if packet.extensions or packet.is_fragment else packet.ports()
     return found
 
 
@@ -130,10 +136,10 @@ class _Parser:
             conditions.append(
                 lambda found: found.ports is not None and any(low <= port <= high for port in _side(found.ports, side))
             )
-        elif word == "host" or word == "net" or word in self.resolve or word[:1].isdigit():
+        elif word == "host" or word == "net" or word in self.resolve or word[:1].isdigit() or ":" in word:
             text = self._take() if word in ("host", "net") else word
             try:
-                network = ipaddress.IPv4Network(self.resolve.get(text, text), strict=False)
+                network = ipaddress.ip_network(self.resolve.get(text, text), strict=False)
             except ValueError:
                 raise Failure(f"unknown host '{text}'") from None
             conditions.append(

@@ -269,7 +269,7 @@ class _Transfer:
         address = next(
             (value.split(":")[2] for value in options.values("resolve") if value.split(":")[:2] == [host, str(port)]),
             None,
-        ) or await resolver.first(p, host)
+        ) or await resolver.first(p, host, 6 if "6" in options else 4 if "4" in options else 0)
         if address is None:
             raise _Problem(6, f"Could not resolve host: {host}")
         self.times["namelookup"] = p.clock() - self.begin

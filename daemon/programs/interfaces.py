@@ -159,7 +159,11 @@ async def route(p: ProcessContext) -> int:
 async def arp(p: ProcessContext) -> int:
     """arp [-n] [-i IF] [-a] [HOST] | arp -d HOST | arp -s HOST HWADDR"""
     options = parse(p.argv[1:], "vnai:dsH:t:DA:p:")
-    known = [entry for entry in p.sandbox.neighbours() if options.value("i", entry.interface) == entry.interface]
+    known = [
+        entry
+        for entry in p.sandbox.neighbours()
+        if options.value("i", entry.interface) == entry.interface and ":" not in entry.ip
+    ]
     if "d" in options or "s" in options:
         if not options.rest:
             raise Failure("need host name")

@@ -90,7 +90,9 @@ def _hardware(interface: Interface) -> str:
 
 
 def _scope(address: ipaddress.IPv4Interface | ipaddress.IPv6Interface) -> str:
-    return "host" if address.ip.is_loopback else "link" if address.ip.is_link_local else "global"
+    if address.ip.is_loopback:
+        return "host"
+    return "link" if address.version == 6 and address.is_link_local else "global"
 
 
 def _inet(interface: Interface, text: str) -> str:

@@ -1,4 +1,4 @@
-"""Frames in tcpdump's words: Ethernet, ARP, IPv4, ICMP, TCP, UDP, DNS, VXLAN's port by its numbers only.
+"""Frames in tcpdump's words: Ethernet, ARP, IP, ICMP, TCP, UDP, DNS, VXLAN's port by its numbers only.
 
 Works on any bytes: what is short or strange is said, never raised.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import ipaddress
 
 from dnslib import QTYPE, RCODE, DNSError, DNSRecord
+
+from daemon.programs import packet_text6
 
 PROTOCOLS = {1: "ICMP", 2: "IGMP", 6: "TCP", 17: "UDP", 58: "ICMP6"}
 TCP_FLAGS = ((0x02, "S"), (0x01, "F"), (0x04, "R"), (0x08, "P"), (0x20, "U"), (0x40, "E"), (0x80, "W"))
@@ -64,11 +66,9 @@ class Describer:
         if kind == 0x0800:
             text = self.ipv4(body)
             return head + (text if self.link and not self.verbose else text if self.link else f"IP {text}")
-        if kind == 0x86DD and len(body) >= 40:
-            text = (
-                f"{ip(body[8:24])} > {ip(body[24:40])}: {PROTOCOLS.get(body[6], 'ip-proto')}, length {_word(body, 4)}"
-            )
-            return head + (text if self.link else f"IP6 {text}")
+        if kind == 0x86DD:
+            text = self.ipv6(body)
+            return head + (text if self.link and not self.verbose else f"IP6 {text}")
         return head + f"ethertype Unknown (0x{kind:04x}), length {len(data)}"
 
     def arp(self, data: bytes) -> str:
@@ -119,6 +119,37 @@ class Describer:
             return f"{lead}{ip(source)} > {ip(target)}: {self.icmp(payload)}"
         name = "ip-proto-" + str(protocol) if protocol not in PROTOCOLS else PROTOCOLS[protocol].lower()
         return f"{lead}{ip(source)} > {ip(target)}: {name} {len(payload)}"
+
+    def ipv6(self, data: bytes) -> str:
+        packet = packet_text6.packet(data)
+        if packet is None:
+            return "[|ip6]"
+        where = f"{ip(packet.source)} > {ip(packet.destination)}: "
+        lead = ""
+        if self.verbose:
+            label = f"flowlabel 0x{packet.flow_label:05x}, " if packet.flow_label else ""
+            tos = f"class 0x{packet.tos:02x}, " if packet.tos else ""
+            name = PROTOCOLS.get(packet.protocol, "unknown")
+            lead = (
+                f"({tos}{label}hlim {packet.ttl}, next-header {name} ({packet.protocol}) payload length: "
+                f"{_word(data, 4)}) "
+            )
+        headers = "".join(packet_text6.HEADERS.get(each.kind, "") for each in packet.extensions)
+        if packet.is_fragment:
+            headers += f"frag ({packet.fragment_offset}|{len(packet.payload)}) "
+        if packet.fragment_offset:
+            return f"{lead}{where}{headers}".rstrip()
+        if packet.protocol in (6, 17) and len(packet.payload) >= 8:
+            transport = self.tcp if packet.protocol == 6 else self.udp
+            text = transport(packet.payload, packet.source, packet.destination)
+            if headers:  # then the addresses stand before them, and the ports alone
+                sport, dport = _word(packet.payload, 0), _word(packet.payload, 2)
+                text = f"{where}{headers}{sport} > {dport}: {text.partition(': ')[2]}"
+            return lead + text
+        if packet.protocol == 58:
+            return f"{lead}{where}{headers}{packet_text6.icmp6(packet.payload)}"
+        name = PROTOCOLS.get(packet.protocol, f"ip-proto-{packet.protocol}")
+        return f"{lead}{where}{headers}{name.lower()} {len(packet.payload)}"
 
     def icmp(self, data: bytes) -> str:
         if len(data) < 8:
@@ -179,8 +210,9 @@ class Describer:
         parts.append(f"length {length}")
         text = where + ", ".join(parts)
         body = data[size:]
-        if 80 in (sport, dport) and body and (line := _first_line(body)):
-            text += f": HTTP: {line}"
+        if 80 in (sport, dport) and body:
+            line = _first_line(body)
+            text += f": HTTP: {line}" if line else ": HTTP"
         return text
 
     def udp(self, data: bytes, source: bytes, target: bytes) -> str:
@@ -197,7 +229,8 @@ class Describer:
                 f"{where}VXLAN, flags [{'I' if body[0] & 8 else '.'}] (0x{body[0]:02x}), vni "
                 f"{int.from_bytes(body[4:7], 'big')}\n{inner}"
             )
-        return f"{where}{'[udp sum ok] ' if self.verbose else ''}UDP, length {len(body)}"
+        length = max(_word(data, 4) - 8, 0)
+        return f"{where}{'[udp sum ok] ' if self.verbose else ''}UDP, length {length}"
 
 
 def _verdict(data: bytes, source: bytes, target: bytes) -> str:

@@ -225,6 +225,8 @@ def _route(guest: Guest) -> str:
 def _arp(guest: Guest) -> str:
     lines = ["IP address       HW type     Flags       HW address            Mask     Device"]
     for neighbour in guest.sandbox.neighbours():
+        if ":" in neighbour.ip:
+            continue
         flags = "0x0" if neighbour.mac is None else "0x6" if neighbour.state == "PERMANENT" else "0x2"
         lines.append(
             f"{neighbour.ip:<16} 0x1         {flags}         {neighbour.mac or '00:00:00:00:00:00'}     *"
