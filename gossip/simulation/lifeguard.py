@@ -51,11 +51,21 @@ TUNED: dict[str, Profile] = {
 """Its tuning: a shorter suspicion pays with some of the accuracy gained. alpha is ``suspicion_mult``."""
 
 OURS: dict[str, Profile] = {
-    "SWIM + stall rule": replace(SWIM, stall=LAN.stall),
-    "memberlist (LAN profile)": LAN,
-    "shoal's profile": SHOAL,
+    "memberlist": LAN,
+    "shoal": SHOAL,
+    "shoal, waits for the mute": replace(SHOAL, audible_confirmations=False),
 }
-"""What is ours: a member that was stopped takes no silence as evidence, and the profile that shoal runs."""
+"""Lifeguard as memberlist ships it (alpha 4, K 2), and the profile that shoal runs, with and without its rule that no
+confirmation is awaited from members of whom nothing is heard."""
+
+STALLS: dict[str, Profile] = {
+    "SWIM": SWIM,
+    "SWIM + stall rule": replace(SWIM, stall=LAN.stall),
+    "Lifeguard": PARTS["Lifeguard"],
+    "memberlist": LAN,
+    "shoal": SHOAL,
+}
+"""For processes that are stopped whole: ours is that whoever was stopped takes no silence as evidence."""
 
 
 @dataclass(frozen=True, slots=True)

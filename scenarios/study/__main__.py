@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="up to 10,000 members: many minutes (else under one)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="one seed is one run, the same everywhere")
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
-    parser.add_argument("--only", nargs="+", help="scaling growth lifeguard stability churn healing")
+    parser.add_argument("--only", nargs="+", help="scaling growth lifeguard stalls stability churn healing")
     parser.add_argument(
         "--write", type=Path, metavar="DIR", help=f"put the results into DIR/{DOCUMENT} and DIR/{IMAGES}"
     )

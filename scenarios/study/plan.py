@@ -12,7 +12,7 @@ from functools import partial
 
 from gossip.simulation.convergence import Churn, Healing, churn, healing
 from gossip.simulation.growth import Growth, growth
-from gossip.simulation.lifeguard import OURS, PARTS, SWIM, TUNED, Accuracy, accuracy
+from gossip.simulation.lifeguard import OURS, PARTS, STALLS, SWIM, TUNED, Accuracy, accuracy
 from gossip.simulation.scaling import Scaling, scaling
 from gossip.simulation.slowness import Slowness
 from gossip.simulation.stability import FAULTS, Stability, stability
@@ -49,6 +49,8 @@ class Size:
     slow_for: float
     lifeguard: Sequence[str]
     """Configurations."""
+    stalls: Sequence[str]
+    """Configurations of those that are stopped whole."""
     stability_members: int
     faulty: int
     faults: Sequence[str]
@@ -68,6 +70,7 @@ QUICK = Size(
     spells=[16.0],
     slow_for=50.0,
     lifeguard=["SWIM", "LHA-Probe", "LHA-Suspicion", "Buddy System", "Lifeguard"],
+    stalls=["SWIM", "SWIM + stall rule"],
     stability_members=60,
     faulty=1,
     faults=["receives nothing", "is heard by nobody, 20 s in 40"],
@@ -86,6 +89,7 @@ FULL = Size(
     spells=[16.0],
     slow_for=60.0,
     lifeguard=list(LIFEGUARD_PROFILES),
+    stalls=list(STALLS),
     stability_members=100,
     faulty=1,
     faults=list(FAULTS),
@@ -102,7 +106,7 @@ def tasks(size: Size, seeds: Sequence[int]) -> list[Task]:
     found: list[Task] = []
     for seed in seeds:
         found += _scaling(size, seed) + _growth(size, seed) + _lifeguard(size, seed)
-        found += _stability(size, seed) + _tables(size, seed)
+        found += _stalls(size, seed) + _stability(size, seed) + _tables(size, seed)
     return found
 
 
@@ -140,6 +144,22 @@ def _lifeguard(size: Size, seed: int) -> list[Task]:
                 )
                 found.append(Task("lifeguard", (name, str(slow), f"{spell:g}"), call, 5.0))
     return found
+
+
+def _stalls(size: Size, seed: int) -> list[Task]:
+    slowness = Slowness(4.0, 0.003, timers=False)
+    return [
+        Task(
+            "stalls",
+            (name, str(slow), f"{slowness.stopped:g}"),
+            partial(
+                accuracy, size.lifeguard_members, slow, slowness, [seed], profile=STALLS[name], seconds=size.slow_for
+            ),
+            4.0,
+        )
+        for name in size.stalls
+        for slow in size.slow
+    ]
 
 
 def _stability(size: Size, seed: int) -> list[Task]:

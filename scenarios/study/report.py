@@ -26,6 +26,7 @@ def documents(results: Results) -> dict[str, Document]:
         "scaling": _scaling,
         "growth": _growth,
         "lifeguard": _lifeguard,
+        "stalls": _stalls,
         "stability": _stability,
         "churn": _churn,
         "healing": _healing,
@@ -195,6 +196,20 @@ def _lifeguard(results: Results) -> Document:
     )
     runs = f"{swim.runs} runs each; all of them together, then by number of slow members and length of their spells."
     return "\n\n".join([runs, _table(head, rows), by_cell]), {"lifeguard.svg": chart}
+
+
+def _stalls(results: Results) -> Document:
+    groups = _grouped(results, Accuracy)
+    head = ("", "FP", "FP−", "suspected", "first, median s", "all, median s", "packets/s")
+    rows = []
+    for name in dict.fromkeys(key[0] for key in groups):
+        one = total([run for key, runs in groups.items() if key[0] == name for run in runs])
+        first = median(one.first) if one.first else float("nan")
+        everywhere = median(one.everywhere) if one.everywhere else float("nan")
+        rows.append(
+            [name, one.false_positives, one.at_healthy, one.suspicions, first, everywhere, one.packets],
+        )
+    return _table(head, rows), {}
 
 
 def _percent(part: int, whole: int) -> str:

@@ -66,6 +66,14 @@ def test_lifeguard_spares_the_healthy_and_still_finds_the_dead(results: list[tup
     assert swim.missed == lifeguard.missed == 0
 
 
+def test_whoever_was_stopped_accuses_nobody(results: list[tuple[Task, Result]]) -> None:
+    by_name = {key[0]: result for key, result in found(results, "stalls").items()}
+    swim, ours = by_name["SWIM"], by_name["SWIM + stall rule"]
+    assert isinstance(swim, Accuracy)
+    assert isinstance(ours, Accuracy)
+    assert ours.suspicions == ours.false_positives == 0 < swim.suspicions
+
+
 def test_deaf_members_leave_and_a_cut_link_harms_nobody(results: list[tuple[Task, Result]]) -> None:
     for key, result in found(results, "stability").items():
         assert isinstance(result, Stability)
@@ -85,7 +93,9 @@ def test_tables_become_equal(results: list[tuple[Task, Result]]) -> None:
 def test_tables_and_charts_are_written_between_their_marks(results: list[tuple[Task, Result]], tmp_path: Path) -> None:
     written = documents(results)
     path = tmp_path / DOCUMENT
-    path.write_text("# Title\n" + "".join(f"\n<!-- begin {s} -->\nPREVIOUS\n<!-- end {s} -->\nkept {s}\n" for s in written))
+    path.write_text(
+        "# Title\n" + "".join(f"\n<!-- begin {s} -->\nPREVIOUS\n<!-- end {s} -->\nkept {s}\n" for s in written)
+    )
     write(tmp_path, written)
     text = path.read_text()
     assert "PREVIOUS" not in text
@@ -113,6 +123,7 @@ def test_every_configuration_named_is_one(size: Size) -> None:
         "scaling",
         "growth",
         "lifeguard",
+        "stalls",
         "stability",
         "churn",
         "healing",
