@@ -57,6 +57,8 @@ class Host:
     paused: bool = False
     waiting: list[tuple[bytes, Address]] = field(default_factory=list)
     """Datagrams in the socket of a stopped process."""
+    ahead: float = 0.0
+    """Seconds by which its clock is ahead of the network's."""
 
     def state_of(self, name: str) -> MemberState | None:
         member = self.membership.member(name)
@@ -129,7 +131,7 @@ class Lan:
             if other.killed or not self._open(host, other):
                 continue
             if other.name in watched or any(member.name == host.name for member in other.membership.watched()):
-                other.membership.stream_lost(host.name, self.now)
+                other.membership.stream_lost(host.name, self.clock(other))
                 self._drain(other)
 
     def cut(self, *groups: list[Host]) -> None:
@@ -150,9 +152,19 @@ class Lan:
         """As the kernel does it: what waits in the socket is read first, then the late timer is served."""
         host.paused = False
         for data, source in host.waiting:
-            host.membership.receive_datagram(data, source, self.now)
+            host.membership.receive_datagram(data, source, self.clock(host))
         host.waiting.clear()
-        host.membership.handle_timer(self.now)
+        host.membership.handle_timer(self.clock(host))
+        self._drain(host)
+
+    def clock(self, host: Host) -> float:
+        """What a host's clock says."""
+        return self.now + host.ahead
+
+    def jump(self, host: Host, seconds: float) -> None:
+        """A host's clock leaps ahead: all that it waits for is due at once."""
+        host.ahead += seconds
+        self._wake(host)
         self._drain(host)
 
     def _open(self, one: Host, other: Host) -> bool:
@@ -182,9 +194,9 @@ class Lan:
 
     def _wake(self, host: Host) -> None:
         due = host.membership.get_timer()
-        if due is None or due > self.now or host.paused or host.killed:
+        if due is None or due > self.clock(host) or host.paused or host.killed:
             return
-        host.membership.handle_timer(self.now)
+        host.membership.handle_timer(self.clock(host))
         self._drain(host)
 
     def poke(self, host: Host) -> None:
@@ -197,11 +209,11 @@ class Lan:
             host.events.append(event)
         while (dial := membership.next_dial()) is not None:
             self._dial(host, dial)
-        for data, to in membership.datagrams_to_send(self.now):
+        for data, to in membership.datagrams_to_send(self.clock(host)):
             self._send(host, data, to)
         timer = membership.get_timer()
         if timer is not None:
-            self._at(timer, lambda: self._wake(host))
+            self._at(timer - host.ahead, lambda: self._wake(host))
 
     # -- packets and streams
 
@@ -226,7 +238,7 @@ class Lan:
         if host.paused:
             host.waiting.append((data, source.address))
             return
-        host.membership.receive_datagram(data, source.address, self.now)
+        host.membership.receive_datagram(data, source.address, self.clock(host))
         self._drain(host)
 
     def _dial(self, host: Host, dial: DialPing | DialPushPull) -> None:
@@ -260,18 +272,18 @@ class Lan:
             self._at(self.now + wait, lambda: self._ponged(host, dial.seq, result))
         elif not silent and other is not None and not other.killed:
             state = host.membership.local_state(join=dial.join, native=dial.native)
-            answer = other.membership.push_pull_asked(state, host.address[0], self.now)
+            answer = other.membership.push_pull_asked(state, host.address[0], self.clock(other))
             self._drain(other)
             if answer is None:
                 return
-            errand = host.membership.push_pull_answered(dial, answer, self.now)
+            errand = host.membership.push_pull_answered(dial, answer, self.clock(host))
             self._drain(host)
             if errand is not None:
                 self._dial(host, errand)
 
     def _ponged(self, host: Host, seq: int, result: StreamPingResult) -> None:
         if not host.killed and not host.paused:
-            host.membership.stream_ping_result(seq, result, self.now)
+            host.membership.stream_ping_result(seq, result, self.clock(host))
             self._drain(host)
 
 
