@@ -45,6 +45,7 @@ class Discovery:
 
     def claim(self, interface: Interface, address: bytes) -> None:
         """A new address: ask whether somebody has it. An answer within a second takes it away."""
+        self._new = {key: until for key, until in self._new.items() if until > self.stack.now}
         self._new[interface.index, address] = self.stack.now + DETECTION
         group = nd.solicited_node(address)
         self._send(interface, nd.group_mac(group), ANY6, group, nd.Solicitation(address).message())

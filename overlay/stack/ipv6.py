@@ -124,6 +124,9 @@ class Ipv6Layer:
         if whole is None:
             return None
         assert isinstance(whole, Packet6)
+        if whole.total_length > ipv6.MAX_LENGTH:
+            self.stack.count("fragment-size")  # with the first piece's extension headers it is more than can be
+            return None
         ipv6.unwrap(whole)
         return whole
 

@@ -134,7 +134,7 @@ def fragment(packet: Packet, mtu: int) -> list[Packet]:
 
 def fragment6(packet: Packet6, mtu: int, identification: int) -> list[Packet6]:
     """Cut a packet of our own (RFC 8200 4.5); `mtu` is at least 1280."""
-    room = mtu - (packet.total_length - len(packet.payload)) - FRAGMENT_LENGTH & ~7
+    room = max(mtu - (packet.total_length - len(packet.payload)) - FRAGMENT_LENGTH & ~7, 8)
     end = len(packet.payload)
     pieces: list[Packet6] = []
     for at in range(0, end, room):
