@@ -135,6 +135,7 @@ async def test_subnets_of_one_overlay_have_a_vni_each_and_are_routed() -> None:
         # On the wrong segment nobody answers for an address, and nobody takes a frame for its MAC.
         a.add_route("10.9.0.2/32", interface="eth0")
         assert await ping(a, "10.9.0.2", wait=0.2) is None
+        assert [n.mac for n in a.neighbours() if n.ip == "10.9.0.2"] == [None]
         a.add_neighbour("10.9.0.2", "02:42:0a:09:00:02", "eth0")
         assert await ping(a, "10.9.0.2", wait=0.2) is None
         assert h2.counters["vxlan_dropped_unknown_mac"] > 0

@@ -131,6 +131,10 @@ async def test_each_flag_by_who_hears_whom_with_and_without_a_reflective_switch(
                 a, _ = net.run(h1, "a", network, "192.0.2.64")
                 net.run(h1, "b", network, "192.0.2.65")
                 found[flag, relay] = await ping(a, "192.0.2.65", wait=0.2)
+                if flag == "private":  # also when the neighbour need not be asked for
+                    a.add_neighbour("192.0.2.65", a.interface("eth0").mac, "eth0")
+                    assert await ping(a, "192.0.2.65", wait=0.2) is None
+                    assert h1.counters["ipvlan_dropped_private"] > 0
                 assert await ping(a, "192.0.2.254") == 64
     assert found == {
         ("bridge", False): 64,
