@@ -47,8 +47,8 @@ bench-gossip: $(STAMP) tools  ## serf and gossip/ in turn, both figures and thei
 sim-gossip: $(STAMP)  ## gossip in simulated time: SWIM, Lifeguard, tables, gray failures (ARGS="--full --seeds 1 2")
 	@$(BIN)/python -m scenarios.study $(ARGS)
 
-# Peers that some tests talk to: the docker command, tshark and serf. Only root can install them; without them those
-# tests are skipped and say so.
+# Peers that some tests talk to: the docker command, docker-compose, tshark and serf. Only root can install them;
+# without them those tests are skipped and say so.
 tools:
 	@sh tests/tools.sh
 

@@ -13,6 +13,7 @@ from daemon.api.keys import ENGINE
 from daemon.api.query import filters, flag
 from daemon.api.versions import asked_for
 from daemon.engine import image_archives
+from daemon.engine.documents import JsonObject
 from daemon.engine.images import (
     find_image,
     image_document,
@@ -25,7 +26,7 @@ from daemon.engine.images import (
     tag_image,
 )
 from daemon.engine.reference import check_reference, familiar
-from daemon.errors import ServerError
+from daemon.errors import ApiError, ServerError
 
 routes = web.RouteTableDef()
 
@@ -90,8 +91,14 @@ async def _import(request: web.Request) -> web.Response:
 
 @routes.post("/images/load")
 async def load(request: web.Request) -> web.Response:
-    lines = image_archives.load(request.app[ENGINE], await read_archive(request))
-    body = b"".join(json.dumps({"stream": line}).encode() + b"\r\n" for line in lines)
+    """What is wrong with the archive is said in the stream, as Docker does: some of its images may be there already."""
+    answer: list[JsonObject] = []
+    try:
+        for line in image_archives.load(request.app[ENGINE], await read_archive(request)):
+            answer.append({"stream": line})
+    except ApiError as error:
+        answer.append({"errorDetail": {"message": error.message}, "error": error.message})
+    body = b"".join(json.dumps(line).encode() + b"\r\n" for line in answer)
     return web.Response(body=body, content_type="application/json")
 
 

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import metadata
-
 from aiohttp import web
 
 API_VERSION = (1, 47)
 MIN_API_VERSION = (1, 24)
-
-
-def _version() -> str:
-    try:
-        return metadata.version("shoal")
-    except metadata.PackageNotFoundError:  # run from a source tree that is not installed
-        return "0"
-
-
-VERSION = _version()
+VERSION = "0.1.0"  # as in pyproject.toml; asking importlib.metadata would cost every daemon a MB
 
 
 def text(version: tuple[int, int]) -> str:

@@ -82,6 +82,7 @@ def image_of(raw: bytes, tree: Directory, size: int, *, id: str = "") -> Image:
             healthcheck=dict(section.get("Healthcheck") or {}),
             author=config.get("author") or "",
             comment=config.get("comment") or "",
+            parent=config.get("parent") or "",
             created=_seconds(config.get("created") or ""),
             size=size,
         )

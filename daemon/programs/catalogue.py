@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from daemon.runtime.context import ProcessContext, Program
 
-__all__ = ["BUSYBOX", "EXTRA", "nginx_server", "whoami_server"]
+__all__ = ["BUSYBOX", "EXTRA", "hello", "nginx_server", "whoami_server"]
 
 
 class _Late:
@@ -33,6 +33,7 @@ class _Late:
         return await self.load()(p)
 
 
+hello: Program = _Late("hello", "hello")
 nginx_server: Program = _Late("http_server", "nginx_server")
 whoami_server: Program = _Late("http_server", "whoami_server")
 

@@ -20,7 +20,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from daemon.programs.catalogue import BUSYBOX, EXTRA, nginx_server, whoami_server
+from daemon.programs.catalogue import BUSYBOX, EXTRA, hello, nginx_server, whoami_server
 from daemon.runtime.nodes import Directory, File, Node, Symlink
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class Image:
     healthcheck: Mapping[str, object] = field(default_factory=dict)
     author: str = ""
     comment: str = ""
+    parent: str = ""  # id of the image that it was committed over
     programs: Mapping[str, Program] = field(default_factory=dict, compare=False)  # what its executables may be
 
 
@@ -152,13 +153,14 @@ def _tree(programs: Mapping[str, Program], files: Mapping[str, Node], release: s
 
 
 class Images:
-    """The images of one engine. Starts with alpine, busybox, nginx and traefik/whoami."""
+    """The images of one engine. Starts with alpine, busybox, nginx, traefik/whoami and hello-world."""
 
     def __init__(self) -> None:
         self._images: list[Image] = []
         self._by_reference: dict[str, Image] = {}
         # All that the runtime can run, by name: an executable that came in a tarball is one of these or none.
-        self._programs: dict[str, Program] = {**BUSYBOX, **EXTRA, "nginx": nginx_server, "whoami": whoami_server}
+        servers: dict[str, Program] = {"hello": hello, "nginx": nginx_server, "whoami": whoami_server}
+        self._programs: dict[str, Program] = {**BUSYBOX, **EXTRA, **servers}
         release = 'NAME="Alpine Linux"\nID=alpine\nVERSION_ID={0}.0\nPRETTY_NAME="Alpine Linux v{0}"\n'
         alpine = _tree({}, {"/etc/alpine-release": _text("3.19.0\n")}, release.format("3.19"))
         self._add(
@@ -188,6 +190,14 @@ class Images:
             entrypoint=("/whoami",),
             exposed_ports=("80/tcp",),
             size=6_610_000,
+        )
+
+        self._add(
+            "hello-world",
+            _directory({"hello": _program("hello", hello)}),
+            ("hello-world:latest", "hello-world:linux"),
+            cmd=("/hello",),
+            size=13_300,
         )
 
     def resolve(self, reference: str) -> Image | None:

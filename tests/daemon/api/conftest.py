@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 
 from daemon.config import Config
+from daemon.engine.volumes import Folders
 from daemon.host import Host
 from daemon.store.memory import MemoryStore
 from daemon.underlay.real_ports import NoPorts
@@ -39,6 +40,7 @@ class Machine:
     def __init__(self, directory: Path) -> None:
         self.config = Config(hostname="d1", address="192.0.2.1", state_dir=directory, lan={"d1": "192.0.2.1"})
         self.store = MemoryStore()
+        self.folders: Folders | None = None
         self.host: Host
 
     async def start(self) -> None:
@@ -49,6 +51,7 @@ class Machine:
             carrier=Network(1, LinkQuality()).host("192.0.2.1"),
             store=self.store,
             real_ports=NoPorts(),
+            folders=self.folders,
         )
         await self.host.start()
 
