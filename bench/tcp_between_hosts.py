@@ -1,6 +1,6 @@
 """TCP between two containers on two hosts: two processes, real sockets on loopback, VXLAN, the whole data path.
 
-    python bench/tcp_between_hosts.py [--bytes 200000000] [--plain] [--buffer BYTES]
+    python bench/tcp_between_hosts.py [--bytes 200000000] [--plain] [--ipv6] [--buffer BYTES]
 
 `--plain`: the far host does not announce that it takes super-frames, so every datagram has the network's MTU (1450).
 `--buffer`: SO_RCVBUF, to see what a machine with a small net.core.rmem_max does. The bytes are compared by digest.
@@ -23,7 +23,8 @@ from overlay.sandbox import Sandbox
 from overlay.spec import EndpointFact, EndpointSpec, NetworkSpec, Pool
 
 BLOCK = 199
-NETWORK = NetworkSpec("net1", "blue", "overlay", (Pool("10.0.1.0/24", "10.0.1.1"),), vni=4097, mtu=1450)
+POOLS = (Pool("10.0.1.0/24", "10.0.1.1"), Pool("fd00:1::/64", "fd00:1::1"))
+NETWORK = NetworkSpec("net1", "blue", "overlay", POOLS, vnis=(4097,), mtu=1450)
 PEERS = ("192.0.2.1", "192.0.2.2")
 
 
@@ -55,14 +56,21 @@ async def host(number: int, plain: bool) -> tuple[HostNetwork, Sandbox]:
     network.create_network(NETWORK)
     sandbox = network.new_sandbox(f"c{number}")
     for each in (1, 2):
-        mac, cidr = f"02:42:0a:00:01:0{each + 1}", f"10.0.1.{each + 1}/24"
+        mac, addresses = f"02:42:0a:00:01:0{each + 1}", (f"10.0.1.{each + 1}/24", f"fd00:1::{each + 1}/64")
         if each == number:
-            endpoint = EndpointSpec(f"e{each}", "net1", f"c{each}", f"c{each}", (f"c{each}",), mac, (cidr,))
+            endpoint = EndpointSpec(f"e{each}", "net1", f"c{each}", f"c{each}", (f"c{each}",), mac, addresses)
             network.attach(endpoint, sandbox)
         else:
             network.directory.put(
                 EndpointFact(
-                    "net1", f"e{each}", f"h{each}", PEERS[each - 1], mac, (cidr,), (f"c{each}",), super_frames=not plain
+                    "net1",
+                    f"e{each}",
+                    f"h{each}",
+                    PEERS[each - 1],
+                    mac,
+                    addresses,
+                    (f"c{each}",),
+                    super_frames=not plain,
                 )
             )
     return network, sandbox
@@ -70,7 +78,7 @@ async def host(number: int, plain: bool) -> tuple[HostNetwork, Sandbox]:
 
 async def serve(plain: bool) -> None:
     network, sandbox = await host(2, plain)
-    listener = sandbox.tcp_listen("0.0.0.0", 5201)
+    listener = sandbox.tcp_listen("::", 5201)
     conn = await listener.accept()
     digest = hashlib.sha256()
     cpu, got = time.process_time(), 0
@@ -84,10 +92,10 @@ async def serve(plain: bool) -> None:
     await network.stop()
 
 
-async def send(size: int, plain: bool) -> None:
+async def send(size: int, plain: bool, to: str) -> None:
     network, sandbox = await host(1, plain)
     await asyncio.sleep(0.5)
-    conn = await sandbox.tcp_connect("10.0.1.3", 5201, timeout=5)
+    conn = await sandbox.tcp_connect(to, 5201, timeout=5)
     piece = Random(1).randbytes(1 << 20)
     digest = hashlib.sha256()
     for _ in range(size >> 20):
@@ -112,6 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bytes", type=int, default=200_000_000)
     parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--ipv6", action="store_true")
     parser.add_argument("--buffer", type=int, default=sockets._BUFFER)
     options = parser.parse_args()
     sockets._BUFFER = options.buffer
@@ -120,7 +129,8 @@ def main() -> None:
         asyncio.run(serve(options.plain))
         os._exit(0)
     try:
-        asyncio.run(asyncio.wait_for(send(options.bytes, options.plain), 120))
+        to = "fd00:1::3" if options.ipv6 else "10.0.1.3"
+        asyncio.run(asyncio.wait_for(send(options.bytes, options.plain, to), 120))
     finally:
         os.kill(child, 9)
         os.waitpid(child, 0)
