@@ -116,10 +116,12 @@ class Attachments:
         interface, offer = "", Offer()
         if not isinstance(driver, NullDriver):
             # The other end of the cable has an index as well, as a veth pair's.
-            interface, index = namespace.next_interface(), self._next_index()
+            interface, index = namespace.next_interface(spec.prefix), self._next_index()
             self._next_index()
             offer = driver.join(spec, namespace.sandbox, Plug(interface, index))
-        joined = Joined(spec, network, driver, interface, offer.gateway, offer.direct, offer.gateway6, way_out)
+        joined = Joined(
+            spec, network, driver, interface, offer.gateway, offer.direct, offer.gateway6, way_out, offer.closed
+        )
         namespace.endpoints[spec.id] = joined
         self._where[spec.id] = namespace
         return joined

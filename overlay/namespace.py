@@ -9,6 +9,7 @@ appears.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from overlay.drivers.driver import Driver
@@ -22,7 +23,7 @@ DEFAULT_ROUTE6 = "::/0"
 @dataclass(frozen=True, slots=True)
 class Joined:
     """An endpoint in its sandbox. `gateway` is what its network offers, `direct`: its interface is a way out as it is;
-    `interface` "" has none (null, host)."""
+    `interface` "" has none (null, host); `closed`: it is not to be given a way out."""
 
     spec: EndpointSpec
     network: NetworkSpec
@@ -32,6 +33,7 @@ class Joined:
     direct: bool = False
     gateway6: str | None = None
     way_out: bool = False
+    closed: bool = False
 
     @property
     def precedence(self) -> tuple[bool, bool, bool, str]:
@@ -46,18 +48,18 @@ class Namespace:
         self.sandbox = sandbox
         self._always_out = always_out
         self.endpoints: dict[str, Joined] = {}
-        self._count = 0
+        self._counts: Counter[str] = Counter()
         self._defaults: dict[str, tuple[str | None, str]] = {}
 
-    def next_interface(self) -> str:
-        """The next ethN."""
-        self._count += 1
-        return f"eth{self._count - 1}"
+    def next_interface(self, prefix: str = "eth") -> str:
+        """The next ethN; each prefix counts for itself."""
+        self._counts[prefix] += 1
+        return f"{prefix}{self._counts[prefix] - 1}"
 
     def needs_way_out(self) -> bool:
         """Whether docker_gwbridge must give it one."""
         ours = [joined for joined in self.endpoints.values() if joined.interface and not joined.way_out]
-        open_ones = [joined for joined in ours if not joined.network.internal]
+        open_ones = [joined for joined in ours if not joined.network.internal and not joined.closed]
         return self._always_out or (bool(open_ones) and not any(j.gateway or j.direct for j in open_ones))
 
     def way_out(self) -> Joined | None:

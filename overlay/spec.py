@@ -77,7 +77,7 @@ class Published:
 class EndpointSpec:
     """A container's place on a network. `names`: every DNS name in this network, the container's own name first
     (it is the one that reverse look-ups give); `addresses` as CIDR, IPv4 first; `link_local` are further ones, that no
-    name leads to."""
+    name leads to. Its interface is called `prefix` and a number."""
 
     id: str
     network_id: str
@@ -87,6 +87,7 @@ class EndpointSpec:
     mac: str
     addresses: tuple[str, ...]
     link_local: tuple[str, ...] = ()
+    prefix: str = "eth"
 
     @property
     def all_addresses(self) -> tuple[str, ...]:

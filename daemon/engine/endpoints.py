@@ -233,6 +233,7 @@ class Endpoints:
             mac=endpoint.mac or mac_from_ip(endpoint.address),
             addresses=tuple(filter(None, (endpoint.address, endpoint.address6))),
             link_local=endpoint.link_local,
+            prefix=endpoint.prefix,
         )
 
     def _fill(self, network: Network, endpoint: Endpoint, settings: EndpointSettings) -> None:

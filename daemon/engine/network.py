@@ -43,6 +43,7 @@ class Endpoint:
     gateway6: str = ""
     link_local: tuple[str, ...] = ()  # CIDR
     interface: str = ""
+    prefix: str = "eth"  # of the interface's name
     shown_as: str = ""
     task: str = ""  # swarmkit's name for an attachment, in "is in use by task …"
 

@@ -21,6 +21,7 @@ FRAMES = "com.shoal.frames"
 """Join's option that offers a frame socket (docs/plugins.md)."""
 
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
+_PREFIX = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,11}")  # with a number it must fit into IFNAMSIZ
 _GATEWAY = {"RequestAddressType": "com.docker.network.gateway"}
 
 
@@ -214,7 +215,7 @@ def _joined(answer: JsonObject) -> JoinAnswer:
     mtu = socket.get("MTU")
     return JoinAnswer(
         _text(names, "SrcName"),
-        _text(names, "DstPrefix"),
+        _prefix(_text(names, "DstPrefix") or "eth"),
         gateway,
         gateway6,
         tuple(routes),
@@ -222,6 +223,12 @@ def _joined(answer: JsonObject) -> JoinAnswer:
         mtu if isinstance(mtu, int) and 68 <= mtu <= 65521 else None,
         answer.get("DisableGatewayService") is True,
     )
+
+
+def _prefix(text: str) -> str:
+    if not _PREFIX.fullmatch(text):
+        raise PluginError(f"failed to set interface name: {text!r}")
+    return text
 
 
 def _frame_address(text: str) -> Address | None:

@@ -92,6 +92,7 @@ class RemoteEndpoints:
         key = f"/run/docker/netns/{container.sandbox_id[:12]}"
         answer = await driver.join(network.id, endpoint.id, key, port_options(container))
         place.joined = True
+        endpoint.prefix = answer.prefix
         await self._wire(place, answer)
 
     async def _wire(self, place: _Place, answer: JoinAnswer) -> None:
@@ -111,13 +112,13 @@ class RemoteEndpoints:
         routes = tuple(StaticRoute(*route) for route in answer.routes if route[0] not in _DEFAULT)
         wire = Wire(link.port, _offer(answer), routes, answer.mtu)
         self._engine.host_network.remote.prepare(place.endpoint.id, wire)
-        if not (wire.offer.gateway or wire.offer.direct or place.network.internal or answer.no_gateway_service):
+        if not (wire.offer.gateway or wire.offer.direct or place.network.internal or wire.offer.closed):
             self._engine.networks.gateway_bridge()
 
     async def look(self, container: Container) -> None:
         """EndpointOperInfo of all that the container has, its way out first, up to the one that publishes its ports
         (moby's getPortMapInfo). What comes of it nobody reads."""
-        if not self._places or self._published_elsewhere(container):
+        if not self._places or self._published_elsewhere(container) or self._through_bridge(container):
             return
         way_out = self._ways_out.get(container.id)
         mine = [place for place in self._places.values() if place.endpoint.container_id == container.id]
@@ -133,9 +134,13 @@ class RemoteEndpoints:
         """The interface is in."""
         await self._settle(container, joining=True)
         place = self._places.get(endpoint.id)
-        if place is not None:
+        if place is not None and not container.ports and not self._through_bridge(container):
             await self._look_at(place)
         await self.look(container)
+
+    def _through_bridge(self, container: Container) -> bool:
+        """Whether its way out is docker_gwbridge: that is then asked in place of its networks."""
+        return any(each.container_id == container.id for each in self._engine.host_network.gateway_endpoints())
 
     @staticmethod
     async def _look_at(place: _Place) -> None:
@@ -238,4 +243,4 @@ def _offer(answer: JoinAnswer) -> Offer:
             gateway, direct = gateway or hop, hop is None
         elif destination == _DEFAULT[1]:
             gateway6 = gateway6 or hop
-    return Offer(gateway, direct, gateway6)
+    return Offer(gateway, direct, gateway6, closed=answer.no_gateway_service)

@@ -46,8 +46,8 @@ class RemoteNetworks:
             "com.docker.network.enable_ipv6": network.enable_ipv6,
             "com.docker.network.generic": dict(network.options),
         }
-        if network.internal:
-            options["com.docker.network.internal"] = True
+        if network.internal or network.config_from:
+            options["com.docker.network.internal"] = network.internal
         data = await self._data(network)
         await driver.create_network(network.id, options, data[4], data[6])
 

@@ -14,7 +14,7 @@ _PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 
 
 def port_options(container: Container) -> JsonObject:
-    """What is exposed and what is wished to be published; those without a host port first."""
+    """What is exposed and what is wished to be published; highest host port first."""
     bindings: JsonObject = container.host_config.get("PortBindings") or {}
     everything = bool(container.host_config.get("PublishAllPorts"))
     exposed, mapped = [], []
@@ -30,12 +30,11 @@ def port_options(container: Container) -> JsonObject:
             host_ip = (entry or {}).get("HostIp") or ""
             host = {"HostIP": host_ip, "HostPort": int(first), "HostPortEnd": int(last or first)}
             wishes.append({"Proto": what["Proto"], "IP": "", "Port": what["Port"], **host})
-        order = (min((wish["HostPort"] for wish in wishes), default=0), int(number), protocol != "tcp")
-        exposed.append((order, what))
-        mapped += [(order, wish) for wish in wishes]
+        exposed.append(what)
+        mapped += wishes
     return {
-        EXPOSED: [what for _, what in sorted(exposed, key=lambda each: each[0])],
-        PORT_MAP: [wish for _, wish in sorted(mapped, key=lambda each: each[0])],
+        EXPOSED: sorted(exposed, key=lambda each: (each["Port"], -each["Proto"]), reverse=True),
+        PORT_MAP: sorted(mapped, key=lambda each: (each["HostPort"], each["Port"], -each["Proto"]), reverse=True),
     }
 
 

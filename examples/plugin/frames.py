@@ -17,9 +17,9 @@ BUFFER = 1 << 20
 class FrameNetwork:
     """Sockets lie in `folder`, named after their endpoints."""
 
-    def __init__(self, folder: Path, gateway: str | None) -> None:
+    def __init__(self, folder: Path, gateways: list[str]) -> None:
         self._folder = folder
-        self._gateway = Gateway(gateway) if gateway else None
+        self._gateways = [Gateway(each) for each in gateways]
         self._servers: dict[str, asyncio.Server] = {}
         self._writers: dict[str, asyncio.StreamWriter] = {}
         self._table: dict[bytes, str] = {}
@@ -65,9 +65,9 @@ class FrameNetwork:
         if len(frame) < 14:
             return
         self._table[frame[6:12]] = source
-        answer = self._gateway.answer(frame) if self._gateway else None
-        if answer is not None:
-            self._send(source, answer)
+        for gateway in self._gateways:
+            if (answer := gateway.answer(frame)) is not None:
+                self._send(source, answer)
         known = self._table.get(frame[:6])
         for target in [known] if known is not None else list(self._writers):
             if target != source:

@@ -10,9 +10,9 @@ from pyroute2 import IPRoute, NetlinkError
 class KernelNetwork:
     """The engine moves the pair's far end into its container. Every method blocks: call it in a thread."""
 
-    def __init__(self, network_id: str, gateway: str | None) -> None:
+    def __init__(self, network_id: str, gateways: list[str]) -> None:
         self._bridge = f"ex-{network_id[:11]}"
-        self._gateway = gateway
+        self._gateways = gateways
 
     def plug(self, endpoint_id: str, mac: str) -> str:
         """The name of the interface that is the container's. The bridge is made for the first one."""
@@ -28,8 +28,8 @@ class KernelNetwork:
     def _make_bridge(self, ip: IPRoute) -> None:
         ip.link("add", ifname=self._bridge, kind="bridge")
         index = ip.link_lookup(ifname=self._bridge)[0]
-        if self._gateway:
-            address, _, length = self._gateway.partition("/")
+        for gateway in self._gateways:
+            address, _, length = gateway.partition("/")
             ip.addr("add", index=index, address=address, prefixlen=int(length))
         ip.link("set", index=index, state="up")
 

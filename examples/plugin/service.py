@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -24,10 +25,18 @@ Json = dict[str, Any]
 class Network:
     """`frames` and `kernel` (a KernelNetwork) are made when an engine first needs them."""
 
-    gateway: str | None
+    gateways: list[str]
+    options: dict[str, str]
+    addresses: dict[str, str] = field(default_factory=dict)
     macs: dict[str, str] = field(default_factory=dict)
     frames: FrameNetwork | None = None
     kernel: Any = None
+
+    def gateway_of(self, endpoint_id: str) -> str | None:
+        """That of the endpoint's own subnet."""
+        address = ipaddress.ip_interface(self.addresses[endpoint_id]).ip
+        found = (ipaddress.ip_interface(each) for each in self.gateways)
+        return next((str(gateway.ip) for gateway in found if address in gateway.network), None)
 
 
 class Service:
@@ -96,11 +105,13 @@ class Service:
     # -- networks -----------------------------------------------------------------------------------------------
 
     async def NetworkDriver_CreateNetwork(self, body: Json) -> Json:
+        """Options (-o): refuse=WHY; prefix=NAME of interfaces; route=CIDR that is on the link; gateway=none (the engine
+        gives containers another way out) or never (it does not either)."""
         options = (body.get("Options") or {}).get("com.docker.network.generic") or {}
         if "refuse" in options:
             raise Refused(f"refused: {options['refuse']}")
-        data = body.get("IPv4Data") or []
-        self._networks[body["NetworkID"]] = Network((data[0].get("Gateway") or None) if data else None)
+        gateways = [each["Gateway"] for each in body.get("IPv4Data") or [] if each.get("Gateway")]
+        self._networks[body["NetworkID"]] = Network(gateways, options)
         return {}
 
     async def NetworkDriver_DeleteNetwork(self, body: Json) -> Json:
@@ -129,6 +140,7 @@ class Service:
             mac = "02:99:" + ":".join(f"{part:02x}" for part in address)
             answer = {"Interface": {"MacAddress": mac}}
         network.macs[body["EndpointID"]] = mac
+        network.addresses[body["EndpointID"]] = interface["Address"]
         return answer
 
     async def NetworkDriver_EndpointOperInfo(self, body: Json) -> Json:
@@ -136,21 +148,29 @@ class Service:
         return {"Value": {}}
 
     async def NetworkDriver_DeleteEndpoint(self, body: Json) -> Json:
-        self._network(body).macs.pop(body["EndpointID"], None)
+        network = self._network(body)
+        network.macs.pop(body["EndpointID"], None)
+        network.addresses.pop(body["EndpointID"], None)
         return {}
 
     async def NetworkDriver_Join(self, body: Json) -> Json:
         network, endpoint = self._network(body), body["EndpointID"]
-        answer: Json = {"InterfaceName": {"SrcName": "", "DstPrefix": "eth"}, "StaticRoutes": []}
-        if network.gateway:
-            answer["Gateway"] = network.gateway.partition("/")[0]
+        prefix = network.options.get("prefix", "eth")
+        answer: Json = {"InterfaceName": {"SrcName": "", "DstPrefix": prefix}, "StaticRoutes": []}
+        if "route" in network.options:
+            answer["StaticRoutes"].append({"Destination": network.options["route"], "RouteType": 1, "NextHop": ""})
+        gateway = network.gateway_of(endpoint)
+        if "gateway" not in network.options and gateway:
+            answer["Gateway"] = gateway
+        if network.options.get("gateway") == "never":
+            answer["DisableGatewayService"] = True
         if FRAMES in (body.get("Options") or {}):
-            network.frames = network.frames or FrameNetwork(self._folder, network.gateway)
+            network.frames = network.frames or FrameNetwork(self._folder, network.gateways)
             answer["Frames"] = {"Address": f"unix://{await network.frames.plug(endpoint)}"}
         else:
             from examples.plugin.kernel import KernelNetwork
 
-            network.kernel = network.kernel or KernelNetwork(body["NetworkID"], network.gateway)
+            network.kernel = network.kernel or KernelNetwork(body["NetworkID"], network.gateways)
             name = await asyncio.to_thread(network.kernel.plug, endpoint, network.macs[endpoint])
             answer["InterfaceName"]["SrcName"] = name
         return answer

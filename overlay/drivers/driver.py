@@ -24,11 +24,12 @@ class Plug:
 @dataclass(frozen=True, slots=True)
 class Offer:
     """The way out that a network offers to an endpoint: a gateway, or (`direct`) its interface itself, or none.
-    `gateway6` is IPv6's."""
+    `gateway6` is IPv6's. `closed`: with none it is not to get one on docker_gwbridge either."""
 
     gateway: str | None = None
     direct: bool = False
     gateway6: str | None = None
+    closed: bool = False
 
 
 class Driver(Protocol):
