@@ -18,7 +18,7 @@ QUIET = 45.0
 MOST = 8
 
 picks = st.integers(0, 99)
-spans = st.sampled_from([0.0, 0.2, 1.0, 4.0, 12.0])
+spans = st.sampled_from([0.0, 0.2, 1.0, 4.0, 12.0, 50.0])
 
 
 class Membership(RuleBasedStateMachine):

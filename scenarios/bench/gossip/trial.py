@@ -31,6 +31,8 @@ _LIMIT = 40.0
 """Seconds after which a measurement is given up: the figure is infinite."""
 _SETTLE = 4.0
 """Seconds without anything new before load is measured: rumours have been sent often enough by then."""
+_IDLE_AFTER = 32.0
+"""Seconds from the start until load is measured: serf's first periodic push/pull comes after 30 s at the earliest."""
 _PAUSE = 3.0
 _AFTERMATH = 4.0
 """Seconds after a pause in which a wrong death would still be declared."""
@@ -57,6 +59,7 @@ class Trial:
         self._say = say
         self._nodes: list[Node] = []
         self._figures: Figures = defaultdict(list)
+        self._started = 0.0
 
     async def run(self, runs: int, idle: float) -> Figures:
         """``idle``: seconds for which an idle cluster's load is measured."""
@@ -97,6 +100,7 @@ class Trial:
         self._nodes = [self._make(f"n{k}", f"127.0.{self._block}.{k}") for k in range(1, self._size + 1)]
         for start in range(0, self._size, 4):
             await asyncio.gather(*(node.start() for node in self._nodes[start : start + 4]))
+        self._started = time.monotonic()
         await asyncio.sleep(1.0)
         began = time.monotonic()
         seen = asyncio.ensure_future(self._seen(self._nodes, everyone(self._names), began))
@@ -109,6 +113,7 @@ class Trial:
             meter = Meter(self._block, GOSSIP_PORT)
         except OSError:
             meter = None
+        await asyncio.sleep(max(0.0, self._started + _IDLE_AFTER - time.monotonic()))
         before = sum(cpu_seconds(node.pid) for node in self._nodes)
         if meter is not None:
             meter.start()
@@ -169,7 +174,7 @@ class Trial:
         await victim.start()
         await victim.join(others[0].address)
         await self._seen(self._nodes, everyone(self._names), time.monotonic())
-        await asyncio.sleep(_SETTLE)
+        await asyncio.sleep(_SETTLE / 2)
 
     async def _refused(self) -> None:
         self._say("refused")
