@@ -31,10 +31,11 @@ _STARTS = 8
 class _Association:
     """One sender since one of its starts, under one of the swarm's keys."""
 
-    __slots__ = ("_highest", "_seen", "cipher")
+    __slots__ = ("_highest", "_seen", "cipher", "key")
 
-    def __init__(self, cipher: AESGCM) -> None:
-        self.cipher = cipher
+    def __init__(self, key: bytes, address: str, spi: bytes) -> None:
+        self.key = key
+        self.cipher = _cipher(key, address, spi)
         self._highest = -1
         self._seen = 0
 
@@ -73,10 +74,12 @@ class Sealer:
 
     def use(self, keys: Sequence[bytes]) -> None:
         """The swarm's keys for this; the first one seals, all of them open. None: the host is in no swarm."""
-        if tuple(keys) == self._keys:
+        sealing, self._keys = self._keys[:1], tuple(keys)
+        # What came under a key that stays is remembered, or it could be sent again.
+        for source, starts in self._peers.items():
+            self._peers[source] = {spi: known for spi, known in starts.items() if known.key in self._keys}
+        if sealing == self._keys[:1]:
             return
-        self._keys = tuple(keys)
-        self._peers.clear()
         self._spi = self._entropy(_SPI)
         # Anywhere in the lower half: should an SPI ever repeat, the counters still do not.
         self._counter = int.from_bytes(self._entropy(_COUNTER), "big") >> 1
@@ -101,7 +104,7 @@ class Sealer:
         if known is not None and not known.fresh(number):
             self._counters["vxlan_dropped_seal_replayed"] += 1
             return None
-        tries = [known] if known is not None else [_Association(_cipher(key, source, spi)) for key in self._keys]
+        tries = [known] if known is not None else [_Association(key, source, spi) for key in self._keys]
         for association in tries:
             try:
                 frame = association.cipher.decrypt(nonce, sealed, header)

@@ -57,10 +57,15 @@ def test_a_new_start_is_another_key_and_rotation_needs_no_pause() -> None:
     first = one.seal(HEADER, b"same")
     assert first[10:] != again.seal(HEADER, b"same")[10:]
     assert two.open(HEADER + again.seal(HEADER, b"x"), "192.0.2.1") == b"x"
+    last = HEADER + one.seal(HEADER, b"y")
+    assert two.open(last, "192.0.2.1") == b"y"
     two.use([OTHER, KEY])
     one.use([KEY, OTHER])
-    assert two.open(HEADER + one.seal(HEADER, b"y"), "192.0.2.1") == b"y"
-    assert one.open(HEADER + two.seal(HEADER, b"z"), "192.0.2.2") == b"z"
+    assert two.open(last, "192.0.2.1") is None, "what came before is not taken again because keys were added"
+    assert two.open(HEADER + one.seal(HEADER, b"z"), "192.0.2.1") == b"z"
+    assert one.open(HEADER + two.seal(HEADER, b"back"), "192.0.2.2") == b"back"
+    two.use([OTHER])
+    assert two.open(HEADER + one.seal(HEADER, b"old key"), "192.0.2.1") is None
 
 
 def encrypted(name: str = "ov", vni: int = 4097) -> NetworkSpec:
