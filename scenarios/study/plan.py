@@ -52,6 +52,7 @@ class Size:
     stalls: Sequence[str]
     """Configurations of those that are stopped whole."""
     stability_members: int
+    stability_runs: int
     faulty: int
     faults: Sequence[str]
     watched_for: float
@@ -72,6 +73,7 @@ QUICK = Size(
     lifeguard=["SWIM", "LHA-Probe", "LHA-Suspicion", "Buddy System", "Lifeguard"],
     stalls=["SWIM", "SWIM + stall rule"],
     stability_members=60,
+    stability_runs=1,
     faulty=1,
     faults=["receives nothing", "is heard by nobody, 20 s in 40"],
     watched_for=60.0,
@@ -91,6 +93,7 @@ FULL = Size(
     lifeguard=list(LIFEGUARD_PROFILES),
     stalls=list(STALLS),
     stability_members=100,
+    stability_runs=3,
     faulty=1,
     faults=list(FAULTS),
     watched_for=120.0,
@@ -166,16 +169,17 @@ def _stability(size: Size, seed: int) -> list[Task]:
     found = []
     for name, profile in STABILITY_PROFILES.items():
         for fault in size.faults:
-            call = partial(
-                stability,
-                size.stability_members,
-                size.faulty,
-                fault,
-                seed,
-                profile=profile,
-                seconds=size.watched_for,
-            )
-            found.append(Task("stability", (fault, name), call, 6.0))
+            for run in range(size.stability_runs):
+                call = partial(
+                    stability,
+                    size.stability_members,
+                    size.faulty,
+                    fault,
+                    seed * 1000 + run,
+                    profile=profile,
+                    seconds=size.watched_for,
+                )
+                found.append(Task("stability", (fault, name), call, 6.0))
     return found
 
 

@@ -236,6 +236,7 @@ def _stability(results: Results) -> Document:
         "views differ",
         "packets/s",
     )
+    faults = list(dict.fromkeys(key[0] for key in groups))
     rows = [
         [
             *key,
@@ -246,7 +247,7 @@ def _stability(results: Results) -> Document:
             _share(_mean(run.disagreement for run in runs)),
             _mean(run.packets for run in runs),
         ]
-        for key, runs in groups.items()
+        for key, runs in sorted(groups.items(), key=lambda item: faults.index(item[0][0]))
     ]
     charts = {}
     for fault, file in (("is heard by nobody, 20 s in 40", "flapping.svg"), ("receives nothing", "one-way.svg")):
