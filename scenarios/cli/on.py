@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,18 @@ app = typer.Typer(
     help="Docker's verbs on a host: shoal on h1 run -d --name web nginx.", no_args_is_help=True, rich_markup_mode=None,
     subcommand_metavar="VERB [ARGS]...",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """What a verb would do with a client, and the exit status of an error of the daemon's."""
+
+    work: Callable[[HostClient], Awaitable[int | None]]
+    failure: int
+
+
+DEFERRED: ContextVar[list[Deferred] | None] = ContextVar("deferred", default=None)
+"""Where it is set (`scenarios.cli.lines`), verbs are only read: what they would do goes there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +67,10 @@ def talk(context: typer.Context, work: Callable[[HostClient], Awaitable[int | No
 
     The daemon's errors are printed as docker prints them, with exit status `failure`.
     """
+    if (deferred := DEFERRED.get()) is not None:
+        deferred.append(Deferred(work, failure))
+        return
     import asyncio
-
-    from aiodocker.exceptions import DockerError
 
     from scenarios.client import HostClient
 
@@ -65,15 +79,22 @@ def talk(context: typer.Context, work: Callable[[HostClient], Awaitable[int | No
 
     async def session() -> int:
         async with HostClient(host.docker_api) as client:
-            try:
-                return await work(client) or 0
-            except DockerError as error:
-                return complain(error.status, error.message, failure)
-            except ValueError as error:
-                print(error, file=sys.stderr)
-                return failure
+            return await perform(client, work, failure)
 
     raise typer.Exit(asyncio.run(session()))
+
+
+async def perform(client: HostClient, work: Callable[[HostClient], Awaitable[int | None]], failure: int) -> int:
+    """The exit status of a verb's work; errors are printed."""
+    from aiodocker.exceptions import DockerError
+
+    try:
+        return await work(client) or 0
+    except DockerError as error:
+        return complain(error.status, error.message, failure)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return failure
 
 
 def complain(status: int, message: str, failure: int) -> int:

@@ -10,10 +10,14 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextvars import ContextVar
 
 from scenarios.client import STDERR, Hijacked
 
 Resize = Callable[[int, int], Awaitable[object]]
+
+SCRIPTED: ContextVar[bytes | None] = ContextVar("scripted", default=None)
+"""Where it is set, nobody sits at the terminal: this is all of standard input, and signals are not ours to forward."""
 
 _DETACH = b"\x10\x11"  # ctrl-p ctrl-q, Docker's default
 
@@ -107,6 +111,15 @@ async def converse(stream: Hijacked, *, tty: bool, stdin: bool, resize: Resize |
         async for kind, data in stream.frames(tty=tty):
             write_out(kind, data)
 
+    if (scripted := SCRIPTED.get()) is not None:
+        try:
+            if stdin and scripted:
+                await stream.send(scripted)
+            stream.end_input()
+            await show()
+            return True
+        finally:
+            stream.close()
     with _raw(tty and stdin):
         async with _follow_size(resize if tty else None):
             output = asyncio.create_task(show())
@@ -132,6 +145,9 @@ async def converse(stream: Hijacked, *, tty: bool, stdin: bool, resize: Resize |
 @contextlib.contextmanager
 def forwarded_signals(send: Callable[[str], Awaitable[object]]) -> Iterator[None]:
     """SIGINT and SIGTERM go to the container, as `docker run` without a terminal does."""
+    if SCRIPTED.get() is not None:
+        yield
+        return
     loop = asyncio.get_running_loop()
     tasks: set[asyncio.Task[object]] = set()
 

@@ -60,14 +60,16 @@ def up(
     hosts: int = 3, *, directory: Path, prefix: str = "h", swarm: bool = True, addresses: str = "loopback",
     host_addresses: Mapping[str, Sequence[str]] | None = None, die_with: int | None = None, log_level: str = "info",
     tcp: bool = False, uplink: bool = False, systems: Mapping[str, str] | None = None,
+    names: Sequence[str] | None = None,
 ) -> Swarm:  # fmt: skip
     """Starts `hosts` daemons and returns when each sees all others (with `swarm`) or all answer (without).
 
     `tcp`: the APIs on loopback TCP instead of unix sockets (only where hosts have ports of their own). `systems`: the
-    platforms that hosts are declared to be of, by name. Raises AlreadyRunning when the directory holds a running
+    platforms that hosts are declared to be of, by name. `names`: the hosts', instead of a number and prefix. Raises AlreadyRunning when the directory holds a running
     swarm, LaunchError for everything else that the user can mend; whatever was started by then is stopped and removed.
     """
-    names = _names(hosts, prefix)
+    names = _names(hosts, prefix) if names is None else list(names)
+    hosts = len(names)
     extra = dict(host_addresses or {})
     for option, given in (("--host-address", list(extra)), ("--os", list(systems or {}))):
         for name in given:

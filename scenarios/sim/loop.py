@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections import deque
 from collections.abc import Callable, Coroutine
-from contextvars import Context
+from contextvars import Context, ContextVar
 from typing import TypeVar, TypeVarTuple, Unpack
 
 from scenarios.sim.streams import InMemoryServer, pair
@@ -19,6 +20,9 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 _MOST_CANCELLED = 512
+
+HOST: ContextVar[str | None] = ContextVar("host", default=None)
+"""Whose code runs. Set when a host boots; its tasks, timers and what arrives for it inherit it."""
 
 
 class SimulatedDeadlock(RuntimeError):
@@ -52,10 +56,19 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._cancelled = 0
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._servers: dict[str, InMemoryServer] = {}
+        self._frozen: dict[str, deque[asyncio.Handle]] = {}
         self.set_task_factory(lambda loop, coro, **keywords: _Task(coro, loop=loop, **keywords))
 
     def time(self) -> float:
         return self._now
+
+    def freeze(self, host: str) -> None:
+        """As SIGSTOP: nothing of this host runs, and time passes; what is due for it waits."""
+        self._frozen.setdefault(host, deque())
+
+    def thaw(self, host: str) -> None:
+        """As SIGCONT: all that waited runs now, late."""
+        self._ready.extend(self._frozen.pop(host, ()))  # type: ignore[attr-defined]
 
     def call_later(
         self, delay: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
@@ -95,8 +108,12 @@ class SimulatedLoop(asyncio.BaseEventLoop):
                 ready.append(timer)
         for _ in range(len(ready)):
             handle = ready.popleft()
-            if not handle.cancelled():
-                handle._run()
+            if handle.cancelled():
+                continue
+            if self._frozen and (waiting := self._frozen.get(handle._context.get(HOST) or "")) is not None:
+                waiting.append(handle)
+                continue
+            handle._run()
 
     def _waiting(self) -> str:
         names = sorted(repr(task.get_coro()) for task in asyncio.all_tasks(self))

@@ -11,6 +11,7 @@ import random
 import ssl
 import struct
 from collections import Counter
+from contextvars import copy_context
 from dataclasses import dataclass, field
 
 from daemon.underlay.contract import Accept, Address, Receive
@@ -74,9 +75,14 @@ class _Listener:
         self._host = host
         self._port = port
         self._accept = accept
+        self._context = copy_context()
         self._tasks: dict[asyncio.Task[None], None] = {}
 
     def accepted(self, transport: InMemoryTransport, peer: Address) -> None:
+        transport.context = self._context
+        self._context.run(self._accepted, transport, peer)
+
+    def _accepted(self, transport: InMemoryTransport, peer: Address) -> None:
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(loop=loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
@@ -107,6 +113,7 @@ class HostUnderlay:
 
     def __init__(self, network: Network, address: str, chance: random.Random) -> None:
         self.address = address
+        self.context = copy_context()
         self.ports: dict[int, Receive] = {}
         self.listeners: dict[int, _Listener] = {}
         self.counters: Counter[str] = Counter()
@@ -136,7 +143,10 @@ class HostUnderlay:
         if lost:
             self.counters["lost"] += 1
         else:
-            loop.call_at(loop.time() + delay, self._deliver, data, source, to)
+            # In the receiver's context: a stopped host gets it when it runs again.
+            target = self._network.at(to[0])
+            context = None if target is None else target.context
+            loop.call_at(loop.time() + delay, self._deliver, data, source, to, context=context)
 
     def _deliver(self, data: bytes, source: Address, to: Address) -> None:
         target = self._network.at(to[0])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from typing import cast
 
 _HIGH_WATER = 256 * 1024
@@ -29,6 +30,7 @@ class InMemoryTransport(asyncio.Transport):
         self._observe = observe
         self._protocol: asyncio.BaseProtocol | None = None
         self.other: InMemoryTransport | None = None
+        self.context = copy_context()  # whose end this is: what arrives runs as its host's
         self._arrival = 0.0
         self._inbox: deque[bytes | None] = deque()
         self._in_flight = 0
@@ -97,7 +99,7 @@ class InMemoryTransport(asyncio.Transport):
         other = self.other
         assert other is not None
         self._arrival = max(self._arrival, self._loop.time() + self._delay())
-        self._loop.call_at(self._arrival, other._arrive, item)
+        self._loop.call_at(self._arrival, other._arrive, item, context=other.context)
 
     def _arrive(self, item: bytes | None) -> None:
         self._inbox.append(item)
@@ -155,9 +157,14 @@ class InMemoryServer:
     def __init__(self, factory: Callable[[], asyncio.Protocol], on_close: Callable[[], object]) -> None:
         self._factory = factory
         self._on_close = on_close
+        self._context: Context = copy_context()
         self.sockets: list[object] = []
 
     def accept(self, transport: InMemoryTransport) -> None:
+        transport.context = self._context
+        self._context.run(self._accept, transport)
+
+    def _accept(self, transport: InMemoryTransport) -> None:
         protocol = self._factory()
         transport.set_protocol(protocol)
         protocol.connection_made(transport)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import sqlite3
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextvars import copy_context
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,10 +20,10 @@ import aiohttp
 from daemon.config import Config
 from daemon.host import Host
 from daemon.store.memory import MemoryStore
-from daemon.underlay.faults import parse_faults
+from daemon.underlay.faults import STORED_AS, parse_faults
 from daemon.underlay.real_ports import NoPorts
 from daemon.world import World
-from scenarios.sim.loop import SimulatedLoop
+from scenarios.sim.loop import HOST, SimulatedLoop
 from scenarios.sim.network import LinkQuality, Network
 
 T = TypeVar("T")
@@ -40,11 +42,13 @@ class ApiRefused(Exception):
 
 
 class _Disk:
-    """A daemon's handle on its disk; a crash takes the handle away, what was committed stays."""
+    """A daemon's handle on its disk; a crash takes the handle away, what was committed stays. When it is full, a commit
+    fails as SQLite's does."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
         self.attached = True
+        self.full = False
 
     def get(self, kind: str, key: str) -> bytes | None:
         return self._store.get(kind, key)
@@ -53,6 +57,8 @@ class _Disk:
         return self._store.all(kind)
 
     def commit(self, changes: Sequence[tuple[str, str, bytes | None]]) -> None:
+        if self.full:
+            raise sqlite3.OperationalError("database or disk is full")
         if self.attached:
             self._store.commit(changes)
 
@@ -60,15 +66,25 @@ class _Disk:
 class SimulatedSwarm:
     """Hosts by name; not yet a swarm in Docker's sense: `form()` makes it one."""
 
-    def __init__(self, seed: int, hosts: int = 3, *, prefix: str = "h", quality: LinkQuality | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        hosts: int = 3,
+        *,
+        prefix: str = "h",
+        names: Sequence[str] | None = None,
+        quality: LinkQuality | None = None,
+    ) -> None:
         self.seed = seed
         self.network = Network(seed, quality or LinkQuality())
-        self.addresses = {f"{prefix}{n}": f"192.0.2.{n}" for n in range(1, hosts + 1)}
+        names = names or [f"{prefix}{n}" for n in range(1, hosts + 1)]
+        self.addresses = {name: f"192.0.2.{n}" for n, name in enumerate(names, 1)}
         self.hosts: dict[str, Host] = {}
         self._stores = {name: MemoryStore() for name in self.addresses}
         self._disks: dict[str, _Disk] = {}
         self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._boots: dict[str, int] = {}
+        self._clocks: dict[str, tuple[float, float, float]] = {}
 
     async def __aenter__(self) -> SimulatedSwarm:
         for name in self.addresses:
@@ -81,11 +97,16 @@ class SimulatedSwarm:
 
     async def boot(self, name: str) -> None:
         """Start a host on the disk that it had."""
+        context = copy_context()
+        context.run(HOST.set, name)
+        await asyncio.get_running_loop().create_task(self._boot(name), context=context)
+
+    async def _boot(self, name: str) -> None:
         boot = self._boots[name] = self._boots.get(name, 0) + 1
         loop = asyncio.get_running_loop()
         entropy = random.Random(f"{self.seed}/{name}/{boot}/entropy")
         world = World(
-            wall=lambda: EPOCH + loop.time(),
+            wall=lambda: EPOCH + loop.time() + self._clock_error(name, loop.time()),
             random=random.Random(f"{self.seed}/{name}/{boot}"),
             entropy=entropy.randbytes,
         )
@@ -108,6 +129,36 @@ class SimulatedSwarm:
         self.hosts[name] = host
         self._sessions[name] = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(config.socket)))
 
+    def _clock_error(self, name: str, now: float) -> float:
+        offset, skew, since = self._clocks.get(name, (0.0, 0.0, 0.0))
+        return offset + skew * (now - since)
+
+    def set_clock(self, name: str, *, jump: float = 0.0, skew: float = 0.0) -> None:
+        """Put a host's wall clock `jump` seconds from the truth, gaining `skew` seconds a second from now on."""
+        self._clocks[name] = (jump, skew, asyncio.get_running_loop().time())
+
+    def pause(self, name: str) -> None:
+        """As SIGSTOP."""
+        self._loop().freeze(name)
+
+    def resume(self, name: str) -> None:
+        """As SIGCONT."""
+        self._loop().thaw(name)
+
+    @staticmethod
+    def _loop() -> SimulatedLoop:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimulatedLoop)
+        return loop
+
+    def fill_disk(self, name: str, full: bool) -> None:
+        """While it is full, nothing more is written to this host's disk."""
+        self._disks[name].full = full
+
+    def leave_faults(self, name: str, faults: Mapping[str, object]) -> None:
+        """Write faults to the disk of a host that is down, so that it starts in them."""
+        self._stores[name].commit([(*STORED_AS, json.dumps(faults).encode())])
+
     async def _halt(self, name: str) -> None:
         await self._sessions.pop(name).close()
         await self.hosts.pop(name).stop()
@@ -118,6 +169,7 @@ class SimulatedSwarm:
         underlay = self.network.at(self.addresses[name])
         if underlay is not None:
             underlay.unplug()
+        self.resume(name)
         await self._halt(name)
 
     async def api(self, host: str, method: str, path: str, body: object = None) -> object:
