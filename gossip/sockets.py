@@ -47,7 +47,7 @@ class _SocketDatagrams:
                     continue
                 self._counters["udp_errors"] += 1
                 break
-            self._receive(data, source)
+            self._receive(data, (source[0], source[1]))
             if self._socket.fileno() < 0:
                 return
         self._report()
