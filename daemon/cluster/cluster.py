@@ -17,6 +17,7 @@ import structlog
 from daemon.cluster import addresses, identity, spec
 from daemon.cluster.authority import NotOurs
 from daemon.cluster.founding import found
+from daemon.cluster.gossip_keys import GossipKeys
 from daemon.cluster.identity import Membership, NodeStorage, UnreadableMembership
 from daemon.cluster.joining import CLUSTER_PORT, Door, Visitor, authority_of
 from daemon.cluster.nodes import Nodes
@@ -73,6 +74,7 @@ class Cluster:
         self.nodes = Nodes(engine, self)
         self.swarm = SwarmObject(engine, self)
         self._standing = Standing(engine, self)
+        self.keys = GossipKeys(engine, self)
         self.ready = False
         self.error = ""
 
@@ -272,6 +274,8 @@ class Cluster:
         engine.networks.gateway_bridge()
         self.overlays.start(gossip)
         gossip.watch(self._standing.changed)
+        gossip.watch(self.keys.changed)
+        self.keys.begin(gossip)
         self.nodes.describe_self()
         if membership.is_manager:
             await self._open_door()
@@ -311,6 +315,7 @@ class Cluster:
             seeds=self.nodes.seeds,
             admit=self._admit,
             role_of=self.nodes.role_of,
+            keys=lambda: self._membership.gossip_keys if self._membership is not None else (),
             removed=self._is_removed,
             use_tls=use_tls,
         )
@@ -331,6 +336,14 @@ class Cluster:
             hostname=engine.config.hostname,
             use_tls=engine.config.cluster_tls,
         )
+
+    def keep_keys(self, keys: tuple[bytes, ...]) -> None:
+        """The gossip keys are others now. Raises OSError when the disk refuses."""
+        assert self._membership is not None
+        membership = replace(self._membership, gossip_keys=keys)
+        if self.ready:
+            identity.save(self._engine.store, membership)
+        self._membership = membership
 
     def _is_removed(self, node_id: str) -> bool:
         return self.gossip is not None and self.gossip.roster.removed(node_id)

@@ -52,7 +52,7 @@ class Secrets:
 class Door:
     """A manager's side. `secrets` and `seeds` are asked for at each join; `admit(id, hostname, role, address)` notes
     the newcomer in the swarm's tables; `role_of(id)` is what these say of a member, None for a stranger; `removed(id)`:
-    was it a member, and removed for good?"""
+    was it a member, and removed for good?; `keys`: the gossip keys, the one that seals first."""
 
     def __init__(
         self,
@@ -67,6 +67,7 @@ class Door:
         seeds: Callable[[], list[str]],
         admit: Callable[[str, str, str, str], None],
         role_of: Callable[[str], str | None],
+        keys: Callable[[], tuple[bytes, ...]],
         removed: Callable[[str], bool],
         use_tls: bool,
     ) -> None:
@@ -80,6 +81,7 @@ class Door:
         self._seeds = seeds
         self._admit = admit
         self._role_of = role_of
+        self._keys = keys
         self._removed = removed
         self._use_tls = use_tls
         self._listener: Listener | None = None
@@ -120,13 +122,16 @@ class Door:
 
     def _answer(self, request: rpc.Message, writer: asyncio.StreamWriter) -> rpc.Message:
         operation = request.get("operation")
-        self.counters[f"asked_{operation}" if operation in ("ca", "join", "role") else "asked_unknown"] += 1
+        self.counters[f"asked_{operation}" if operation in ("ca", "join", "role", "keys") else "asked_unknown"] += 1
         if operation == "ca":
             return {"ca": self._membership.ca}
         if operation == "join":
             return self._join(request)
         if operation == "role":
             return self._new_role(request, writer)
+        if operation == "keys":
+            self._member(request, writer)
+            return {"gossip_keys": list(self._keys())}
         raise rpc.Refused("Unimplemented", "unknown operation")
 
     def _join(self, request: rpc.Message) -> rpc.Message:
@@ -146,7 +151,7 @@ class Door:
         return answer | {
             "node_id": node_id,
             "cluster_id": self._membership.cluster_id,
-            "gossip_keys": list(self._membership.gossip_keys),
+            "gossip_keys": list(self._keys()),
             "seeds": seeds,
             "pools": list(self._membership.pools),
             "subnet_size": self._membership.subnet_size,
@@ -154,13 +159,17 @@ class Door:
 
     def _new_role(self, request: rpc.Message, writer: asyncio.StreamWriter) -> rpc.Message:
         """A member asks for a certificate of the role that it has by now."""
+        return self._credentials(request, *self._member(request, writer))
+
+    def _member(self, request: rpc.Message, writer: asyncio.StreamWriter) -> tuple[str, str]:
+        """Id and role of who asks. Raises Refused for who is no member, or none any more."""
         node_id = self._who(request, writer)
         if self._removed(node_id):
             raise rpc.Refused(REMOVED, f"node {node_id} was removed from this swarm")
         role = self._role_of(node_id)
         if role is None:
             raise rpc.Refused("PermissionDenied", f"node {node_id} is not a member of this swarm")
-        return self._credentials(request, node_id, role)
+        return node_id, role
 
     def _who(self, request: rpc.Message, writer: asyncio.StreamWriter) -> str:
         """Proved by the TLS handshake; a simulation's stand-in proves nothing and only says."""
@@ -239,18 +248,29 @@ class Visitor:
     async def renew(self, manager: Address, me: Membership) -> Membership:
         """A certificate (and, for a manager, the CA's key) for the role that the swarm says this node has now.
         Raises Refused, NotOurs, OSError, TimeoutError."""
-        context = None
-        if self._use_tls:
-            context = tls.member_context(self._folder, ca=me.ca, certificate=me.certificate, key=me.key)
         request = {
             "operation": "role",
             "node_id": me.node_id,
             "key": public_part(me.key) if self._use_tls else me.key,
         }
-        answer = await self._ask(manager, context, request, ca=me.ca)
+        answer = await self._ask(manager, self._as_member(me), request, ca=me.ca)
         return me.with_role(
             rpc.field(answer, "role", str), rpc.field(answer, "certificate", bytes), answer.get("ca_key") or b""
         )
+
+    async def keys(self, manager: Address, me: Membership) -> list[bytes]:
+        """The gossip keys of the swarm, the one that seals first. Raises as renew."""
+        request = {"operation": "keys", "node_id": me.node_id}
+        answer = await self._ask(manager, self._as_member(me), request, ca=me.ca)
+        found: list[bytes] = rpc.field(answer, "gossip_keys", list)
+        if not found or not all(isinstance(key, bytes) and len(key) in (16, 24, 32) for key in found):
+            raise rpc.BadMessage("no gossip keys")
+        return found
+
+    def _as_member(self, me: Membership) -> ssl.SSLContext | None:
+        if not self._use_tls:
+            return None
+        return tls.member_context(self._folder, ca=me.ca, certificate=me.certificate, key=me.key)
 
     async def _ask(
         self, manager: Address, context: ssl.SSLContext | None, request: rpc.Message, ca: bytes | None = None

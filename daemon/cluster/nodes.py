@@ -211,6 +211,18 @@ class Nodes:
         """shoal has no leader to elect; the CLI shows one, so it is the first admitted of the live managers."""
         return next((node for node in self.managers().values() if self._alive(gossip, node)), None)
 
+    def alive(self) -> list[str]:
+        """Ids of the roster's nodes that live in this host's eyes, itself included."""
+        gossip = self._cluster.gossip
+        if gossip is None:
+            return []
+        return [e.node_id for e in gossip.roster.members() if self._alive(gossip, e.node_id)]
+
+    def leads(self) -> bool:
+        """Whether it falls to this host to do what one manager does for all."""
+        gossip = self._cluster.gossip
+        return gossip is not None and self._leader(gossip) == gossip.node_id
+
     # -- change -------------------------------------------------------------------------------------------------
 
     def update(self, ref: str, version: int, body: JsonObject) -> None:
@@ -256,6 +268,7 @@ class Nodes:
             )
         gossip.roster.remove(entry.node_id)
         gossip.remove(NODE_SPECS, entry.node_id)
+        self._cluster.keys.rotate()  # it knows the old key
         self._engine.events.publish("node", "remove", entry.node_id, {"name": entry.hostname}, scope="swarm")
 
 

@@ -48,6 +48,7 @@ class Manager:
             underlay=loopback(1), folder=folder / "manager", authority=self.authority, membership=self.membership,
             wall=self.wall, new_id=self.new_id, secrets=lambda: Secrets("w" * 25, "x" * 25),
             seeds=lambda: ["192.0.2.1"], admit=self.admit, role_of=self.roles.get,
+            keys=lambda: self.membership.gossip_keys,
             removed=lambda node_id: self.roles.get(node_id) == "removed", use_tls=True,
         )  # fmt: skip
 
@@ -133,6 +134,21 @@ async def test_a_removed_node_is_told_so(manager: Manager, tmp_path: Path) -> No
     with pytest.raises(Refused) as refusal:
         await guest.renew(MANAGER, joined)
     assert refusal.value.code == REMOVED
+
+
+async def test_the_gossip_keys_are_for_members_only(manager: Manager, tmp_path: Path) -> None:
+    us = visitor(tmp_path / "h2")
+    me = await us.join(MANAGER, manager.token("w" * 25), "192.0.2.2")
+    assert await us.keys(MANAGER, me) == [b"g" * 32]
+    manager.roles[me.node_id] = "removed"
+    with pytest.raises(Refused, match="was removed from this swarm"):
+        await us.keys(MANAGER, me)
+    stranger = X509Authority.create(os.urandom, manager.wall())
+    key = new_key(os.urandom)
+    name = NodeName(me.node_id, "worker", CLUSTER)
+    forged = replace(me, key=key, certificate=stranger.issue(public_part(key), name, manager.wall()))
+    with pytest.raises((Refused, OSError)):
+        await us.keys(MANAGER, forged)
 
 
 async def test_garbage_is_counted_and_the_door_stays_open(manager: Manager, tmp_path: Path) -> None:
