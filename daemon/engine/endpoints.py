@@ -162,6 +162,8 @@ class Endpoints:
         network = await self._known(ref)
         if network.scope == "swarm":
             await self._engine.cluster.overlays.attach(network)
+        else:
+            self._networks.revive(network)
         return network
 
     async def _known(self, ref: str) -> Network:

@@ -50,6 +50,7 @@ class Networks:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._local: dict[str, Network] = {}
+        self._down: dict[str, None] = {}  # ids of those that could not be brought up
         self._coming: dict[str, None] = {}  # names of networks whose plug-ins are being asked
         self.pools = LocalPools()
         self.endpoints = Endpoints(engine, self)
@@ -66,6 +67,7 @@ class Networks:
             try:
                 self._bring_up(network)
             except NetworkError as error:  # its parent interface is gone: what is on it cannot start
+                self._down[network.id] = None
                 log.warning("a network without its interface", network=network.name, error=str(error))
             except IpamError as error:
                 raise ServerError(f"network {network.name} ({network.id}) cannot be brought up: {error}") from error
@@ -84,6 +86,16 @@ class Networks:
         self._local[network.id] = network
         if network.has_interface and not network.config_only:
             self._engine.host_network.create_network(network.spec(), self.pools.of(network))
+
+    def revive(self, network: Network) -> None:
+        """Another attempt to bring up one that could not be: its parent interface may be there again. ServerError."""
+        if network.id not in self._down:
+            return
+        try:
+            self._engine.host_network.create_network(network.spec(), self.pools.of(network))
+        except NetworkError as error:
+            raise ServerError(str(error)) from error
+        del self._down[network.id]
 
     def _make_predefined(self, name: str) -> None:
         world = self._engine.world
@@ -284,6 +296,7 @@ class Networks:
             self._engine.host_network.delete_network(network.id)
         self._engine.store.commit([(_KIND, network.id, None)])
         del self._local[network.id]
+        self._down.pop(network.id, None)
         await self._give_back(network)
         await self._engine.remote.networks.delete(network)
         self.event(network, "destroy")

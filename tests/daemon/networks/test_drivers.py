@@ -102,6 +102,23 @@ def test_a_macvlan_s_life_on_a_vlan() -> None:
     tell(story)
 
 
+def test_a_network_whose_parent_is_gone_says_so_and_comes_back_with_it() -> None:
+    async def story(swarm: SimulatedSwarm) -> None:
+        bridge = {"com.docker.network.bridge.name": "br-below"}
+        await create(swarm, "h1", "below", "bridge", "10.70.0.0/24", **bridge)
+        await create(swarm, "h1", "above", "macvlan", "10.71.0.0/24", parent="br-below")
+        await swarm.api("h1", "DELETE", "/networks/below")
+        await swarm.crash("h1")
+        await swarm.boot("h1")
+        with pytest.raises(ApiRefused, match="invalid subinterface vlan name br-below"):
+            await swarm.run("h1", "early", ["sleep", "600"], network="above")
+        await create(swarm, "h1", "below", "bridge", "10.70.0.0/24", **bridge)
+        await swarm.run("h1", "late", ["sleep", "600"], network="above")
+        assert (await settings(swarm, "h1", "late"))["Networks"]["above"]["IPAddress"] == "10.71.0.2"
+
+    tell(story, hosts=1)
+
+
 def test_ipvlan_has_no_mac_of_its_own_and_in_l3_no_gateway() -> None:
     async def story(swarm: SimulatedSwarm) -> None:
         await create(swarm, "h1", "l3", "ipvlan", "10.1.0.0/24", "10.2.0.0/24", parent="eth0", ipvlan_mode="l3")
