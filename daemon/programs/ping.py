@@ -61,6 +61,8 @@ async def ping(p: ProcessContext) -> int:
     address = await resolver.first(p, host, family)
     if address is None:
         raise Failure(f"bad address '{host}'")
+    # -I says on which link an address of one link is.
+    zoned = source and not resolver.is_address(source) and ":" in address and "%" not in address
     run = _Run()
     await p.print(f"PING {host} ({address}): {size} data bytes")
     socket = p.keep(p.sandbox.icmp_open())
@@ -71,7 +73,7 @@ async def ping(p: ProcessContext) -> int:
                 p,
                 socket,
                 run,
-                address,
+                f"{address}%{source}" if zoned else address,
                 count=count,
                 size=size,
                 interval=interval,

@@ -118,3 +118,17 @@ def test_an_overlay_gives_addresses_of_both_families_on_every_host_and_takes_the
             await story(swarm)
 
     simulate(main())
+
+
+def test_pools_survive_a_restart() -> None:
+    async def story(swarm: SimulatedSwarm) -> None:
+        await create(swarm, "v6", {"Subnet": "fd00:2::/64", "Gateway": "fd00:2::ffff"}, EnableIPv6=True)
+        await swarm.crash("h1")
+        await swarm.boot("h1")
+        with pytest.raises(ApiRefused):
+            await create(swarm, "twice", {"Subnet": "fd00:2::/80"}, EnableIPv6=True)
+        placed = await run(swarm, "ca", "v6")
+        assert (placed["GlobalIPv6Address"], placed["IPv6Gateway"]) == ("fd00:2::1", "fd00:2::ffff")
+        assert await refusal(swarm, "cb", "v6", IPv6Address="fd00:2::ffff") == (403, "Address already in use")
+
+    tell(story)
