@@ -99,7 +99,8 @@ class Membership:
             self._local.drop("not_in_roster")
             return
         told_by = teller(self._local, source)
-        self._liveness.heard(told_by)
+        if self._local.table.at(source) is not None:
+            self._liveness.heard(told_by)
         for message in messages:
             self._receive(message, source, told_by, now)
 

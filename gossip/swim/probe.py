@@ -4,9 +4,9 @@ A probe is: ping; after ``probe_timeout`` without ack, k members are asked for i
 at the end of the period the verdict. Lifeguard adds nacks (a relay that answers "I cannot reach it either" shows that
 *we* are not the problem), the local health multiplier, and the accusation sent to the suspect with the ping.
 
-Ours adds probes out of turn, for a reason: an idle stream broke, somebody accuses the member, a relay stayed mute.
-They are bounded by a token bucket. A refused TCP ping ends a probe early, but never before ``probe_timeout``: an ack by
-UDP beats it.
+Ours adds probes out of turn, for a reason: an idle stream broke, a port refused a datagram, somebody accuses the
+member, a relay stayed mute; when all did, everybody is asked. They are bounded by a token bucket. A refused TCP ping
+ends a probe early, but never before ``probe_timeout``: an ack by UDP beats it.
 """
 
 from __future__ import annotations
@@ -257,8 +257,9 @@ class Prober:
         self._accuse(probe.name, probe.incarnation, reason, probe.refused, now)
         if not probe.refused:
             for name in self._also_silent(mute, probe):
-                # He was asked already and stayed mute: he has had the longer time that our health may call for.
-                self.probe_for(name, now, f"mute as relay for {probe.name}", patient=False)
+                # Silence all around is no slowness of ours, so our health does not lengthen these.
+                why = "mute as relay" if name in mute else "all relays mute"
+                self.probe_for(name, now, f"{why} for {probe.name}", patient=False)
 
     def _finish(self, probe: Probe) -> None:
         self._probes.pop(probe.seq, None)
