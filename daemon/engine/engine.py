@@ -105,6 +105,7 @@ class Engine:
     async def stop(self) -> None:
         """Containers, cluster, networks; then whatever is still under way."""
         self.events.close()
+        self.remote.hurry()
         await self.containers.stop()
         await self.cluster.stop()
         await self.networks.stop()

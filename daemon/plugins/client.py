@@ -26,6 +26,7 @@ log = structlog.get_logger("plugins")
 
 TIMEOUT = 30.0  # seconds
 ENDING = 10.0  # seconds, for what is tried once
+_HURRIED = 1.0  # seconds, when the daemon stops
 _LARGEST = 1 << 20  # bytes of an answer
 _MEDIA_TYPE = "application/vnd.docker.plugins.v1.2+json"
 
@@ -41,11 +42,23 @@ class UnknownCall(PluginError):
 class PluginClient:
     """Made when the plug-in is first needed; `close` ends its connections."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, *, timeout: float = TIMEOUT) -> None:
+        """`timeout`: seconds for a call with all its attempts."""
         self._address = address
+        self._timeout = timeout
+        self._hurried = False
+        self._deadlines: dict[asyncio.Timeout, None] = {}
         self._session: aiohttp.ClientSession | None = None
 
+    def hurry(self) -> None:
+        """The daemon stops: calls under way and to come have a second."""
+        self._hurried = True
+        at = asyncio.get_running_loop().time() + _HURRIED
+        for deadline in self._deadlines:
+            deadline.reschedule(min(at, deadline.when() or at))
+
     async def close(self) -> None:
+        """End its connections."""
         if self._session is not None:
             session, self._session = self._session, None
             await session.close()
@@ -54,21 +67,30 @@ class PluginClient:
         self, method: str, body: Mapping[str, object] | None = None, *, ending: bool = False
     ) -> JsonObject:
         """The answer. `ending`: one attempt, and a shorter one. Raises PluginError, UnknownCall."""
-        timeout = ENDING if ending else TIMEOUT
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+        limit = min(ENDING, self._timeout) if ending else self._timeout
         data = b"" if body is None else json.dumps(body).encode() + b"\n"
-        pause = 1.0
+        try:
+            async with asyncio.timeout(min(limit, _HURRIED) if self._hurried else limit) as deadline:
+                self._deadlines[deadline] = None
+                try:
+                    return await self._attempts(method, data, 0.0 if ending else limit)
+                finally:
+                    del self._deadlines[deadline]
+        except TimeoutError:
+            words = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+            raise PluginError(f"{self._post(method)}: {words}") from None
+
+    async def _attempts(self, method: str, data: bytes, limit: float) -> JsonObject:
+        loop = asyncio.get_running_loop()
+        started, pause = loop.time(), 1.0
         while True:
             try:
-                async with asyncio.timeout(timeout - (loop.time() - started)):
-                    return await self._attempt(method, data)
+                return await self._attempt(method, data)
             except TimeoutError:
-                deadline = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-                raise PluginError(f"{self._post(method)}: {deadline}") from None
+                raise  # an OSError as well
             except (aiohttp.ClientError, OSError) as error:
                 text = f"{self._post(method)}: {self._reason(error)}"
-                if ending or loop.time() - started + pause >= timeout:
+                if self._hurried or loop.time() - started + pause >= limit:
                     raise PluginError(text) from error
                 log.warning("unable to connect to plug-in", error=text, retrying_in=pause)
                 await asyncio.sleep(pause)

@@ -181,8 +181,8 @@ class RemoteEndpoints:
         self._engine.host_network.remote.abandon(endpoint.id)
         if place.link is not None:
             place.link.close()
-        await _once(place.driver.delete_endpoint(place.network.id, endpoint.id), place, "DeleteEndpoint")
-        self._engine.store.commit([(_KIND, endpoint.id, None)])
+        if await _once(place.driver.delete_endpoint(place.network.id, endpoint.id), place, "DeleteEndpoint"):
+            self._engine.store.commit([(_KIND, endpoint.id, None)])
 
     # -- the way out --------------------------------------------------------------------------------------------
 
@@ -227,12 +227,14 @@ class RemoteEndpoints:
         await _once(call, place, "RevokeExternalConnectivity")
 
 
-async def _once(call: Coroutine[None, None, None], place: _Place, what: str) -> None:
-    """What ends something: a plug-in that is gone cannot keep it from ending."""
+async def _once(call: Coroutine[None, None, None], place: _Place, what: str) -> bool:
+    """What ends something: a plug-in that is gone cannot keep it from ending. Whether it was told."""
     try:
         await call
     except ApiError as error:
         log.warning("plug-in call failed", call=what, endpoint=place.endpoint.id, error=error.message)
+        return False
+    return True
 
 
 def _offer(answer: JoinAnswer) -> Offer:

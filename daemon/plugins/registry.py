@@ -39,18 +39,29 @@ class Plugins:
         self._find = find
         self._active: dict[str, Plugin] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._clients: dict[PluginClient, None] = {}
+        self._hurried = False
+
+    def hurry(self) -> None:
+        """The daemon is about to stop: nothing waits for a plug-in for long any more."""
+        self._hurried = True
+        for client in self._clients:
+            client.hurry()
 
     async def stop(self) -> None:
         """What is under way fails."""
-        plugins = list(self._active.values())
         self._active.clear()
-        await asyncio.gather(*(plugin.client.close() for plugin in plugins))
+        await asyncio.gather(*(self._close(client) for client in list(self._clients)))
 
     async def forget(self, name: str) -> None:
         """It is not there any more."""
         plugin = self._active.pop(name, None)
         if plugin is not None:
-            await plugin.client.close()
+            await self._close(plugin.client)
+
+    async def _close(self, client: PluginClient) -> None:
+        self._clients.pop(client, None)
+        await client.close()
 
     async def network_driver(self, name: str) -> NetworkDriver:
         """Raises NotFound, PluginError, ServerError, in Docker's words."""
@@ -85,6 +96,9 @@ class Plugins:
             self._locks.pop(name, None)  # names that nobody has are not kept
             raise NotFound(f'plugin "{name}" not found')
         client = PluginClient(address)
+        self._clients[client] = None
+        if self._hurried:
+            client.hurry()
         try:
             try:
                 listed = (await client.call("Plugin.Activate")).get("Implements")
@@ -95,7 +109,7 @@ class Plugins:
             for kind in kinds:
                 await self._register(plugin, kind)
         except BaseException:
-            await client.close()
+            await self._close(client)
             raise
         log.info("plug-in activated", plugin=name, implements=kinds)
         return plugin

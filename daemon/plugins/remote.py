@@ -33,6 +33,10 @@ class Remote:
         self.pools.restore()
         await self.endpoints.clear_leftovers()
 
+    def hurry(self) -> None:
+        """The daemon is about to stop: containers leave their networks, but no plug-in keeps them waiting."""
+        self.plugins.hurry()
+
     async def stop(self) -> None:
         """Connections to plug-ins end, and installed plug-ins with them."""
         await self.plugins.stop()
