@@ -128,6 +128,7 @@ class Ipv6Layer:
             self.stack.count("fragment-size")  # with the first piece's extension headers it is more than can be
             return None
         ipv6.unwrap(whole)
+        whole.dont_fragment = False  # who put it together cuts it again where it goes on
         return whole
 
     def _pass_on(self, packet: Packet6, interface: Interface) -> None:

@@ -303,7 +303,9 @@ class Stack(Configuration):
 
     def _pieces(self, packet: Packet, mtu: int) -> Sequence[Packet]:
         if isinstance(packet, Packet6):
-            return fragment6(packet, mtu, self.random.getrandbits(32))
+            # One that was put together on its way through (hooks) keeps its number.
+            number = packet.identification if packet.in_interface else self.random.getrandbits(32)
+            return fragment6(packet, mtu, number)
         return fragment(packet, mtu)
 
     def _transmit(self, packet: Packet, interface: Interface, next_hop: bytes) -> None:

@@ -15,6 +15,7 @@ from overlay.wire import icmpv6, ipv6, nd
 from overlay.wire.address import ANY, ANY6, ip_text, pack_ip, parse_cidr
 from overlay.wire.extension import DESTINATION, Extension
 from overlay.wire.icmp import Icmp
+from overlay.wire.ipv4 import Packet
 from overlay.wire.ipv6 import Packet6
 from tests.overlay.stack.network import Link, Network
 from tests.overlay.stack.transfer import connect, exchange
@@ -156,6 +157,21 @@ def test_only_the_source_cuts_packets_to_what_the_path_takes() -> None:
     exchange(network, near, far, Random(1).randbytes(200_000), Random(2).randbytes(50_000))
     assert near.mss == 1280 - 60 - 12
     assert router.counters["ip-too-big"] == 1
+
+
+def test_hooks_see_whole_packets_and_the_wires_their_pieces() -> None:
+    network = Network()
+    a, router, c = routed(network)
+    seen: list[int] = []
+
+    def hook(packet: Packet) -> Packet:
+        seen.append(len(packet.payload))
+        return packet
+
+    router.hooks.prerouting = hook
+    assert ping(network, a, C, size=9000) == (129, 0, "fd01::2")
+    assert seen.count(9008) == 2
+    assert not router.counters and not c.counters
 
 
 def test_a_path_is_never_believed_to_take_less_than_every_link_must() -> None:
