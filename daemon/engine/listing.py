@@ -23,6 +23,9 @@ _PORTS = re.compile(r"(\d+)(?:-(\d+))?(?:/(tcp|udp|sctp))?")
 
 def select(engine: Engine, filters: Filters, *, all: bool = False, limit: int = 0) -> list[Container]:
     """Newest first. Raises BadParameter, NotFound (before, since) with Docker's texts."""
+    if not filters:
+        found = [c for c in engine.containers.all() if all or limit > 0 or c.state.running]
+        return found[:limit] if limit > 0 else found
     filters.only(ACCEPTED)
     for key, known in (("status", _STATUS), ("health", _HEALTH)):
         for value in filters.values(key):
@@ -60,7 +63,7 @@ def select(engine: Engine, filters: Filters, *, all: bool = False, limit: int = 
         places = [place for point in container.mounts for place in (point.name, point.destination)]
         if "volume" in filters and not any(wanted in places for wanted in filters.values("volume")):
             continue
-        if (filters.boolean("is-task") and "is-task" in filters):
+        if "is-task" in filters and filters.boolean("is-task"):
             continue
         if any(container.created >= other.created for other in before):
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Literal
 
 from daemon.engine.container import Container
@@ -12,6 +13,7 @@ from daemon.errors import BadParameter
 from overlay.spec import PortMapping, Published
 
 
+@lru_cache(256)
 def split_port(text: str) -> tuple[int, Literal["tcp", "udp"]]:
     """"80/tcp" or "80". Raises BadParameter."""
     number, _, protocol = text.partition("/")

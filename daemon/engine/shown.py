@@ -88,7 +88,9 @@ def ports(settings: JsonObject) -> list[JsonObject]:
 def summary(engine: Engine, container: Container, *, size: bool = False) -> JsonObject:
     """One entry of GET /containers/json."""
     settings = engine.networks.settings(container)
-    networks = {name: {**endpoint, "Aliases": None} for name, endpoint in settings["Networks"].items()}
+    networks: JsonObject = settings["Networks"]
+    for endpoint in networks.values():
+        endpoint["Aliases"] = None
     document: JsonObject = {
         "Id": container.id,
         "Names": [f"/{container.name}"],

@@ -19,6 +19,7 @@ from pathlib import Path
 from aiodocker.exceptions import DockerError
 
 from scenarios.bench.figures import Figure, Goal, Judge
+from scenarios.bench.many import many
 from scenarios.chaos import faults
 from scenarios.client import HostClient, RunSpec
 from scenarios.demo import anchors
@@ -109,7 +110,7 @@ async def run_detached(bench: Bench) -> AsyncIterator[Figure]:
         reached.append(float("inf") if found is None else found * 1000)
         await bench.client("h2").delete(f"containers/{name}", force=True)
     how = "docker command" if docker else "API"
-    yield Figure(Goal("docker run -d", 0.25, "s", docker=f"{anchors.RUN_DETACHED} s"), tuple(runs), how)
+    yield Figure(Goal("docker run -d", 0.15, "s", docker=f"{anchors.RUN_DETACHED} s"), tuple(runs), how)
     yield Figure(
         Goal("new name answers from another host", 60, "ms", docker=f"{anchors.NAME_REACHABLE * 1000:.0f} ms"),
         tuple(reached), "after the API's answer, ping by name",
@@ -251,6 +252,12 @@ async def cut(bench: Bench) -> AsyncIterator[Figure]:
                  "docker run on both, local pings on both")  # fmt: skip
 
 
+async def crowd(bench: Bench) -> AsyncIterator[Figure]:
+    """1,000 containers on one daemon of its own, each asked by name."""
+    async for figure in many(bench.runs):
+        yield figure
+
+
 async def alone(bench: Bench) -> int:
     """How many of these fail inside a partition: a new container on each side, and pings within each side."""
     failed = 0
@@ -273,6 +280,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "ping": ping,
     "footprint": footprint,
     "stream": stream,
+    "many": crowd,
     "kill": killed,
     "cut": cut,
 }
