@@ -1,4 +1,4 @@
-"""macvlan, VLAN sub-interfaces, and what tells each mode from the others (Linux's macvlan.c; promise P8)."""
+"""macvlan, VLAN sub-interfaces, and what tells each mode from the others (Linux's macvlan.c; promises P8, P14)."""
 
 from __future__ import annotations
 

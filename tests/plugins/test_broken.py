@@ -1,4 +1,4 @@
-"""A plug-in that dies takes its own networks with it and nothing else, with Docker's words."""
+"""A plug-in that dies takes its own networks with it and nothing else, with Docker's words (P10, P15)."""
 
 from __future__ import annotations
 
