@@ -221,14 +221,14 @@ class Networks:
             return await self._create_overlay(network)
         self._coming[name] = None
         try:
-            await self._create_local(network)
+            await self._create_local(network, scope=body.get("Scope") or "")
         finally:
             del self._coming[name]
         return network.id
 
-    async def _create_local(self, network: Network) -> None:
+    async def _create_local(self, network: Network, *, scope: str) -> None:
         engine = self._engine
-        await engine.remote.networks.load(network)
+        await engine.remote.networks.load(network, scope=scope)
         network_plan.check_driver(network)
         if network.config_from:
             network_plan.inherit(network, self.resolve_or_none(network.config_from))
@@ -264,7 +264,8 @@ class Networks:
         else:
             await self._engine.remote.pools.give_back(network)
 
-    async def _create_overlay(self, network: Network) -> str:
+    def check_multi_host(self) -> None:
+        """May this host make a network of the swarm? ServerError, Forbidden."""
         cluster = self._engine.cluster
         if not cluster.active:
             raise ServerError(_NOT_A_MANAGER)
@@ -272,9 +273,13 @@ class Networks:
             raise Forbidden(
                 "Cannot create a multi-host network from a worker node. Please create the network from a manager node."
             )
+
+    async def _create_overlay(self, network: Network) -> str:
+        self.check_multi_host()
         if network.config_from:
             network_plan.inherit(network, self.resolve_or_none(network.config_from))
-        return await cluster.overlays.life.create(network, network_plan.wished_pools(network))
+        life = self._engine.cluster.overlays.life
+        return await life.create(network, network_plan.wished_pools(network))
 
     async def remove(self, ref: str) -> None:
         network = self.find(ref)

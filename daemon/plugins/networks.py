@@ -9,7 +9,7 @@ import structlog
 
 from daemon.engine.documents import JsonObject
 from daemon.engine.network import Network
-from daemon.errors import ApiError, ServerError
+from daemon.errors import ApiError, BadParameter, Forbidden, NotImplementedYet
 
 if TYPE_CHECKING:
     from daemon.engine.engine import Engine
@@ -25,8 +25,9 @@ class RemoteNetworks:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def load(self, network: Network) -> None:
-        """Find and activate the driver that a new network names. Raises NotFound and others, in Docker's words."""
+    async def load(self, network: Network, *, scope: str) -> None:
+        """Find and activate the driver that a new network names. `scope` as it was asked for. Raises NotFound and
+        others, in Docker's words."""
         if network.config_only:
             return
         network.ipam_driver = self._engine.remote.bundles.driver_name(network.ipam_driver)
@@ -35,7 +36,19 @@ class RemoteNetworks:
         network.driver = self._engine.remote.bundles.driver_name(network.driver)
         driver = await self._engine.remote.plugins.network_driver(network.driver)
         if driver.scope == "global":
-            raise ServerError('datastore for scope "global" is not initialized')
+            self._refuse_global(network, scope)
+
+    def _refuse_global(self, network: Network, scope: str) -> None:
+        """Networks of the swarm: Docker has them for installed plug-ins only, shoal for none."""
+        if scope == "local":
+            raise Forbidden(f"cannot downgrade network scope for {network.driver} networks")
+        self._engine.networks.check_multi_host()
+        if self._engine.remote.bundles.address(network.driver) is None:
+            raise BadParameter(
+                f"rpc error: code = InvalidArgument desc = legacy plugin {network.driver} of type NetworkDriver is not "
+                "supported in swarm mode"
+            )
+        raise NotImplementedYet(f"{network.driver}: plug-ins' networks of swarm scope are not there yet in shoal")
 
     async def create(self, network: Network) -> None:
         """CreateNetwork, after the pools are there."""

@@ -42,8 +42,9 @@ class Network:
 class Service:
     """The plug-in. `folder` holds frame sockets; `record` gets each call and its answer."""
 
-    def __init__(self, folder: Path, record: IO[str] | None) -> None:
+    def __init__(self, folder: Path, record: IO[str] | None, scope: str = "local") -> None:
         self._folder = folder
+        self._scope = scope
         self._record = record
         self._ipam = Ipam()
         self._networks: dict[str, Network] = {}
@@ -75,7 +76,7 @@ class Service:
         return {"Implements": ["NetworkDriver", "IpamDriver"]}
 
     async def NetworkDriver_GetCapabilities(self, body: Json) -> Json:
-        return {"Scope": "local", "ConnectivityScope": "local"}
+        return {"Scope": self._scope, "ConnectivityScope": self._scope}
 
     async def IpamDriver_GetCapabilities(self, body: Json) -> Json:
         return {"RequiresMACAddress": False}
