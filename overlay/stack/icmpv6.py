@@ -80,7 +80,7 @@ class Icmp6Layer:
         stack.icmp.give(IcmpArrival(packet, message, quoted, stack.now))
         known = icmpv6.as_ipv4(message)
         if message.type == icmpv6.PACKET_TOO_BIG:
-            stack.learn_path_mtu(quoted, max(known.second, MINIMUM_MTU))
+            stack.learn_path_mtu(quoted, known.second)
         if quoted.protocol == PROTOCOL_UDP:
             stack.udp.error(quoted, known)
         elif quoted.protocol == PROTOCOL_TCP:

@@ -64,9 +64,10 @@ def test_fragments(packet: Packet6, offset: int, more: bool, identification: int
 
 
 def test_an_atomic_fragment_is_a_whole_packet() -> None:
-    data = bytearray(Packet6(bytes(16), bytes(16), 44, b"\x11\0\0\0\0\0\0\7" + b"payload", dont_fragment=True).emit())
-    packet = ipv6.parse(bytes(data))
+    behind = bytes((60, 0, 0, 0, 0, 0, 0, 7)) + bytes((17, 0, 1, 4, 0, 0, 0, 0)) + b"payload"
+    packet = ipv6.parse(Packet6(bytes(16), bytes(16), 44, behind).emit())
     assert (packet.protocol, packet.payload, packet.is_fragment) == (17, b"payload", False)
+    assert [each.kind for each in packet.extensions] == [DESTINATION]
 
 
 @given(st.integers(1281, 60_000), st.integers(1280, 1500), extensions)
