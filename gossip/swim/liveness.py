@@ -169,6 +169,10 @@ class Liveness:
             return
         suspicion = self._suspicions.get(name)
         if suspicion is not None:
+            if message.incarnation > suspicion.incarnation:
+                # An accusation of a later incarnation than was known: only a still later one refutes it.
+                suspicion.incarnation = message.incarnation
+                self._change(record, MemberState.SUSPECT, message.incarnation, record.member.since)
             if suspicion.confirm(message.accuser):
                 local.counters["suspicions_confirmed"] += 1
                 local.spread(name, message.encode(), accuser=message.accuser)
@@ -263,6 +267,7 @@ class Liveness:
             self._refute(message.incarnation, now)
             return
         if not record.member.reachable:
+            self._more_of_the_gone(message, record, told_by, now)
             return
         accusers = [message.accuser]
         suspicion = self._suspicions.get(name)
@@ -281,6 +286,22 @@ class Liveness:
         kind = EventKind.LEFT if left else EventKind.FAILED
         why = "left on purpose" if left else reason
         self._tell(kind, member, was, now, why, told_by, "" if left else ", ".join(accusers))
+
+    def _more_of_the_gone(self, message: Dead, record: Record, told_by: str, now: float) -> None:
+        """Of two words about who is gone the later incarnation's holds; of one, his own word that he left. memberlist
+        keeps what came first, so that members go on to disagree on failed or left."""
+        was = record.member
+        state = MemberState.LEFT if message.accuser == message.node else MemberState.DEAD
+        if (message.incarnation, state) <= (was.incarnation, was.state) or was.name == self._local.name:
+            return
+        member = self._change(record, state, message.incarnation, now if state is not was.state else was.since)
+        self._local.spread(was.name, message.encode())
+        if state is not was.state:
+            left = state is MemberState.LEFT
+            kind, why = (EventKind.LEFT, "left on purpose") if left else (EventKind.FAILED, "declared dead")
+            if left:
+                self._local.recent_dead.pop(was.name, None)
+            self._tell(kind, member, was, now, why, told_by, "" if left else message.accuser)
 
     def force_left(self, name: str, forget: bool, now: float) -> None:
         """Somebody declared that a failed member left for good (``serf force-leave``)."""
