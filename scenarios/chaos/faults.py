@@ -77,7 +77,7 @@ def _partition(entry: dict[str, JSON], names: dict[str, str]) -> Partition:
     )  # fmt: skip
 
 
-def _leave_for(host: Host, body: JSON) -> None:
+def leave_for(host: Host, body: JSON) -> None:
     """Puts the faults where a daemon that does not run now will find them."""
     path = Path(host.directory, "state.db")
     if path.exists():
@@ -102,7 +102,7 @@ def apply(swarm: Swarm, partitions: list[Partition]) -> None:
             if host.alive:
                 request(host.control_api, "PUT", "/v1/faults", body, timeout=_TIMEOUT)
             else:
-                _leave_for(host, body)
+                leave_for(host, body)
         except StoreUnusable as error:
             raise LaunchError(f"{host.name} is dead and its store cannot be told: {error}") from error
         except RequestFailed as error:

@@ -129,6 +129,14 @@ class SimulatedSwarm:
         self.hosts[name] = host
         self._sessions[name] = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(config.socket)))
 
+    def socket(self, name: str) -> Path:
+        """Where the host's Docker API answers, in this loop."""
+        return Path("/simulated") / name / "docker.sock"
+
+    def control_socket(self, name: str) -> Path:
+        """Where its control API answers."""
+        return Path("/simulated") / name / "control.sock"
+
     def _clock_error(self, name: str, now: float) -> float:
         offset, skew, since = self._clocks.get(name, (0.0, 0.0, 0.0))
         return offset + skew * (now - since)

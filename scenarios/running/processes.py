@@ -1,0 +1,200 @@
+"""A scenario's hosts as processes of this machine, in a state directory of their own that a janitor removes at last."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+import scenarios
+from scenarios.chaos import faults as chaos
+from scenarios.client import HostClient
+from scenarios.launch import launcher, record
+from scenarios.launch.errors import LaunchError
+from scenarios.launch.process import KILL, send_signal, wait_gone
+from scenarios.running import swarm as common
+from scenarios.running.record import REAL, Packet
+from scenarios.running.swarm import HostSilent, Sockets, SwarmFailed
+
+_LINES = 500
+
+
+class Processes:
+    """The Swarm protocol on `scenarios.launch`."""
+
+    mode = REAL
+
+    def __init__(self, names: Sequence[str], *, directory: Path | None = None, log_level: str = "info") -> None:
+        self._names = list(names)
+        self._log_level = log_level
+        self._parent = Path(tempfile.mkdtemp(prefix="shoal-run-")) if directory is None else None
+        self._directory = directory or Path(str(self._parent), "s")
+        self._swarm: record.Swarm | None = None
+        self.addresses: Mapping[str, str] = {name: f"192.0.2.{n}" for n, name in enumerate(names, 1)}
+        self._sockets = Sockets()
+        self._began = asyncio.get_running_loop().time()
+        self._watchers: list[tuple[str, Callable[[Packet], None]]] = []
+        self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._janitor: subprocess.Popen[bytes] | None = None
+        self._limits: dict[str, tuple[int, int]] = {}
+        self._last_words: dict[str, list[str]] = {}
+
+    async def start(self) -> None:
+        self._janitor = _start_janitor(self._directory, self._parent)
+        try:
+            self._swarm = await asyncio.to_thread(
+                launcher.up, directory=self._directory, swarm=False, die_with=os.getpid(), log_level=self._log_level,
+                names=self._names,
+            )  # fmt: skip
+        except LaunchError as error:
+            raise SwarmFailed(str(error)) from None
+        self._began = asyncio.get_running_loop().time()
+
+    async def stop(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await self._sockets.close()
+        for name in self.addresses:
+            self._last_words[name] = self.logs(name)
+        with contextlib.suppress(LaunchError):
+            await asyncio.to_thread(launcher.down, self._directory)
+        if self._parent is not None:
+            shutil.rmtree(self._parent, ignore_errors=True)
+        if self._janitor is not None and self._janitor.stdin is not None:
+            self._janitor.stdin.close()
+            await asyncio.to_thread(self._janitor.wait)
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time() - self._began
+
+    def _host(self, name: str) -> record.Host:
+        if self._swarm is None:
+            raise SwarmFailed("the hosts do not run")
+        return self._swarm.host(name)
+
+    def is_up(self, host: str) -> bool:
+        return self._swarm is not None and self._host(host).alive
+
+    def client(self, host: str) -> HostClient:
+        return self._sockets.client(host, self._host(host).docker_api)
+
+    async def control(self, host: str, method: str, path: str, body: object = None) -> Any:
+        return await self._sockets.control(host, self._host(host).control_api, method, path, body)
+
+    async def join(self, host: str, role: str) -> None:
+        await common.join(self, host, role)
+
+    async def kill(self, host: str) -> None:
+        process = self._host(host).process
+        if send_signal(process, KILL):
+            await asyncio.to_thread(wait_gone, process, 5.0)
+        await self._sockets.forget(host)
+
+    async def restart(self, host: str) -> None:
+        await self.kill(host)
+        try:
+            self._swarm = await asyncio.to_thread(launcher.restart, self._directory, host, die_with=os.getpid())
+        except LaunchError as error:
+            raise SwarmFailed(str(error)) from None
+        for n in range(len(self._watchers)):
+            self._follow(host, n)
+
+    async def pause(self, host: str) -> None:
+        send_signal(self._host(host).process, signal.SIGSTOP)
+
+    async def resume(self, host: str) -> None:
+        send_signal(self._host(host).process, signal.SIGCONT)
+
+    async def fill_disk(self, host: str, full: bool) -> None:
+        """By a limit on the size of files that the kernel holds for this process: writes beyond it fail."""
+        try:
+            import resource
+
+            pid = self._host(host).process.pid
+            if full:
+                self._limits[host] = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, self._limits[host][1]))
+            elif host in self._limits and self.is_up(host):
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, self._limits.pop(host))
+        except (ImportError, AttributeError) as error:
+            raise SwarmFailed("full_disk: this system cannot limit a process's files (prlimit); use sim") from error
+        except ProcessLookupError:
+            return
+        except OSError as error:
+            raise SwarmFailed(f"full_disk: {host}: {error.strerror}") from error
+
+    async def set_clock(self, host: str, *, jump: float, skew: float) -> None:
+        if self.is_up(host):
+            await self.control(host, "PUT", "/v1/clock", {"jump": jump, "skew": skew})
+
+    async def set_faults(self, faults: Mapping[str, object]) -> None:
+        for host in self.addresses:
+            if not self.is_up(host):
+                chaos.leave_for(self._host(host), json.loads(json.dumps(faults)))
+                continue
+            try:
+                await self.control(host, "PUT", "/v1/faults", faults)
+            except HostSilent:
+                if self.is_up(host):
+                    raise
+                chaos.leave_for(self._host(host), json.loads(json.dumps(faults)))
+
+    def watch_packets(self, kinds: Sequence[str], see: Callable[[Packet], None]) -> None:
+        self._watchers.append((",".join(kinds), see))
+        for host in self.addresses:
+            self._follow(host, len(self._watchers) - 1)
+
+    def _follow(self, host: str, number: int) -> None:
+        if (old := self._tasks.get((host, number))) is not None:
+            old.cancel()
+        self._tasks[host, number] = asyncio.create_task(self._packets(host, *self._watchers[number]))
+
+    async def _packets(self, host: str, kinds: str, see: Callable[[Packet], None]) -> None:
+        import time
+
+        session, base = self._sockets.control_session(host, self._host(host).control_api)
+        loop = asyncio.get_running_loop()
+        began = time.time() - (loop.time() - self._began)
+        with contextlib.suppress(aiohttp.ClientError, OSError, ValueError, RuntimeError):
+            async with session.get(f"{base}/v1/capture", params={"kind": kinds},
+                                   timeout=aiohttp.ClientTimeout(total=None)) as answer:  # fmt: skip
+                async for line in answer.content:
+                    found = json.loads(line)
+                    ends = [f"{address}:{port}" for address, port in (found["source"], found["target"])]
+                    direction = "sent" if found["direction"] == "out" else "received"
+                    see(Packet(found["when"] - began, host, direction, found["kind"], ends[0], ends[1], found["data"]))
+
+    def logs(self, host: str) -> list[str]:
+        if host in self._last_words:
+            return self._last_words[host]
+        try:
+            lines = Path(self._directory, host, "shoald.log").read_text(errors="replace").splitlines()
+        except OSError:
+            return []
+        return lines[-_LINES:]
+
+    def digest(self) -> str:
+        return ""
+
+
+def _start_janitor(directory: Path, parent: Path | None) -> subprocess.Popen[bytes]:
+    """It outlives this process, whatever kills it, and stops and removes what is left."""
+    root = str(Path(scenarios.__file__).resolve().parent.parent)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
+    return subprocess.Popen(
+        [sys.executable, "-m", "scenarios.running.janitor", str(directory), str(parent or "")],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        env=environment, cwd="/",
+    )  # fmt: skip

@@ -1,0 +1,168 @@
+"""A scenario's hosts in simulated time: whole daemons in this process, on a virtual clock."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from daemon.underlay.faults import parse_faults
+from daemon.underlay.tap import Capture, Captured
+from scenarios.client import HostClient
+from scenarios.running import swarm as common
+from scenarios.running.record import SIMULATED, Packet
+from scenarios.running.swarm import Sockets
+from scenarios.sim.loop import HOST
+from scenarios.sim.swarm import SimulatedSwarm
+
+_LINES = 500
+
+
+class _HostLogs(logging.Handler):
+    """What each host logs, told apart by whose code runs."""
+
+    def __init__(self, lines: dict[str, deque[str]]) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self.format(record)
+        self._lines.setdefault(HOST.get() or "", deque(maxlen=_LINES)).append(f"{record.levelname.lower()}: {text}")
+
+
+class _Seen(Capture):
+    """A capture that hands over at once."""
+
+    def __init__(self, kinds: frozenset[str], see: Callable[[Captured], None]) -> None:
+        super().__init__(kinds)
+        self._see = see
+
+    def offer(self, packet: Captured) -> None:
+        if not self.kinds or packet.kind in self.kinds:
+            self._see(packet)
+
+
+class SimulatedHosts:
+    """The Swarm protocol on `scenarios.sim.swarm`."""
+
+    mode = SIMULATED
+
+    def __init__(self, names: Sequence[str], seed: int, *, prepare: Callable[[SimulatedSwarm], None] | None = None) -> None:
+        self._swarm = SimulatedSwarm(seed, names=names)
+        if prepare is not None:
+            prepare(self._swarm)
+        self.addresses: Mapping[str, str] = self._swarm.addresses
+        self._sockets = Sockets()
+        self._began = 0.0
+        self._faults: Mapping[str, object] = {"partitions": [], "impairments": []}
+        self._watchers: list[tuple[frozenset[str], Callable[[Packet], None]]] = []
+        self._paused: dict[str, None] = {}
+        self._logs: dict[str, deque[str]] = {}
+        self._handler = _HostLogs(self._logs)
+        self._before: tuple[dict[str, Any], list[logging.Handler], int] | None = None
+
+    async def start(self) -> None:
+        root = logging.getLogger()
+        self._before = (structlog.get_config(), root.handlers[:], root.level)
+        root.handlers[:] = [self._handler]
+        root.setLevel(logging.INFO)
+        structlog.configure(
+            processors=[structlog.stdlib.add_log_level, structlog.processors.format_exc_info,
+                        structlog.processors.JSONRenderer()],
+            logger_factory=structlog.stdlib.LoggerFactory(),
+            wrapper_class=structlog.stdlib.BoundLogger,
+            cache_logger_on_first_use=False,
+        )  # fmt: skip
+        for name in self.addresses:
+            await self._swarm.boot(name)
+        self._began = asyncio.get_running_loop().time()
+
+    async def stop(self) -> None:
+        await self._sockets.close()
+        for name in list(self._paused):
+            self._swarm.resume(name)
+        await self._swarm.__aexit__()
+        if self._before is not None:
+            structlog.configure(**self._before[0])
+            root = logging.getLogger()
+            root.handlers[:] = self._before[1]
+            root.setLevel(self._before[2])
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time() - self._began
+
+    def is_up(self, host: str) -> bool:
+        return host in self._swarm.hosts
+
+    @property
+    def inside(self) -> SimulatedSwarm:
+        """The harness itself, for tests that break a daemon."""
+        return self._swarm
+
+    def client(self, host: str) -> HostClient:
+        return self._sockets.client(host, self._swarm.socket(host))
+
+    async def control(self, host: str, method: str, path: str, body: object = None) -> Any:
+        return await self._sockets.control(host, self._swarm.control_socket(host), method, path, body)
+
+    async def join(self, host: str, role: str) -> None:
+        await common.join(self, host, role)
+
+    async def kill(self, host: str) -> None:
+        if self.is_up(host):
+            self._paused.pop(host, None)
+            await self._swarm.crash(host)
+        await self._sockets.forget(host)
+
+    async def restart(self, host: str) -> None:
+        await self.kill(host)
+        await self._swarm.boot(host)
+        for kinds, see in self._watchers:
+            self._watch(host, kinds, see)
+
+    async def pause(self, host: str) -> None:
+        if self.is_up(host):
+            self._paused[host] = None
+            self._swarm.pause(host)
+
+    async def resume(self, host: str) -> None:
+        self._paused.pop(host, None)
+        self._swarm.resume(host)
+
+    async def fill_disk(self, host: str, full: bool) -> None:
+        self._swarm.fill_disk(host, full)
+
+    async def set_clock(self, host: str, *, jump: float, skew: float) -> None:
+        self._swarm.set_clock(host, jump=jump, skew=skew)
+
+    async def set_faults(self, faults: Mapping[str, object]) -> None:
+        self._faults = faults
+        parsed = parse_faults(faults)
+        for host in self.addresses:
+            if host in self._swarm.hosts:
+                self._swarm.hosts[host].faults.set(parsed)
+            else:
+                self._swarm.leave_faults(host, faults)
+
+    def watch_packets(self, kinds: Sequence[str], see: Callable[[Packet], None]) -> None:
+        self._watchers.append((frozenset(kinds), see))
+        for host in self._swarm.hosts:
+            self._watch(host, frozenset(kinds), see)
+
+    def _watch(self, host: str, kinds: frozenset[str], see: Callable[[Packet], None]) -> None:
+        def seen(packet: Captured) -> None:
+            ends = [f"{address}:{port}" for address, port in (packet.source, packet.target)]
+            direction = "sent" if packet.direction == "out" else "received"
+            see(Packet(packet.when - self._began, host, direction, packet.kind, ends[0], ends[1], packet.data.hex()))
+
+        self._swarm.hosts[host].tap.captures.append(_Seen(kinds, seen))
+
+    def logs(self, host: str) -> list[str]:
+        return list(self._logs.get(host, ()))
+
+    def digest(self) -> str:
+        return self._swarm.network.digest()
