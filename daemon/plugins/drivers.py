@@ -45,6 +45,7 @@ class JoinAnswer:
     routes: tuple[tuple[str, str | None], ...]
     frames: Address | None
     mtu: int | None
+    super_frames: bool
     no_gateway_service: bool
 
 
@@ -221,6 +222,7 @@ def _joined(answer: JsonObject) -> JoinAnswer:
         tuple(routes),
         _frame_address(_text(socket, "Address")),
         mtu if isinstance(mtu, int) and 68 <= mtu <= 65521 else None,
+        socket.get("SuperFrames") is True,
         answer.get("DisableGatewayService") is True,
     )
 

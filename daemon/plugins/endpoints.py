@@ -102,7 +102,9 @@ class RemoteEndpoints:
                 f'plug-in "{place.driver.name}" gave {what} and no frame socket; the simulated runtime takes only '
                 "frame sockets (docs/plugins.md)"
             )
-        link = place.link = FrameLink(answer.frames, place.endpoint.name, self._engine.tasks)
+        link = place.link = FrameLink(
+            answer.frames, place.endpoint.name, self._engine.tasks, super_frames=answer.super_frames
+        )
         try:
             await link.connect()
         except OSError as error:

@@ -12,6 +12,7 @@ import structlog
 
 from daemon.engine.tasks import TaskOwner
 from daemon.plugins.discovery import Address
+from overlay.drivers.driver import MAX_FRAME
 from overlay.frames import FrameReader, NotFrames, framed
 from overlay.port import Port, cable
 
@@ -25,15 +26,16 @@ _LONGEST_PAUSE = 30.0  # seconds
 class FrameLink:
     """To a unix or tcp address. `port` is the sandbox's end. `connect` first; `close` ends it, also the attempts."""
 
-    def __init__(self, address: Address, endpoint: str, tasks: TaskOwner) -> None:
+    def __init__(self, address: Address, endpoint: str, tasks: TaskOwner, *, super_frames: bool = False) -> None:
         self._address = address
         self._endpoint = endpoint
         self._tasks = tasks
-        self.port, self._ours = cable()
+        self.port, self._ours = cable(MAX_FRAME if super_frames else 0)
         self._ours.on_receive(self._send)
         self._transport: asyncio.Transport | None = None
         self._again: asyncio.Task[None] | None = None
         self._closed = False
+        self._batch = bytearray()
         self.dropped = 0
 
     async def connect(self) -> None:
@@ -65,10 +67,17 @@ class FrameLink:
 
     def _send(self, frame: bytes) -> None:
         transport = self._transport
-        if transport is None or transport.get_write_buffer_size() > _WAITING:
+        if transport is None or transport.get_write_buffer_size() + len(self._batch) > _WAITING:
             self.dropped += 1
             return
-        transport.write(framed(frame))
+        if not self._batch:  # what comes in one turn of the loop goes in one write
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._batch += framed(frame)
+
+    def _flush(self) -> None:
+        batch, self._batch = self._batch, bytearray()
+        if self._transport is not None:
+            self._transport.write(batch)
 
     def lost(self, error: Exception | None) -> None:
         """The connection ended."""

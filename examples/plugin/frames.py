@@ -76,7 +76,7 @@ class FrameNetwork:
     def _send(self, target: str, frame: bytes) -> None:
         writer = self._writers.get(target)
         if writer is not None and writer.transport.get_write_buffer_size() < BUFFER:
-            writer.write(struct.pack("!I", len(frame)) + frame)
+            writer.writelines((struct.pack("!I", len(frame)), frame))
 
 
 class Gateway:

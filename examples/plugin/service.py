@@ -167,7 +167,7 @@ class Service:
             answer["DisableGatewayService"] = True
         if FRAMES in (body.get("Options") or {}):
             network.frames = network.frames or FrameNetwork(self._folder, network.gateways)
-            answer["Frames"] = {"Address": f"unix://{await network.frames.plug(endpoint)}"}
+            answer["Frames"] = {"Address": f"unix://{await network.frames.plug(endpoint)}", "SuperFrames": True}
         else:
             from examples.plugin.kernel import KernelNetwork
 
