@@ -25,7 +25,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 Entropy = Callable[[int], bytes]
 _ROOT_LIFE = timedelta(days=20 * 365)
-_NODE_LIFE = timedelta(days=90)
+NODE_LIFE = 90 * 86400.0
+"""Seconds for which a node's certificate is good, unless the swarm's spec says otherwise (swarmkit's default)."""
 # A node's clock may be behind the manager's that signs for it.
 _BACKDATE = timedelta(hours=1)
 
@@ -50,8 +51,9 @@ class Authority(Protocol):
     def certificate(self) -> bytes: ...
     @property
     def key(self) -> bytes: ...
-    def issue(self, request: bytes, name: NodeName, wall: float) -> bytes:
-        """A node's certificate for the public key of `request`. Raises NotOurs for a request that cannot be read."""
+    def issue(self, request: bytes, name: NodeName, wall: float, life: float = NODE_LIFE) -> bytes:
+        """A node's certificate for the public key of `request`, good for `life` seconds. Raises NotOurs for a request
+        that cannot be read."""
 
 
 def _number(entropy: Entropy, below: int) -> int:
@@ -115,7 +117,7 @@ class X509Authority:
         root = builder.sign(_private(key), hashes.SHA256())
         return cls(root.public_bytes(serialization.Encoding.PEM), key, entropy)
 
-    def issue(self, request: bytes, name: NodeName, wall: float) -> bytes:
+    def issue(self, request: bytes, name: NodeName, wall: float, life: float = NODE_LIFE) -> bytes:
         try:
             public = serialization.load_pem_public_key(request)
         except (ValueError, TypeError) as error:
@@ -137,7 +139,7 @@ class X509Authority:
             .public_key(public)
             .serial_number(_number(self._entropy, 1 << 159))
             .not_valid_before(now - _BACKDATE)
-            .not_valid_after(now + _NODE_LIFE)
+            .not_valid_after(now + timedelta(seconds=life))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs=False), critical=True)
             .add_extension(
@@ -196,6 +198,18 @@ def issuer_facts(certificate: bytes) -> tuple[str, str]:
     return base64.b64encode(root.subject.public_bytes()).decode(), base64.b64encode(public).decode()
 
 
+def validity(certificate: bytes) -> tuple[float, float]:
+    """From when until when a node's certificate is good, in wall-clock seconds. Raises NotOurs."""
+    try:
+        if not certificate.startswith(b"-----"):
+            _, _, _, since, until = json.loads(certificate.partition(b"\n")[0])
+            return float(since), float(until)
+        found = x509.load_pem_x509_certificate(certificate)
+    except (ValueError, TypeError) as error:
+        raise NotOurs(str(error)) from error
+    return (found.not_valid_before_utc + _BACKDATE).timestamp(), found.not_valid_after_utc.timestamp()
+
+
 class StandIn:
     """The simulation's: no asymmetric keys; whoever holds `certificate` can check what `key`'s holder issued only by
     asking, which is enough where the network is a queue in memory."""
@@ -209,6 +223,6 @@ class StandIn:
         key = entropy(32)
         return cls(b"stand-in " + hashlib.sha256(key).hexdigest().encode(), key)
 
-    def issue(self, request: bytes, name: NodeName, wall: float) -> bytes:
-        body = json.dumps([name.node_id, name.role, name.cluster_id]).encode()
+    def issue(self, request: bytes, name: NodeName, wall: float, life: float = NODE_LIFE) -> bytes:
+        body = json.dumps([name.node_id, name.role, name.cluster_id, wall, wall + life]).encode()
         return body + b"\n" + hmac.new(self.key, body, hashlib.sha256).hexdigest().encode()

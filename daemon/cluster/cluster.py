@@ -23,6 +23,7 @@ from daemon.cluster.joining import CLUSTER_PORT, Door, Visitor, authority_of
 from daemon.cluster.nodes import Nodes
 from daemon.cluster.overlay_keys import overlay_keys
 from daemon.cluster.overlays import Overlays
+from daemon.cluster.renewal import Renewal
 from daemon.cluster.rpc import Refused
 from daemon.cluster.standing import Standing
 from daemon.cluster.swarm import SwarmObject
@@ -75,6 +76,7 @@ class Cluster:
         self.swarm = SwarmObject(engine, self)
         self._standing = Standing(engine, self)
         self.keys = GossipKeys(engine, self)
+        self._renewal = Renewal(engine, self, self._standing)
         self.ready = False
         self.error = ""
 
@@ -134,6 +136,8 @@ class Cluster:
             wished = body.get("Spec") or {}
             if body.get("AutoLockManagers") or (wished.get("EncryptionConfig") or {}).get("AutoLockManagers"):
                 raise NotImplementedYet("autolock is not there in this version of shoal")
+            if (refusal := spec.refused_ca(spec.completed(wished), None)) is not None:
+                raise refusal
             world = self._engine.world
             membership = found(world, address, pools=pools, subnet_size=size, use_tls=self._engine.config.cluster_tls)
             node_id = membership.node_id
@@ -276,6 +280,7 @@ class Cluster:
         gossip.watch(self._standing.changed)
         gossip.watch(self.keys.changed)
         self.keys.begin(gossip)
+        self._renewal.begin(gossip)
         self.nodes.describe_self()
         if membership.is_manager:
             await self._open_door()
@@ -317,6 +322,7 @@ class Cluster:
             role_of=self.nodes.role_of,
             keys=lambda: self._membership.gossip_keys if self._membership is not None else (),
             removed=self._is_removed,
+            life=self.swarm.certificate_life,
             use_tls=use_tls,
         )
         await self._door.open()

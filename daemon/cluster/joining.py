@@ -18,7 +18,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.cluster import rpc, tls
-from daemon.cluster.authority import Authority, NodeName, NotOurs, StandIn, X509Authority, name_of, new_key, public_part
+from daemon.cluster.authority import (
+    NODE_LIFE,
+    Authority,
+    NodeName,
+    NotOurs,
+    StandIn,
+    X509Authority,
+    name_of,
+    new_key,
+    public_part,
+)
 from daemon.cluster.identity import Membership
 from daemon.cluster.tokens import JoinToken
 from daemon.errors import ApiError
@@ -52,7 +62,8 @@ class Secrets:
 class Door:
     """A manager's side. `secrets` and `seeds` are asked for at each join; `admit(id, hostname, role, address)` notes
     the newcomer in the swarm's tables; `role_of(id)` is what these say of a member, None for a stranger; `removed(id)`:
-    was it a member, and removed for good?; `keys`: the gossip keys, the one that seals first."""
+    was it a member, and removed for good?; `keys`: the gossip keys, the one that seals first; `life`: of
+    certificates, in seconds."""
 
     def __init__(
         self,
@@ -69,6 +80,7 @@ class Door:
         role_of: Callable[[str], str | None],
         keys: Callable[[], tuple[bytes, ...]],
         removed: Callable[[str], bool],
+        life: Callable[[], float] = lambda: NODE_LIFE,
         use_tls: bool,
     ) -> None:
         self._underlay = underlay
@@ -83,6 +95,7 @@ class Door:
         self._role_of = role_of
         self._keys = keys
         self._removed = removed
+        self._life = life
         self._use_tls = use_tls
         self._listener: Listener | None = None
         self.counters: Counter[str] = Counter()
@@ -192,7 +205,7 @@ class Door:
     def _credentials(self, request: rpc.Message, node_id: str, role: str) -> rpc.Message:
         name = NodeName(node_id, role, self._membership.cluster_id)
         try:
-            certificate = self._authority.issue(rpc.field(request, "key", bytes), name, self._wall())
+            certificate = self._authority.issue(rpc.field(request, "key", bytes), name, self._wall(), self._life())
         except NotOurs as error:
             raise rpc.Refused("InvalidArgument", str(error)) from error
         answer: rpc.Message = {"role": role, "certificate": certificate}

@@ -13,14 +13,16 @@ import msgpack
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from daemon.cluster.authority import issuer_facts
+from daemon.cluster.authority import NODE_LIFE, issuer_facts
 from daemon.cluster.joining import Secrets
 from daemon.cluster.tokens import JoinToken, digest_of, new_secret
 from daemon.engine.documents import JsonObject, rfc3339
+from daemon.errors import ApiError, BadParameter, NotImplementedYet
 from gossip.tables.row import Plain, Row, Value
 
 SWARM_TABLE, SWARM_KEY = "swarm", "swarm"
 _NONCE = 12  # bytes, AES-GCM's
+_LEAST_LIFE = 3_600_000_000_000  # nanoseconds
 
 
 def completed(given: JsonObject | None) -> JsonObject:
@@ -47,6 +49,27 @@ def completed(given: JsonObject | None) -> JsonObject:
         "TaskDefaults": given.get("TaskDefaults") or {},
         "EncryptionConfig": {"AutoLockManagers": bool((given.get("EncryptionConfig") or {}).get("AutoLockManagers"))},
     }
+
+
+def certificate_life(shown: object) -> float:
+    """Seconds, of a completed spec; swarmkit's default for what is none."""
+    config = shown.get("CAConfig") if isinstance(shown, dict) else None
+    life = config.get("NodeCertExpiry") if isinstance(config, dict) else None
+    return life / 1e9 if isinstance(life, int) else NODE_LIFE
+
+
+def refused_ca(wished: JsonObject, before: object) -> ApiError | None:
+    """Why a CA cannot be configured so, in swarmkit's words where it has some; None if it can."""
+    config = wished["CAConfig"]
+    if config["NodeCertExpiry"] < _LEAST_LIFE:
+        return BadParameter("rpc error: code = InvalidArgument desc = minimum certificate expiry time is: 1h0m0s")
+    old = before.get("CAConfig") if isinstance(before, dict) else None
+    turned = isinstance(old, dict) and (config.get("ForceRotate") or 0) != (old.get("ForceRotate") or 0)
+    if turned or config.get("SigningCACert") or config.get("SigningCAKey"):
+        return NotImplementedYet("rotating the swarm's root CA is not there in this version of shoal")
+    if config.get("ExternalCAs"):
+        return NotImplementedYet("external certificate authorities are not there in this version of shoal")
+    return None
 
 
 def _sealing(ca_key: bytes) -> AESGCM:

@@ -68,7 +68,7 @@ class Standing:
                 wanted = self._cluster.nodes.role_of(membership.node_id)
                 if wanted is None or wanted == membership.role:
                     return
-                renewed = await self._renewed(membership)
+                renewed = await self.renewed(membership)
                 if renewed is None or renewed.role != wanted:
                     await asyncio.sleep(_RETRY)
                     continue
@@ -77,7 +77,8 @@ class Standing:
         finally:
             self._following = False
 
-    async def _renewed(self, membership: Membership) -> Membership | None:
+    async def renewed(self, membership: Membership) -> Membership | None:
+        """A new certificate from the first of the other managers that gives one; None when none does."""
         for address in self._cluster.nodes.managers():
             if address == membership.address:
                 continue
@@ -99,7 +100,7 @@ class Standing:
                 membership = self._cluster.membership
                 if membership is None or len(gossip.roster.members()) < 2:
                     return
-                await self._renewed(membership)
+                await self.renewed(membership)
                 await asyncio.sleep(_ALONE)
         finally:
             self._doubting = False

@@ -49,6 +49,12 @@ class SwarmObject:
             subnet_size=membership.subnet_size,
         )
 
+    def certificate_life(self) -> float:
+        """Seconds for which nodes' certificates are to be good."""
+        gossip = self._cluster.gossip
+        row = gossip.row(spec.SWARM_TABLE, spec.SWARM_KEY) if gossip is not None else None
+        return spec.certificate_life(row.value.get("spec") if row is not None else None)
+
     def update(self, version: int, body: JsonObject, *, rotate_worker: bool, rotate_manager: bool) -> None:
         """`docker swarm update` and `join-token --rotate`."""
         gossip, membership = self._cluster.manage()
@@ -58,6 +64,8 @@ class SwarmObject:
         wished = spec.completed(body)
         if wished["EncryptionConfig"]["AutoLockManagers"]:
             raise NotImplementedYet("autolock is not there in this version of shoal")
+        if (refusal := spec.refused_ca(wished, row.value.get("spec"))) is not None:
+            raise refusal
         world, old = self._engine.world, self.secrets()
         fresh = spec.new_secrets(world.entropy)
         secrets = Secrets(

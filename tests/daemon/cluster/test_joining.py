@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from daemon.cluster import tls
-from daemon.cluster.authority import NodeName, NotOurs, X509Authority, name_of, new_key, public_part
+from daemon.cluster.authority import NodeName, NotOurs, X509Authority, name_of, new_key, public_part, validity
 from daemon.cluster.identity import Membership
 from daemon.cluster.joining import CLUSTER_PORT, REMOVED, Door, Secrets, Visitor
 from daemon.cluster.rpc import Refused
@@ -149,6 +149,13 @@ async def test_the_gossip_keys_are_for_members_only(manager: Manager, tmp_path: 
     forged = replace(me, key=key, certificate=stranger.issue(public_part(key), name, manager.wall()))
     with pytest.raises((Refused, OSError)):
         await us.keys(MANAGER, forged)
+
+
+def test_a_certificate_says_how_long_it_is_good() -> None:
+    authority = X509Authority.create(os.urandom, 1e9)
+    key = new_key(os.urandom)
+    signed = authority.issue(public_part(key), NodeName("n" * 25, "worker", CLUSTER), 1e9, 7200.0)
+    assert validity(signed) == (1e9, 1e9 + 7200)
 
 
 async def test_garbage_is_counted_and_the_door_stays_open(manager: Manager, tmp_path: Path) -> None:

@@ -384,3 +384,29 @@ def test_a_rotated_token_lets_nobody_in_with_the_old_one() -> None:
         await swarm.api("h2", "POST", "/swarm/join", {**body, "JoinToken": new["JoinTokens"]["Worker"]})  # type: ignore[index]
 
     tell(story, hosts=2, formed=False)
+
+
+def test_certificates_are_renewed_before_they_end() -> None:
+    async def story(swarm: SimulatedSwarm) -> None:
+        def certificates() -> list[bytes]:
+            found = [swarm.hosts[host].engine.cluster.membership for host in ("h1", "h2")]
+            return [each.certificate for each in found if each is not None]
+
+        before = certificates()
+        await asyncio.sleep(130)
+        assert certificates() == before
+        for host in ("h1", "h2"):
+            swarm.set_clock(host, jump=80 * 86400.0)
+        await swarm.until(lambda: all(a != b for a, b in zip(certificates(), before, strict=True)), 130)
+        renewed = certificates()
+        await asyncio.sleep(130)
+        assert certificates() == renewed, "once is enough"
+        assert sorted(swarm.alive("h1")) == ["h1", "h2"]
+        shown = await get(swarm, "h1", "/swarm")
+        spec, path = shown["Spec"], f"/swarm/update?version={shown['Version']['Index']}"  # type: ignore[index]
+        hour = {**spec, "CAConfig": {"NodeCertExpiry": 3599 * 10**9}}  # type: ignore[dict-item]
+        assert (await refused(swarm.api("h1", "POST", path, hour)))[1].endswith("expiry time is: 1h0m0s")
+        turned = {**spec, "CAConfig": {**spec["CAConfig"], "ForceRotate": 1}}  # type: ignore[dict-item, index]
+        assert (await refused(swarm.api("h1", "POST", path, turned)))[0] == 501
+
+    tell(story, hosts=2)

@@ -1,0 +1,68 @@
+"""Nodes' certificates are renewed long before they end: after half to four fifths of their life, as swarmkit does.
+
+Each at a moment of its own, so that not all ask at once. A manager signs its own; the others ask one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from daemon.cluster.authority import NodeName, NotOurs, public_part, validity
+from daemon.cluster.joining import authority_of
+
+if TYPE_CHECKING:
+    from daemon.cluster.cluster import Cluster
+    from daemon.cluster.identity import Membership
+    from daemon.cluster.standing import Standing
+    from daemon.engine.engine import Engine
+    from gossip.node import GossipNode
+
+log = structlog.get_logger("cluster")
+
+_LOOK = 60.0  # seconds between looks at the wall clock, which may be set
+_EARLIEST, _LATEST = 0.5, 0.8
+
+
+class Renewal:
+    """This node's certificate, kept good."""
+
+    def __init__(self, engine: Engine, cluster: Cluster, standing: Standing) -> None:
+        self._engine = engine
+        self._cluster = cluster
+        self._standing = standing
+
+    def begin(self, gossip: GossipNode) -> None:
+        """This node has become a member; ends by itself when it is none any more."""
+        self._engine.tasks.spawn(self._run(gossip), "certificate")
+
+    async def _run(self, gossip: GossipNode) -> None:
+        part = self._engine.world.random.uniform(_EARLIEST, _LATEST)
+        while self._cluster.gossip is gossip:
+            await asyncio.sleep(_LOOK)
+            membership = self._cluster.membership
+            if self._cluster.gossip is not gossip or membership is None or not self._due(membership, part):
+                continue
+            renewed = self._own(membership) if membership.is_manager else await self._standing.renewed(membership)
+            if renewed is not None:
+                await self._cluster.take_role(membership, renewed)
+                part = self._engine.world.random.uniform(_EARLIEST, _LATEST)
+                log.info("certificate renewed", node=membership.node_id)
+
+    def _due(self, membership: Membership, part: float) -> bool:
+        try:
+            since, until = validity(membership.certificate)
+        except NotOurs as error:
+            log.error("the node's certificate cannot be read", error=str(error))
+            return True
+        return self._engine.world.wall() >= since + part * (until - since)
+
+    def _own(self, membership: Membership) -> Membership:
+        world, use_tls = self._engine.world, self._engine.config.cluster_tls
+        authority = authority_of(membership, world.entropy, use_tls=use_tls)
+        name = NodeName(membership.node_id, membership.role, membership.cluster_id)
+        request = public_part(membership.key) if use_tls else membership.key
+        certificate = authority.issue(request, name, world.wall(), self._cluster.swarm.certificate_life())
+        return membership.with_role(membership.role, certificate, membership.ca_key)
