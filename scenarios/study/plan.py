@@ -93,7 +93,7 @@ FULL = Size(
     lifeguard=list(LIFEGUARD_PROFILES),
     stalls=list(STALLS),
     stability_members=100,
-    stability_runs=3,
+    stability_runs=1,
     faulty=1,
     faults=list(FAULTS),
     watched_for=120.0,
@@ -175,7 +175,7 @@ def _stability(size: Size, seed: int) -> list[Task]:
                     size.stability_members,
                     size.faulty,
                     fault,
-                    seed * 1000 + run,
+                    seed + 1000 * run,
                     profile=profile,
                     seconds=size.watched_for,
                 )
