@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from scenarios.cli import chaos
+from scenarios.cli import chaos, scenario
 from scenarios.cli.arguments import HostName, State
 from scenarios.cli.verbs import on
 from scenarios.launch import record
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(on.app, name="on")
 app.add_typer(chaos.app, name="chaos")
+app.add_typer(scenario.app, name="scenario")
 
 
 class Addresses(StrEnum):

@@ -1,6 +1,6 @@
 """What a run left behind: all that reports, JUnit files and people read of it.
 
-Times are seconds since the run began; `started` alone is wall-clock time. A record is complete however it ended, a
+Times are seconds since the run began; `started` alone is wall-clock time. A record is complete however it ended, an
 interruption too: it has what was observed until then. The JSON form is the dataclasses', field by field, and
 is read back by `from_json`.
 """
