@@ -19,7 +19,7 @@ from daemon.cluster.network_rows import (
     subnet_numbers,
     text_list,
 )
-from daemon.engine.endpoints import exhausted, no_such_address
+from daemon.engine.chosen_addresses import exhausted, no_such_address
 from daemon.engine.network import Network
 from daemon.errors import ApiError, Forbidden, ServerError
 from gossip.numbers.errors import NumberOutside, NumbersError, NumberTaken, OwnerUnreachable, SpaceExhausted

@@ -6,10 +6,9 @@ then fails is given back before the error is raised.
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from daemon.engine.chosen_addresses import exhausted, is_ipv4, is_ipv6, link_local, no_such_address
 from daemon.engine.container import Container, EndpointSettings
 from daemon.engine.container_names import ContainerNames, main_network
 from daemon.engine.legacy_links import open_links
@@ -274,9 +273,9 @@ class Endpoints:
 
     async def connect(self, ref: str, container: Container, settings: EndpointSettings) -> None:
         ipam = settings.ipam_config or {}
-        if (address := ipam.get("IPv4Address")) and not _is_ipv4(address):
+        if (address := ipam.get("IPv4Address")) and not is_ipv4(address):
             raise BadParameter(f"invalid IPv4 address: {address}")
-        if (address := ipam.get("IPv6Address")) and not _is_ipv6(address):
+        if (address := ipam.get("IPv6Address")) and not is_ipv6(address):
             raise BadParameter(f"invalid IPv6 address: {address}")
         if not container.state.running or container.sandbox is None:
             self._connect_stopped(ref, container, settings)
@@ -374,33 +373,3 @@ class Endpoints:
             self._networks.event(network, "disconnect", container=container.id)
             touched.append(container)
         return touched
-
-def no_such_address(address: str) -> ServerError:
-    return ServerError(f"Invalid address {address}: It does not belong to any of this network's subnets")
-
-
-def exhausted(network: Network, version: int = 4) -> ServerError:
-    where = f"this network's address pools: {network.name} ({network.id})"
-    return ServerError(f"no available IPv{version} addresses on {where}")
-
-
-def link_local(addresses: Sequence[str]) -> Iterator[str]:
-    """--link-local-ip as CIDR, with libnetwork's masks. ServerError for what is no address."""
-    for address in addresses:
-        try:
-            version = ipaddress.ip_address(address).version
-        except ValueError:
-            raise ServerError(f"Invalid link-local IP address: [{' '.join(addresses)}]") from None
-        yield f"{address}/{16 if version == 4 else 64}"
-
-
-def _is_ipv6(text: str) -> bool:
-    try:
-        return ipaddress.ip_address(text).version == 6
-    except ValueError:
-        return False
-
-
-def _is_ipv4(text: str) -> bool:
-    parts = text.split(".")
-    return len(parts) == 4 and all(p.isdigit() and int(p) < 256 for p in parts)
