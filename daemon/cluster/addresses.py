@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 
 from daemon.engine.documents import JsonObject
-from daemon.errors import BadParameter, NotImplementedYet, Unavailable
+from daemon.errors import BadParameter, Unavailable
 
 _ADVERTISE = "advertise address must be a non-zero IP address or network interface (with optional port number)"
 _LISTEN = "listen address must be an IP address or network interface (with optional port number)"
@@ -65,8 +65,10 @@ def default_pools(body: JsonObject) -> tuple[tuple[str, ...], int]:
     size = body.get("SubnetSize") or 24
     if not all(ipaddress.IPv4Network(p).prefixlen <= size <= 29 for p in pools or ["10.0.0.0/8"]):
         raise BadParameter(f"invalid subnet size {size}: it must lie between the pools' prefix length and 29")
-    if len(pools) > 1:
-        raise NotImplementedYet("more than one default address pool is not there in this version of shoal")
+    for index, one in enumerate(pools):
+        for other in pools[index + 1 :]:
+            if ipaddress.IPv4Network(one).overlaps(ipaddress.IPv4Network(other)):
+                raise BadParameter(f"default address pools {one} and {other} overlap")
     return tuple(pools) or ("10.0.0.0/8",), size
 
 

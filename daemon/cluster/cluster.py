@@ -20,6 +20,7 @@ from daemon.cluster.founding import found
 from daemon.cluster.gossip_keys import GossipKeys
 from daemon.cluster.identity import Membership, NodeStorage, UnreadableMembership
 from daemon.cluster.joining import CLUSTER_PORT, Door, Visitor, authority_of
+from daemon.cluster.network_rows import DefaultSubnets
 from daemon.cluster.nodes import Nodes
 from daemon.cluster.overlay_keys import overlay_keys
 from daemon.cluster.overlays import Overlays
@@ -41,6 +42,7 @@ log = structlog.get_logger("cluster")
 GOSSIP_PORT = 7946
 _GOSSIP_KEY = 32  # bytes: AES-256
 _JOINED = 5.0  # seconds for the first exchange with a member
+_DEFAULT_SUBNETS = DefaultSubnets(("10.0.0.0/8",), 24)
 _LEAVE = 1.0  # seconds for saying good-bye
 _ALONE = 3.0  # seconds between questions to managers while no member answers
 _RETRY = 1.0  # seconds between attempts to follow a change of role
@@ -108,12 +110,10 @@ class Cluster:
         return self._membership.cluster_id if self._membership is not None else ""
 
     @property
-    def address_pools(self) -> tuple[str, ...]:
-        return self._membership.pools if self._membership is not None else ("10.0.0.0/8",)
-
-    @property
-    def subnet_size(self) -> int:
-        return self._membership.subnet_size if self._membership is not None else 24
+    def default_subnets(self) -> DefaultSubnets:
+        """What overlays get that wish no subnet."""
+        membership = self._membership
+        return DefaultSubnets(membership.pools, membership.subnet_size) if membership else _DEFAULT_SUBNETS
 
     def no_manager_text(self) -> str:
         return _WORKER if self.active else _INACTIVE

@@ -21,7 +21,6 @@ from daemon.cluster.network_rows import (
     address_spaces,
     network_of,
     row_of,
-    subnet_numbers,
 )
 from daemon.cluster.overlay_numbers import DEADLINE, no_identity, taken
 from daemon.engine.documents import JsonObject
@@ -52,8 +51,7 @@ class NetworkLife:
     async def create_ingress(self) -> None:
         """The first node of a new swarm: its number spaces, and the network that every node is on."""
         gossip = self._running()
-        base, length = self._cluster.address_pools[0], self._cluster.subnet_size
-        gossip.numbers.define(SUBNET_SPACE, 0, 1 << (length - ipaddress.ip_network(base).prefixlen))
+        gossip.numbers.define(SUBNET_SPACE, 0, len(self._cluster.default_subnets))
         gossip.numbers.define(VNI_SPACE, _FIRST_VNI, _VNIS)
         world = self._engine.world
         network = Network("", "ingress", world.wall(), "overlay", scope="swarm", ingress=True)
@@ -101,11 +99,8 @@ class NetworkLife:
 
     async def _next_subnet(self, holder: str) -> Pool:
         gossip = self._running()
-        base = ipaddress.IPv4Network(self._cluster.address_pools[0])
-        length = self._cluster.subnet_size
         number = await gossip.numbers.allocate(SUBNET_SPACE, holder=holder, deadline=DEADLINE)
-        first = int(base.network_address) + (number << (32 - length))
-        subnet = ipaddress.IPv4Network((first, length))
+        subnet = self._cluster.default_subnets.subnet(number)
         return Pool(str(subnet), str(subnet[1]))
 
     @staticmethod
@@ -125,8 +120,7 @@ class NetworkLife:
         for text in chosen:
             if not (text.isascii() and text.isdecimal()) or not 0 < int(text) < 1 << 24:
                 raise BadParameter(f"invalid vxlan id value {text!r} passed")
-        base, length = self._cluster.address_pools[0], self._cluster.subnet_size
-        known = list(taken(gossip, VNI_SPACE, base, length))
+        known = list(taken(gossip, VNI_SPACE, self._cluster.default_subnets))
         vnis: list[int] = []
         try:
             for index in range(len(pools)):
@@ -207,8 +201,7 @@ class NetworkLife:
             self._free_subnets(known.pools)
 
     def _free_subnets(self, pools: Sequence[Pool]) -> None:
-        base, length = self._cluster.address_pools[0], self._cluster.subnet_size
-        for number in subnet_numbers(pools, base, length):
+        for number in self._cluster.default_subnets.numbers(pools):
             self._running().numbers.release(SUBNET_SPACE, number)
 
     def _running(self) -> GossipNode:

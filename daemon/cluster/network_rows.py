@@ -6,7 +6,8 @@ Rows come from other hosts, perhaps of another version: what cannot be read give
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from daemon.engine.network import Network, shown_pool
 from daemon.engine.network_plan import wishes_subnet
@@ -57,18 +58,48 @@ def offset_of(address: str, subnet: ipaddress.IPv4Network | ipaddress.IPv6Networ
     return int(ipaddress.ip_address(address)) - int(subnet.network_address)
 
 
-def subnet_numbers(pools: Sequence[Pool], base: str, length: int) -> list[int]:
-    """Which of the default subnets (`base` cut into /`length`) these pools cover."""
-    whole = ipaddress.IPv4Network(base)
-    numbers: list[int] = []
-    for pool in pools:
-        subnet = ipaddress.ip_network(pool.subnet)
-        if not subnet.overlaps(whole):
-            continue
-        start = max(int(subnet.network_address), int(whole.network_address)) - int(whole.network_address)
-        end = min(int(subnet.broadcast_address), int(whole.broadcast_address)) - int(whole.network_address)
-        numbers += range(start >> (32 - length), (end >> (32 - length)) + 1)
-    return numbers
+@dataclass(frozen=True, slots=True)
+class DefaultSubnets:
+    """The subnets of overlays that wish none: the swarm's default pools, one behind the other, cut into /`length`."""
+
+    pools: tuple[str, ...]
+    length: int
+
+    def _pieces(self) -> Iterator[tuple[ipaddress.IPv4Network, int, int]]:
+        """Each pool, the number of its first subnet, and how many it has."""
+        first = 0
+        for text in self.pools:
+            pool = ipaddress.IPv4Network(text)
+            count = 1 << (self.length - pool.prefixlen)
+            yield pool, first, count
+            first += count
+
+    def __len__(self) -> int:
+        return sum(count for _, _, count in self._pieces())
+
+    def subnet(self, number: int) -> ipaddress.IPv4Network:
+        """Raises IndexError for a number that there is not."""
+        for pool, first, count in self._pieces():
+            if first <= number < first + count:
+                return ipaddress.IPv4Network(
+                    (int(pool.network_address) + ((number - first) << (32 - self.length)), self.length)
+                )
+        raise IndexError(number)
+
+    def numbers(self, pools: Sequence[Pool]) -> list[int]:
+        """Which of them these pools cover."""
+        found: list[int] = []
+        for given in pools:
+            subnet = ipaddress.ip_network(given.subnet)
+            for pool, first, _ in self._pieces():
+                if not subnet.overlaps(pool):
+                    continue
+                base = int(pool.network_address)
+                start = max(int(subnet.network_address), base) - base
+                end = min(int(subnet.broadcast_address), int(pool.broadcast_address)) - base
+                shift = 32 - self.length
+                found += range(first + (start >> shift), first + (end >> shift) + 1)
+        return found
 
 
 def row_of(network: Network) -> Value:

@@ -13,10 +13,10 @@ from daemon.cluster.network_rows import (
     NETWORKS,
     SUBNET_SPACE,
     VNI_SPACE,
+    DefaultSubnets,
     network_of,
     offset_of,
     space_of,
-    subnet_numbers,
     text_list,
 )
 from daemon.engine.chosen_addresses import exhausted, no_such_address
@@ -121,13 +121,13 @@ def no_identity(error: NumbersError, network: Network) -> ApiError:
     return ServerError(str(error))
 
 
-def taken(gossip: GossipNode, space: str, base: str, length: int) -> Iterable[int]:
+def taken(gossip: GossipNode, space: str, defaults: DefaultSubnets) -> Iterable[int]:
     """Numbers of a space that rows name, rows of dead hosts and of networks on their way out included."""
     known = [network for network in map(network_of, gossip.all_rows(NETWORKS)) if network is not None]
     if space == VNI_SPACE:
         return [vni for network in known for vni in network.vnis]
     if space == SUBNET_SPACE:
-        return [n for network in known for n in subnet_numbers(network.pools, base, length)]
+        return [n for network in known for n in defaults.numbers(network.pools)]
     kind, _, rest = space.partition("/")
     network_id, _, index = rest.partition("/")
     network = next((n for n in known if n.id == network_id), None)

@@ -60,8 +60,8 @@ class Overlays:
         """Begin to follow the tables. What endpoints of an earlier boot held of this host's ranges is free again."""
         self._gossip = gossip
         self.addresses = Addresses(gossip)
-        base, length = self._cluster.address_pools[0], self._cluster.subnet_size
-        gossip.numbers.taken_by_rows(lambda space: taken(gossip, space, base, length))
+        defaults = self._cluster.default_subnets
+        gossip.numbers.taken_by_rows(lambda space: taken(gossip, space, defaults))
         for space in gossip.numbers.spaces():
             if space.startswith(f"{ADDRESS_SPACE}/"):
                 for number in gossip.numbers.holders(space):

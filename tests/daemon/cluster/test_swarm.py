@@ -410,3 +410,27 @@ def test_certificates_are_renewed_before_they_end() -> None:
         assert (await refused(swarm.api("h1", "POST", path, turned)))[0] == 501
 
     tell(story, hosts=2)
+
+
+def test_several_default_pools_are_used_one_after_the_other() -> None:
+    async def story(swarm: SimulatedSwarm) -> None:
+        pools = {"DefaultAddrPool": ["10.70.0.0/27", "10.80.0.0/27"], "SubnetSize": 28}
+        overlapping = {"ListenAddr": "0.0.0.0:2377", "DefaultAddrPool": ["10.70.0.0/24", "10.70.0.0/27"]}
+        assert (await refused(swarm.api("h1", "POST", "/swarm/init", overlapping)))[0] == 400
+        await swarm.api("h1", "POST", "/swarm/init", {"ListenAddr": "0.0.0.0:2377", **pools})
+        subnets = []
+        for number in range(3):
+            await swarm.api("h1", "POST", "/networks/create", {"Name": f"n{number}", **OVERLAY})
+            found = await get(swarm, "h1", f"/networks/n{number}")
+            subnets.append(found["IPAM"]["Config"][0]["Subnet"])  # type: ignore[index]
+        assert subnets == ["10.70.0.16/28", "10.80.0.0/28", "10.80.0.16/28"], "ingress has the first"
+        status, text = await refused(swarm.api("h1", "POST", "/networks/create", {"Name": "n3", **OVERLAY}))
+        assert status == 500 and "could not find an available" in text
+        await swarm.api("h1", "DELETE", "/networks/n1")
+        await asyncio.sleep(1)
+        await swarm.api("h1", "POST", "/networks/create", {"Name": "own", **OVERLAY,
+                        "IPAM": {"Config": [{"Subnet": "10.80.0.0/28"}]}})  # fmt: skip
+        assert (await refused(swarm.api("h1", "POST", "/networks/create", {"Name": "n4", **OVERLAY})))[0] == 500
+        assert (await get(swarm, "h1", "/swarm"))["DefaultAddrPool"] == ["10.70.0.0/27", "10.80.0.0/27"]
+
+    tell(story, hosts=1, formed=False)
