@@ -39,6 +39,21 @@ class World:
         return "".join(digits)
 
 
+class WallClock:
+    """The machine's wall clock, which a fault may set off. Whoever needs an order or a duration asks another clock."""
+
+    def __init__(self) -> None:
+        self._jump = self._skew = self._since = 0.0
+
+    def __call__(self) -> float:
+        now = time.time()
+        return now + self._jump + self._skew * (now - self._since)
+
+    def set_off(self, jump: float, skew: float) -> None:
+        """Wrong by `jump` seconds from now on, and by `skew` more each second."""
+        self._jump, self._skew, self._since = jump, skew, time.time()
+
+
 def real_world() -> World:
     """The machine's own clock and entropy."""
-    return World(wall=time.time, random=random.Random(os.urandom(16)), entropy=os.urandom)
+    return World(wall=WallClock(), random=random.Random(os.urandom(16)), entropy=os.urandom)

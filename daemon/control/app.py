@@ -1,6 +1,6 @@
 """The control API, on a unix socket of its own.
 
-GET /v1/status; GET /v1/nat; GET, PUT, DELETE /v1/faults; GET /v1/events?since=N&follow=1 (JSON lines);
+GET /v1/status; GET /v1/nat; GET /v1/tables; GET, PUT, DELETE /v1/faults; PUT /v1/clock; GET /v1/events?since=N&follow=1 (JSON lines);
 GET /v1/capture?kind=vxlan (JSON lines, until the reader goes away).
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import hashlib
 import json
 import os
 from typing import TYPE_CHECKING
@@ -16,11 +17,17 @@ from aiohttp import web
 
 from daemon.underlay.faults import BadFaults, FaultList, parse_faults
 from daemon.underlay.tap import Captured
+from daemon.world import WallClock
 
 if TYPE_CHECKING:
     from daemon.host import Host
 
 _BODY_LIMIT = 1 << 20
+_TABLES = ("networks", "endpoints", "attachments", "nodes", "nodespec", "swarm")
+
+
+def _ordered(value: object) -> object:
+    return sorted((k, _ordered(v)) for k, v in value.items()) if isinstance(value, dict) else value
 
 
 def make_control_app(host: Host) -> web.Application:
@@ -32,6 +39,8 @@ def make_control_app(host: Host) -> web.Application:
     app.router.add_get("/v1/faults", control.faults)
     app.router.add_put("/v1/faults", control.set_faults)
     app.router.add_delete("/v1/faults", control.heal)
+    app.router.add_get("/v1/tables", control.tables)
+    app.router.add_put("/v1/clock", control.set_clock)
     app.router.add_get("/v1/events", control.events)
     app.router.add_get("/v1/capture", control.capture)
     return app
@@ -100,6 +109,32 @@ class Control:
             owner = containers.get((line.protocol, int(port))) if line.target == "DNAT" else None
             rules.append(dataclasses.asdict(line) | {"container": owner})
         return web.json_response({"rules": rules, "flows": network.flows})
+
+    async def tables(self, request: web.Request) -> web.Response:
+        """What this host holds for true now: by table, "key owner" and a digest of the value."""
+        gossip = self._host.engine.cluster.gossip
+        if gossip is None:
+            return web.json_response({})
+        return web.json_response(
+            {
+                table: {f"{r.key} {r.owner}": hashlib.sha256(repr(_ordered(r.value)).encode()).hexdigest()[:16]
+                        for r in gossip.rows(table)}
+                for table in _TABLES
+            }
+        )  # fmt: skip
+
+    async def set_clock(self, request: web.Request) -> web.Response:
+        """{"jump": seconds, "skew": seconds gained a second}: how wrong this host's wall clock is from now on."""
+        try:
+            document = json.loads(await request.text())
+            jump, skew = float(document["jump"]), float(document["skew"])
+        except (ValueError, TypeError, KeyError):
+            return web.json_response({"message": 'expected {"jump": seconds, "skew": seconds a second}'}, status=400)
+        clock = self._host.world.wall
+        if not isinstance(clock, WallClock):
+            return web.json_response({"message": "this daemon's clock cannot be set off"}, status=501)
+        clock.set_off(jump, skew)
+        return web.json_response({"wall": clock()})
 
     async def faults(self, request: web.Request) -> web.Response:
         return web.json_response(self._host.faults.describe())

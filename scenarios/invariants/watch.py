@@ -1,25 +1,188 @@
-"""Watches the invariants of a run."""
+"""Watches the invariants of a run: asks all hosts every second, sees every packet, probes now and then, and once all is
+mended and quiet wants agreement within the bound."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import random
+import re
+from collections.abc import Sequence
+
+from scenarios.invariants import probes, statics
+from scenarios.invariants.agreement import agreement
+from scenarios.invariants.history import History
+from scenarios.invariants.snapshot import Endpoint, View, look_at_all
+from scenarios.invariants.statics import Violation
+from scenarios.invariants.wire import Wire
 from scenarios.running.breaking import Breaker
 from scenarios.running.record import Packet
 from scenarios.running.stage import Stage
 
+EVERY = 1.0
+_CONFIRM = 0.1
+_PROBES = 24
+"""Pairs that are probed at the end; more are sampled."""
+
 
 class Watch:
+    """`run` while the steps are done, `last` when all is undone, `stopped` after the hosts ended."""
+
     def __init__(self, stage: Stage, breaker: Breaker) -> None:
         self._stage = stage
         self._breaker = breaker
+        self._names = stage.scenario.invariants.watched()
+        self._settle = stage.scenario.invariants.settle
+        self._chance = random.Random(f"{stage.record.seed}/invariants")
+        self._wire = Wire()
+        self._told: dict[str, None] = {}
+        self._duplicated = False
+        self._tasks = 0
+        stage.history = History()
 
     async def run(self) -> None:
-        pass
+        """Until cancelled."""
+        round_ = 0
+        while True:
+            await asyncio.sleep(EVERY)
+            round_ += 1
+            views = await self._look()
+            if round_ % 5 == 0:
+                await self._probe(views)
+            if round_ % 3 == 0 and self._quiet() and self._stage.swarm.now() - self._stage.disturbed > self._settle:
+                since = self._stage.disturbed
+                found = await self._agreed(views, most=2)
+                if found and self._stage.disturbed == since:
+                    self._violated(found)
 
     def packet(self, packet: Packet) -> None:
-        pass
+        self._duplicated = self._duplicated or self._breaker.duplicating()
+        self._violated(self._wire.see(packet, self._duplicated))
+
+    def _quiet(self) -> bool:
+        return not self._breaker.active and not self._stage.expected_down
+
+    async def _look(self) -> dict[str, View]:
+        """Ask all, judge; what looks wrong is asked again, for hosts do not answer all at one time."""
+        views = await look_at_all(self._stage)
+        found = self._judged(views)
+        if found:
+            await asyncio.sleep(_CONFIRM)
+            again = {v.key for v in self._judged(await look_at_all(self._stage))}
+            self._violated([v for v in found if v.key in again])
+        self._violated(self._wire.learn(views))
+        return views
+
+    def _judged(self, views: dict[str, View]) -> list[Violation]:
+        history = self._stage.history
+        assert history is not None
+        chosen = "vxlanid_list" in self._stage.record.text
+        return [*statics.addresses(views), *statics.vnis(views, chosen), *statics.durability(views, history)]
+
+    async def _probe(self, views: dict[str, View]) -> None:
+        if "isolation" in self._names:
+            for asker, asked in probes.chosen(probes.strangers(views), 1, self._chance):
+                if (violation := await probes.isolated(self._stage, asker, asked)) is not None:
+                    self._violated([violation])
+        if "delivery" in self._names and not self._duplicated:
+            for asker, asked in probes.chosen(probes.pairs(views), 1, self._chance):
+                copies = [v for v in await probes.reachable(self._stage, asker, asked) if v.invariant == "delivery"]
+                self._violated([] if self._breaker.duplicating() else copies)
+
+    async def _agreed(self, views: dict[str, View], most: int) -> list[Violation]:
+        """What does not agree now; [] when all does."""
+        found: list[Violation] = []
+        if "convergence" in self._names:
+            found += await agreement(self._stage, views)
+        if "names" in self._names and not found:
+            pairs = probes.chosen(probes.pairs(views), most, self._chance)
+            answers = await asyncio.gather(*(self._pair(views, asker, asked) for asker, asked in pairs))
+            found += [violation for answer in answers for violation in answer]
+        return found
+
+    async def _pair(self, views: dict[str, View], asker: Endpoint, asked: Endpoint) -> list[Violation]:
+        name = await probes.names(self._stage, views, asker, asked)
+        found = [name] if name else []
+        for violation in await probes.reachable(self._stage, asker, asked):
+            if violation.invariant != "delivery" or not self._duplicated:
+                found.append(violation)
+        return found
 
     async def last(self) -> None:
-        pass
+        """Everything is undone: within the bound all must agree. Then what is left over is looked for."""
+        stage = self._stage
+        stage.disturb()
+        deadline = stage.swarm.now() + self._settle
+        event = stage.event("invariant", f"all agree within {self._settle:g} s after the end")
+        while True:
+            views = await self._look()
+            found = await self._agreed(views, _PROBES)
+            if not found or stage.swarm.now() >= deadline:
+                break
+            await asyncio.sleep(0.25)
+        stage.end(event, ok=not found)
+        self._violated(found)
+        if "isolation" in self._names:
+            for asker, asked in probes.chosen(probes.strangers(views), _PROBES // 4, self._chance):
+                if (violation := await probes.isolated(stage, asker, asked)) is not None:
+                    self._violated([violation])
+        if "leaks" in self._names:
+            self._violated(await self._leaked_endpoints(views))
+
+    async def _leaked_endpoints(self, views: dict[str, View]) -> list[Violation]:
+        """An endpoint of a network whose container does not run."""
+        found = []
+        for host, view in views.items():
+            for id, network in view.networks.items():
+                if network["Name"] in ("host", "none"):
+                    continue
+                try:
+                    document = await self._stage.swarm.client(host).get(f"networks/{id}")
+                except Exception:  # it was removed, or the host ended, since it was looked at
+                    continue
+                for container, settings in (document.get("Containers") or {}).items():
+                    if container in view.containers and view.containers[container][1] in ("running", "paused"):
+                        continue
+                    if re.fullmatch("[0-9a-f]{64}", container):
+                        found.append(Violation("leaks", f"endpoint {container} {id}",
+                            f"{network['Name']} has an endpoint of {settings['Name']}, which does not run", host))  # fmt: skip
+        return found
 
     def stopped(self) -> None:
-        pass
+        """The hosts ended: their logs, and what they left."""
+        if "logs" in self._names:
+            for host in self._stage.record.hosts:
+                self._violated(self._errors(host.name, host.logs))
+        if "leaks" in self._names:
+            self._violated([Violation("leaks", f"left {text}", f"left behind: {text}", "") for text in self._stage.swarm.left()])
+
+    def _errors(self, host: str, lines: Sequence[str]) -> list[Violation]:
+        allowed = [re.compile(text) for text in self._stage.scenario.invariants.allow_logs]
+        explained = any(e.kind == "fault" and e.text.startswith("full disk") for e in self._stage.record.events)
+        found = []
+        for line in lines:
+            if _is_error(line) and not explained and not any(pattern.search(line) for pattern in allowed):
+                found.append(Violation("logs", f"log {host} {line[:60]}", f"{host} logged an error: {line[:400]}", host))
+        return found[:3]
+
+    def _violated(self, found: Sequence[Violation]) -> None:
+        for violation in found:
+            if violation.invariant not in self._names or violation.key in self._told:
+                continue
+            self._told[violation.key] = None
+            host = violation.where.partition("/")[0]
+            host = host if host in self._stage.swarm.addresses else ""
+            text = f"{violation.invariant}: {violation.what}"
+            self._stage.event("invariant", text, host=host, ok=False)
+            self._stage.fail(f"invariant {text}", where=violation.where)
+
+
+def _is_error(line: str) -> bool:
+    if line.startswith(("error:", "critical:")):
+        return True
+    if line.startswith("{"):
+        try:
+            return json.loads(line).get("level") in ("error", "critical")
+        except ValueError:
+            return False
+    return line.startswith("Traceback ")

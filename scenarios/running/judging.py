@@ -69,7 +69,12 @@ async def run_in(stage: Stage, host: str, container: str, argv: list[str], *, st
 
 async def docker(stage: Stage, host: str, line: str, *, stdin: bytes = b"") -> tuple[int, str, str]:
     """A docker command line on a host. Raises BadLine."""
-    printed = await perform_line(parse(line), stage.swarm.client(host), stdin=stdin)
+    understood = parse(line)
+    if stage.history is not None:
+        stage.history.asked(host, understood.words)
+    printed = await perform_line(understood, stage.swarm.client(host), stdin=stdin)
+    if stage.history is not None:
+        stage.history.answered(host, understood.words, printed.exit_code, printed.stdout, stage.swarm.now())
     return printed.exit_code, printed.stdout, printed.stderr
 
 

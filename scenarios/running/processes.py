@@ -185,6 +185,11 @@ class Processes:
             return []
         return lines[-_LINES:]
 
+    def left(self) -> list[str]:
+        found = [f"the daemon of {host.name} (pid {host.process.pid})"
+                 for host in (self._swarm.hosts if self._swarm else ()) if host.alive]  # fmt: skip
+        return found + [f"the directory {path}" for path in (self._parent, self._directory) if path and path.exists()]
+
     def digest(self) -> str:
         return ""
 

@@ -63,9 +63,12 @@ class SimulatedHosts:
         self._paused: dict[str, None] = {}
         self._logs: dict[str, deque[str]] = {}
         self._handler = _HostLogs(self._logs)
+        self._tasks: set[int] = set()
+        self._left: list[str] = []
         self._before: tuple[dict[str, Any], list[logging.Handler], int] | None = None
 
     async def start(self) -> None:
+        self._tasks = {id(task) for task in asyncio.all_tasks()}
         root = logging.getLogger()
         self._before = (structlog.get_config(), root.handlers[:], root.level)
         root.handlers[:] = [self._handler]
@@ -86,6 +89,10 @@ class SimulatedHosts:
         for name in list(self._paused):
             self._swarm.resume(name)
         await self._swarm.__aexit__()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        now = [t for t in asyncio.all_tasks() if id(t) not in self._tasks and t is not asyncio.current_task()]
+        self._left = sorted(f"the task {t.get_coro()!r}".partition(" at 0x")[0] for t in now)
         if self._before is not None:
             structlog.configure(**self._before[0])
             root = logging.getLogger()
@@ -163,6 +170,9 @@ class SimulatedHosts:
 
     def logs(self, host: str) -> list[str]:
         return list(self._logs.get(host, ()))
+
+    def left(self) -> list[str]:
+        return self._left
 
     def digest(self) -> str:
         return self._swarm.network.digest()

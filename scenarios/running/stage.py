@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from scenarios.invariants.history import History
 from scenarios.language.model import Scenario
 from scenarios.language.variables import filled
 from scenarios.running.record import Event, Packet, RunRecord, Verdict
@@ -40,6 +41,7 @@ class Stage:
     packets: deque[Packet] = field(default_factory=lambda: deque(maxlen=_PACKETS))
     expected_down: dict[str, float | None] = field(default_factory=dict)
     disturbed: float = 0.0
+    history: History | None = None
 
     def event(
         self, kind: str, text: str, *, host: str = "", ok: bool | None = None, line: int = 0, **details: Any

@@ -1,0 +1,123 @@
+"""Probes of the checker's own, from inside containers: names, reachability, isolation, copies."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import random
+from collections.abc import Mapping, Sequence
+
+from scenarios.invariants.snapshot import Endpoint, View
+from scenarios.invariants.statics import Violation
+from scenarios.running.judging import resolve, run_in
+from scenarios.running.stage import Stage
+from scenarios.running.swarm import HostSilent
+
+_CANNOT = (125, 126, 127)
+"""Exit statuses of a probe that could not be made (no such program, the container ended): no evidence."""
+
+_ANSWER = 8.0
+_DEFAULTS = ("bridge", "docker_gwbridge", "ingress", "host", "none")
+
+
+def pairs(views: Mapping[str, View]) -> list[tuple[Endpoint, Endpoint]]:
+    """(asker, asked) on one network with names: overlays and user-made bridges, running on both ends."""
+    everyone = [e for view in views.values() for e in view.endpoints if _probed(view, e)]
+    return [(a, b) for a in everyone for b in everyone if a.network == b.network and a.container != b.container]
+
+
+def strangers(views: Mapping[str, View]) -> list[tuple[Endpoint, Endpoint]]:
+    """(asker, asked) that share no network, of which none can reach the other."""
+    everyone = [(view, e) for view in views.values() for e in view.endpoints if _probed(view, e)]
+    on: dict[str, list[Endpoint]] = {}
+    for view in views.values():
+        for e in view.endpoints:
+            on.setdefault(e.container, []).append(e)
+    subnets = {id: n for view in views.values() for id, n in view.networks.items()}
+    found = []
+    for _, a in everyone:
+        for _, b in everyone:
+            if {e.network for e in on[a.container]} & {e.network for e in on[b.container]}:
+                continue
+            if any(_inside(b.address, subnets.get(e.network, {})) for e in on[a.container]):
+                continue  # two networks may have one subnet: the address is someone else's there
+            found.append((a, b))
+    return found
+
+
+def _inside(address: str, network: Mapping[str, object]) -> bool:
+    ipam = network.get("IPAM")
+    configs = ipam.get("Config") if isinstance(ipam, dict) else None
+    return any(ipaddress.ip_address(address) in ipaddress.ip_network(c["Subnet"], strict=False)
+               for c in configs or () if ":" not in c.get("Subnet", ":"))  # fmt: skip
+
+
+def _probed(view: View, endpoint: Endpoint) -> bool:
+    network = view.networks.get(endpoint.network, {})
+    options = network.get("Options") or {}
+    return (
+        endpoint.network_name not in _DEFAULTS
+        and network.get("Driver") in ("overlay", "bridge")
+        and view.containers.get(endpoint.container, ("", ""))[1] == "running"
+        and options.get("com.docker.network.bridge.enable_icc") != "false"
+    )
+
+
+async def _timed(stage: Stage, endpoint: Endpoint, argv: Sequence[str]) -> tuple[int, str] | None:
+    try:
+        async with asyncio.timeout(_ANSWER):
+            code, out, _ = await run_in(stage, endpoint.host, endpoint.container, list(argv))
+    except TimeoutError:
+        return None
+    return None if code in _CANNOT else (code, out)
+
+
+async def names(stage: Stage, views: Mapping[str, View], asker: Endpoint, asked: Endpoint) -> Violation | None:
+    """Does the name resolve to all running containers of that name on the network, and to nothing else?"""
+    truth = sorted({
+        e.address for view in views.values() for e in view.endpoints
+        if e.network == asker.network and e.name == asked.name
+    })  # fmt: skip
+    try:
+        async with asyncio.timeout(_ANSWER):
+            found = await resolve(stage, asker.host, asker.container, asked.name)
+    except (HostSilent, TimeoutError):
+        return None
+    if found == truth:
+        return None
+    # Another network of the asker, or an alias, may know the name too.
+    if truth and set(truth) <= set(found):
+        return None
+    return Violation("names", f"name {asker.container} {asked.name}",
+        f"{asked.name} resolves to {', '.join(found) or 'nothing'} in {asker.host}/{asker.name} on "
+        f"{asker.network_name}, and is {', '.join(truth)}", f"{asker.host}/{asker.name}")  # fmt: skip
+
+
+async def reachable(stage: Stage, asker: Endpoint, asked: Endpoint) -> list[Violation]:
+    """By address; four tries, for links that lose. A copy of an answer counts against delivery."""
+    answer = await _timed(stage, asker, ["ping", "-c", "4", "-i", "0.1", "-W", "1", asked.address])
+    if answer is None:
+        return []
+    code, out = answer
+    if code != 0:
+        return [Violation("names", f"reach {asker.container} {asked.container}",
+            f"{asked.host}/{asked.name} ({asked.address}) cannot be reached from {asker.host}/{asker.name} on "
+            f"{asker.network_name}", f"{asker.host}/{asker.name}")]  # fmt: skip
+    if "DUP!" in out:
+        return [Violation("delivery", f"dup {asker.container} {asked.container}",
+            f"{asker.host}/{asker.name} got an answer of {asked.host}/{asked.name} twice, and no fault duplicates",
+            f"{asker.host}/{asker.name}")]  # fmt: skip
+    return []
+
+
+async def isolated(stage: Stage, asker: Endpoint, asked: Endpoint) -> Violation | None:
+    answer = await _timed(stage, asker, ["ping", "-c", "1", "-W", "1", asked.address])
+    if answer is None or answer[0] != 0:
+        return None
+    return Violation("isolation", f"probe {asker.network} {asked.network}",
+        f"{asker.host}/{asker.name} on {asker.network_name} got an answer of {asked.address}, which is "
+        f"{asked.host}/{asked.name}'s on {asked.network_name}", f"{asker.host}/{asker.name}")  # fmt: skip
+
+
+def chosen(items: Sequence[tuple[Endpoint, Endpoint]], most: int, chance: random.Random) -> list[tuple[Endpoint, Endpoint]]:
+    return list(items) if len(items) <= most else chance.sample(list(items), most)

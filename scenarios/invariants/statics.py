@@ -1,0 +1,75 @@
+"""Laws about one moment's answers of all hosts: addresses, MACs, VNIs, what was acknowledged. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scenarios.invariants.history import History
+from scenarios.invariants.snapshot import Endpoint, View, vni
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """key: equal for the same thing seen again."""
+
+    invariant: str
+    key: str
+    what: str
+    where: str
+
+
+def addresses(views: Mapping[str, View]) -> list[Violation]:
+    """No two live endpoints of a network hold one address or MAC."""
+    found: list[Violation] = []
+    for kind in ("address", "mac"):
+        held: dict[tuple[str, str], Endpoint] = {}
+        for view in views.values():
+            for endpoint in view.endpoints:
+                value = getattr(endpoint, kind)
+                # A local network's id is its host's own; ipvlan's containers have no MACs of their own.
+                driver = view.networks.get(endpoint.network, {}).get("Driver")
+                if not value or (kind == "mac" and driver == "ipvlan"):
+                    continue
+                first = held.setdefault((endpoint.network, value), endpoint)
+                if first.container != endpoint.container:
+                    both = f"{first.host}/{first.name} and {endpoint.host}/{endpoint.name}"
+                    word = "MAC" if kind == "mac" else "address"
+                    found.append(Violation("addresses", f"{kind} {endpoint.network} {value}",
+                        f"{both} both hold the {word} {value} on {endpoint.network_name}", both))  # fmt: skip
+    return found
+
+
+def vnis(views: Mapping[str, View], chosen: bool) -> list[Violation]:
+    """No two live networks hold one VNI. chosen: users chose VNIs, and may have chosen one twice across a cut."""
+    held: dict[int, tuple[str, str, str]] = {}
+    found: list[Violation] = []
+    for view in views.values():
+        for id, network in view.networks.items():
+            number = vni(network) if network.get("Driver") == "overlay" else None
+            if number is None or chosen:
+                continue
+            first = held.setdefault(number, (id, network["Name"], view.host))
+            if first[0] != id:
+                found.append(Violation("vnis", f"vni {number}",
+                    f"{first[1]} (told by {first[2]}) and {network['Name']} (told by {view.host}) both hold VNI {number}",
+                    f"{first[2]}, {view.host}"))  # fmt: skip
+    return found
+
+
+def durability(views: Mapping[str, View], history: History) -> list[Violation]:
+    """What was acknowledged is there; what was acknowledged as removed is not."""
+    found: list[Violation] = []
+    for thing in history.made.values():
+        view = views.get(thing.host)
+        if view is None or thing.host in history.vague or view.at < thing.at:
+            continue
+        there = thing.id in (view.containers if thing.kind == "container" else view.networks)
+        what = f"{thing.kind} {thing.name} ({thing.id[:12]}) on {thing.host}"
+        if not there and not thing.gone:
+            found.append(Violation("durability", f"lost {thing.id}",
+                f"{what} was acknowledged at {thing.at:.3f} s and is not there any more", thing.host))  # fmt: skip
+        if there and thing.removed:
+            found.append(Violation("durability", f"back {thing.id}",
+                f"the removal of {what} was acknowledged, and it is there again", thing.host))  # fmt: skip
+    return found

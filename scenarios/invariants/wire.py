@@ -1,0 +1,87 @@
+"""Laws about packets between hosts: whose network they are on, and how often one is sent."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from scenarios.invariants.snapshot import View, vni
+from scenarios.invariants.statics import Violation
+from scenarios.running.record import Packet
+
+_HEADER = 8
+_INNER = 14
+_WINDOW = 0.25
+"""Seconds within which an equal echo is the same one; its sender takes another number each second."""
+
+
+@dataclass(slots=True)
+class Wire:
+    """Sees the VXLAN datagrams of the underlay; knows which MACs were ever seen on which network by asking the hosts."""
+
+    networks: dict[int, str] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    macs: dict[str, dict[str, str]] = field(default_factory=dict)
+    _echoes: dict[tuple[str, str, bytes], float] = field(default_factory=dict)
+    _order: deque[tuple[float, tuple[str, str, bytes]]] = field(default_factory=deque)
+    _unknown: deque[tuple[Packet, int, str]] = field(default_factory=lambda: deque(maxlen=256))
+
+    def learn(self, views: dict[str, View]) -> list[Violation]:
+        """What the hosts say now; judges what came before it was known."""
+        for view in views.values():
+            for id, network in view.networks.items():
+                if network.get("Driver") == "overlay" and (number := vni(network)) is not None:
+                    self.networks[number] = id
+                    self.names[id] = network["Name"]
+            for e in view.endpoints:
+                if view.is_overlay(e.network):
+                    self.macs.setdefault(e.mac.lower(), {})[e.network] = f"{e.host}/{e.name}"
+        waiting, self._unknown = list(self._unknown), deque(maxlen=256)
+        return [v for packet, number, mac in waiting for v in self._isolation(packet, number, mac)]
+
+    def see(self, packet: Packet, duplicating: bool) -> list[Violation]:
+        if packet.kind != "vxlan":
+            return []
+        data = bytes.fromhex(packet.data)
+        if len(data) < _HEADER + _INNER or not data[0] & 0x08:
+            return []
+        number = int.from_bytes(data[4:7], "big")
+        mac = ":".join(f"{b:02x}" for b in data[_HEADER + 6 : _HEADER + 12])
+        found = self._isolation(packet, number, mac)
+        if packet.direction == "sent" and not duplicating:
+            found += self._once(packet, data[_HEADER:])
+        return found
+
+    def _isolation(self, packet: Packet, number: int, mac: str) -> list[Violation]:
+        own = self.macs.get(mac)
+        network = self.networks.get(number)
+        if own is None or network is None:
+            if own is None and mac.startswith("02:42:"):
+                self._unknown.append((packet, number, mac))
+            return []
+        if network in own:
+            return []
+        sender = next(iter(own.values()))
+        return [Violation("isolation", f"wire {number} {mac}",
+                f"a packet of {sender} ({mac}) is on {self.names[network]} (VNI {number}), "
+                f"and its sender is only on {', '.join(self.names[n] for n in own)}",
+                f"{packet.source} to {packet.target}")]  # fmt: skip
+
+    def _once(self, packet: Packet, frame: bytes) -> list[Violation]:
+        """ICMP echoes have numbers: an equal one sent to the same host again is a copy that nothing explains."""
+        if len(frame) < 42 or frame[12:14] != b"\x08\x00" or frame[23] != 1 or frame[34] not in (0, 8):
+            return []
+        key = (packet.source, packet.target, frame)
+        before = self._echoes.get(key)
+        self._echoes[key] = packet.at
+        self._order.append((packet.at, key))
+        while self._order and self._order[0][0] < packet.at - _WINDOW:
+            at, old = self._order.popleft()
+            if self._echoes.get(old) == at:
+                del self._echoes[old]
+        if before is None or packet.at - before > _WINDOW:
+            return []
+        ends = " > ".join(".".join(map(str, frame[a : a + 4])) for a in (26, 30))
+        return [Violation("delivery", f"twice {packet.source} {packet.target}",
+                f"{packet.host} sent one ICMP echo ({ends}) to {packet.target} twice, and no fault duplicates",
+                packet.host)]  # fmt: skip
