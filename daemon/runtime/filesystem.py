@@ -8,27 +8,16 @@ them wrote. A node of the tree is therefore one that this container wrote.
 from __future__ import annotations
 
 import errno
-import os
 import posixpath
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from daemon.runtime.descriptor import Description, DeviceFile, OpenFile
-from daemon.runtime.nodes import LIMIT, Device, Directory, File, Generated, Mount, Node, Stat, Symlink, Tree
+from daemon.runtime.lookup import Lookup, failure, joined
+from daemon.runtime.nodes import LIMIT, Device, Directory, File, Generated, Mount, Node, Symlink, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
-
-MAX_LINKS = 40  # symlinks followed in one lookup, as Linux's MAXSYMLINKS
-
-
-def _join(names: list[str], name: str) -> str:
-    return "/" + "/".join([*names, name])
-
-
-def _error(code: int, path: str) -> OSError:
-    return OSError(code, os.strerror(code), path)
+    from collections.abc import Callable, Iterable, Iterator
 
 
 class _Once:
@@ -44,92 +33,13 @@ class _Once:
         return part
 
 
-class Filesystem:
+class Filesystem(Lookup):
     """Paths are absolute POSIX paths; errors are OSError with errno and Linux's text. Synchronous: it is memory."""
 
     def __init__(self, base: Directory, *, wall: Callable[[], float], limit: int = LIMIT) -> None:
+        tree = Tree(limit)
+        super().__init__(Directory(dict(base.entries), base.mode, base.mtime, tree), tree)
         self._wall = wall
-        self.tree = Tree(limit)
-        self.mounts: dict[str, Mount] = {}  # by path, in the order of mounting
-        self._root = Directory(dict(base.entries), base.mode, base.mtime, self.tree)
-
-    # -- looking -----------------------------------------------------------------------------------------------
-
-    def read(self, path: str) -> bytes:
-        """The whole content."""
-        node = self._node(path)
-        if isinstance(node, File):
-            return node.read_at(0, node.size)
-        if isinstance(node, Device):
-            if node.character:
-                raise _error(errno.EINVAL, path)
-            return node.read(1 << 30)
-        raise _error(errno.EISDIR, path)
-
-    def head(self, path: str, n: int) -> bytes:
-        """The first `n` bytes."""
-        node = self._node(path)
-        return node.read_at(0, n) if isinstance(node, File) else self.read(path)[:n]
-
-    @property
-    def root(self) -> Directory:
-        """The root directory of the container's own tree, without what is mounted in it."""
-        return self._root
-
-    def text(self, path: str) -> str:
-        """`read`, decoded as UTF-8 (surrogateescape)."""
-        return self.read(path).decode("utf-8", "surrogateescape")
-
-    def exists(self, path: str) -> bool:
-        """Follows symlinks, as test -e."""
-        try:
-            self._node(path)
-        except OSError:
-            return False
-        return True
-
-    def is_dir(self, path: str) -> bool:
-        try:
-            return isinstance(self._node(path), Directory | Generated)
-        except OSError:
-            return False
-
-    def is_file(self, path: str) -> bool:
-        try:
-            return isinstance(self._node(path), File)
-        except OSError:
-            return False
-
-    def stat(self, path: str, *, follow: bool = True) -> Stat:
-        node = self._node(path, follow=follow)
-        if isinstance(node, File):
-            return Stat("-", node.mode, node.size, node.mtime, node.identity, node.program)
-        if isinstance(node, Symlink):
-            return Stat("l", node.mode, len(node.target), node.mtime, id(node), None)
-        if isinstance(node, Device):
-            return Stat("c" if node.character else "-", node.mode, 0, node.mtime, id(node), None)
-        if isinstance(node, Directory):
-            return Stat("d", node.mode, 4096, node.mtime, node.identity, None)
-        return Stat("d", node.mode, 0, node.mtime, id(node), None)
-
-    def listdir(self, path: str) -> list[str]:
-        """Names, sorted."""
-        return sorted(self._entries(self._node(path), path))
-
-    def children(self, path: str) -> Mapping[str, Node]:
-        """A directory's entries as they are, for whoever copies them."""
-        return self._entries(self._node(path), path)
-
-    def readlink(self, path: str) -> str:
-        node = self._node(path, follow=False)
-        if not isinstance(node, Symlink):
-            raise _error(errno.EINVAL, path)
-        return node.target
-
-    def realpath(self, path: str) -> str:
-        """The path without symlinks; its last part need not exist."""
-        parent, name, _ = self._walk(path, follow=True)
-        return "/" + "/".join([*parent, name] if name else parent)
 
     def open(
         self,
@@ -147,12 +57,12 @@ class Filesystem:
         parts, name, node = self._walk(path, follow=True)
         if node is None:
             if not create:
-                raise _error(errno.ENOENT, path)
+                raise failure(errno.ENOENT, path)
             directory, tree = self._own(parts, path)
             directory.entries[name] = File(bytearray(), mode, self._wall(), tree)
             node = self._node(path)
         elif exclusive:
-            raise _error(errno.EEXIST, path)
+            raise failure(errno.EEXIST, path)
         if isinstance(node, Device):
             if node.open is not None:
                 return node.open()
@@ -161,7 +71,7 @@ class Filesystem:
             return DeviceFile(node.read, node.write)
         if not isinstance(node, File):
             if write or append:
-                raise _error(errno.EISDIR, path)
+                raise failure(errno.EISDIR, path)
             return DeviceFile(_directory, _discard)
         if write or append:
             node = self._own_file(parts, name, path)
@@ -225,7 +135,7 @@ class Filesystem:
             return
         where, name, node = self._walk(path, follow=False)
         if node is not None or not name:
-            raise _error(errno.EEXIST, path)
+            raise failure(errno.EEXIST, path)
         directory, tree = self._own(where, path)
         directory.entries[name] = Directory({}, mode, self._wall(), tree)
 
@@ -233,41 +143,41 @@ class Filesystem:
         """unlink(2)."""
         where, name, node = self._walk(path, follow=False)
         if node is None:
-            raise _error(errno.ENOENT, path)
+            raise failure(errno.ENOENT, path)
         if isinstance(node, Directory | Generated):
-            raise _error(errno.EISDIR, path)
+            raise failure(errno.EISDIR, path)
         self._detach(where, name, path)
 
     def rmdir(self, path: str) -> None:
         where, name, node = self._walk(path, follow=False)
         if node is None:
-            raise _error(errno.ENOENT, path)
+            raise failure(errno.ENOENT, path)
         if isinstance(node, Generated) or not name:
-            raise _error(errno.EBUSY, path)
+            raise failure(errno.EBUSY, path)
         if not isinstance(node, Directory):
-            raise _error(errno.ENOTDIR, path)
+            raise failure(errno.ENOTDIR, path)
         if node.entries:
-            raise _error(errno.ENOTEMPTY, path)
+            raise failure(errno.ENOTEMPTY, path)
         self._detach(where, name, path)
 
     def remove_tree(self, path: str) -> None:
         """rm -r."""
         where, name, node = self._walk(path, follow=False)
         if node is None:
-            raise _error(errno.ENOENT, path)
+            raise failure(errno.ENOENT, path)
         if isinstance(node, Generated) or not name:
-            raise _error(errno.EBUSY, path)
+            raise failure(errno.EBUSY, path)
         self._detach(where, name, path)
 
     def rename(self, source: str, target: str) -> None:
         where, name, node = self._walk(source, follow=False)
         if node is None:
-            raise _error(errno.ENOENT, source)
+            raise failure(errno.ENOENT, source)
         into, as_name, existing = self._walk(target, follow=False)
         if into[: len(where) + 1] == [*where, name]:
-            raise _error(errno.EINVAL, source)
+            raise failure(errno.EINVAL, source)
         if isinstance(existing, Directory) and existing.entries:
-            raise _error(errno.ENOTEMPTY, target)
+            raise failure(errno.ENOTEMPTY, target)
         if (where, name) == (into, as_name):
             return
         origin, tree = self._own(where, source)
@@ -286,7 +196,7 @@ class Filesystem:
     def symlink(self, target: str, path: str) -> None:
         where, name, node = self._walk(path, follow=False)
         if node is not None:
-            raise _error(errno.EEXIST, path)
+            raise failure(errno.EEXIST, path)
         directory, tree = self._own(where, path)
         directory.entries[name] = Symlink(target, self._wall(), tree)
 
@@ -294,16 +204,16 @@ class Filesystem:
         """A second name for the same file (copied when the file is the image's)."""
         where, name, node = self._walk(source, follow=True)
         if node is None:
-            raise _error(errno.ENOENT, source)
+            raise failure(errno.ENOENT, source)
         into, as_name, existing = self._walk(path, follow=False)
         if existing is not None:
-            raise _error(errno.EEXIST, path)
+            raise failure(errno.EEXIST, path)
         if not isinstance(node, File):
-            raise _error(errno.EPERM, source)
+            raise failure(errno.EPERM, source)
         directory, tree = self._own(into, path)
         file = self._own_file(where, name, source)
         if file.owner is not tree:
-            raise _error(errno.EXDEV, path)
+            raise failure(errno.EXDEV, path)
         directory.entries[as_name] = file
 
     def copy(self, source: str, target: str) -> None:
@@ -331,52 +241,6 @@ class Filesystem:
 
     # -- inside ------------------------------------------------------------------------------------------------
 
-    def _entries(self, node: Node | None, path: str) -> Mapping[str, Node]:
-        if isinstance(node, Directory):
-            return node.entries
-        if isinstance(node, Generated):
-            return node.entries_now()
-        raise _error(errno.ENOENT if node is None else errno.ENOTDIR, path)
-
-    def _node(self, path: str, *, follow: bool = True) -> Node:
-        _, _, node = self._walk(path, follow=follow)
-        if node is None:
-            raise _error(errno.ENOENT, path)
-        return node
-
-    def _walk(self, path: str, *, follow: bool) -> tuple[list[str], str, Node | None]:
-        """(names of the real parent directory, last name, node or None). Follows symlinks on the way."""
-        todo = [part for part in reversed(path.split("/")) if part and part != "."]
-        names: list[str] = []
-        nodes: list[Node] = [self._root]
-        links = 0
-        while todo:
-            name = todo.pop()
-            if name == "..":
-                if names:
-                    names.pop()
-                    nodes.pop()
-                continue
-            mount = self.mounts.get(_join(names, name)) if self.mounts else None
-            node = mount.root if mount is not None else self._entries(nodes[-1], path).get(name)
-            if isinstance(node, Symlink) and (todo or follow):
-                links += 1
-                if links > MAX_LINKS:
-                    raise _error(errno.ELOOP, path)
-                if node.target.startswith("/"):
-                    names, nodes = [], [self._root]
-                todo.extend(part for part in reversed(node.target.split("/")) if part and part != ".")
-                continue
-            if node is None:
-                if todo:
-                    raise _error(errno.ENOENT, path)
-                return names, name, None
-            names.append(name)
-            nodes.append(node)
-        if path.endswith("/") and not isinstance(nodes[-1], Directory | Generated):
-            raise _error(errno.ENOTDIR, path)
-        return names[:-1], names[-1] if names else "", nodes[-1]
-
     def _own(self, names: Iterable[str], path: str) -> tuple[Directory, Tree]:
         """The directory at `names` (no symlinks) and its tree; copied where it is the image's, with its time set."""
         tree, read_only = self.tree, self.tree.read_only
@@ -389,27 +253,27 @@ class Filesystem:
             else:
                 child = directory.entries.get(name)
             if not isinstance(child, Directory):
-                raise _error(errno.EROFS if isinstance(child, Generated) else errno.ENOTDIR, path)
+                raise failure(errno.EROFS if isinstance(child, Generated) else errno.ENOTDIR, path)
             if child.owner is not tree and not read_only:
                 child = Directory(dict(child.entries), child.mode, child.mtime, tree)
                 directory.entries[name] = child
             directory = child
         if read_only:
-            raise _error(errno.EROFS, path)
+            raise failure(errno.EROFS, path)
         tree.changes += 1
         directory.touched(self._wall())
         return directory, tree
 
     def _own_file(self, names: list[str], name: str, path: str) -> File:
-        mount = self.mounts.get(_join(names, name))
+        mount = self.mounts.get(joined(names, name))
         if mount is not None and isinstance(mount.root, File):  # a file bound alone
             if mount.read_only:
-                raise _error(errno.EROFS, path)
+                raise failure(errno.EROFS, path)
             return mount.root
         directory, tree = self._own(names, path)
         node = directory.entries[name]
         if not isinstance(node, File):
-            raise _error(errno.EINVAL, path)
+            raise failure(errno.EINVAL, path)
         if node.owner is not tree:
             tree.take(node.size)
             node = File(bytearray(node.data), node.mode, node.mtime, tree, node.program)
@@ -417,9 +281,9 @@ class Filesystem:
         return node
 
     def _check_busy(self, names: list[str], name: str, path: str) -> None:
-        place = _join(names, name)
+        place = joined(names, name)
         if any(mounted == place or mounted.startswith(place + "/") for mounted in self.mounts):
-            raise _error(errno.EBUSY, path)
+            raise failure(errno.EBUSY, path)
 
     def _detach(self, names: list[str], name: str, path: str) -> None:
         """Take an entry out of its directory; a mount point stays (EBUSY), also deeper down."""
@@ -433,7 +297,7 @@ class Filesystem:
             return self._own_file(parts, name, path)
         if isinstance(node, Directory):
             return self._own([*parts, name] if name else parts, path)[0]
-        raise _error(errno.ENOENT if node is None else errno.EROFS, path)
+        raise failure(errno.ENOENT if node is None else errno.EROFS, path)
 
 
 def copied(node: Node, tree: Tree) -> Node:
