@@ -174,7 +174,7 @@ class RealListener(Protocol):
 
 
 class RealDatagrams(Protocol):
-    """A real UDP socket (or several) for one published port."""
+    """Real UDP sockets for one published port, as RealListener."""
 
     @property
     def bound(self) -> Sequence[Address]: ...
