@@ -1,0 +1,107 @@
+"""Messages between hosts around a moment, as Lamport drew them: a line for each host, time downwards, an arrow for each
+message. Rows are events in their order, not a scale of time: what happened within a millisecond is told apart."""
+
+from __future__ import annotations
+
+from scenarios.report.markup import seconds, tag, text
+from scenarios.running.record import Event, Message, RunRecord
+
+_MOST = 44
+_ROW, _TOP, _LEFT, _COLUMN = 17, 34, 78, 190
+_PAUSE = 0.2
+"""Seconds without a message that are marked as a gap."""
+
+
+def around(record: RunRecord, moment: float) -> list[Message]:
+    """The messages nearest before (and a few after) a moment; data of containers and what was lost go before gossip."""
+    before = [m for m in record.messages if m.sent <= moment]
+    after = [m for m in record.messages if m.sent > moment][: _MOST // 5]
+    telling = [m for m in before if m.kind != "gossip" or m.received is None][-_MOST // 2 :]
+    known = {m.id for m in telling}
+    rest = [m for m in before if m.id not in known][-(_MOST - len(telling) - len(after)) :]
+    return sorted([*telling, *rest, *after], key=lambda m: (m.sent, m.id))
+
+
+def diagram(record: RunRecord, moment: float, what: str, *, bad: bool) -> str:
+    """An SVG in a box that scrolls; empty when no message was seen then."""
+    chosen = around(record, moment)
+    if not chosen:
+        return ""
+    ends = {end for m in chosen for end in (m.source, m.target)}
+    hosts = [h.name for h in record.hosts if h.name in ends]
+    hosts += sorted(ends - set(hosts))
+    x = {host: _LEFT + 30 + n * _COLUMN for n, host in enumerate(hosts)}
+    low, high = chosen[0].sent, max(m.received or m.sent for m in chosen)
+    marks = [e for e in record.events if e.kind in ("fault", "expectation", "member", "step") and low <= e.at <= high]
+    rows: list[tuple[float, int, str, Message | Event | None]] = [(moment, 1, "moment", None)]
+    rows += [(m.sent, 2, "sent", m) for m in chosen]
+    rows += [(m.received, 3, "received", m) for m in chosen if m.received is not None]
+    rows += [(e.at, 0, "event", e) for e in marks[-_MOST:]]
+    y, at = float(_TOP), None
+    sent: dict[int, float] = {}
+    arrows, notes = [], []
+    for when, _, kind, what_ in sorted(rows, key=lambda r: (r[0], r[1])):
+        if at is not None and when - at > _PAUSE:
+            y += _ROW
+            notes.append(_text(_LEFT - 8, y + 4, f"{seconds(when - at)} later", "gap", "end"))
+            y += _ROW / 2
+        at = when
+        y += _ROW
+        if kind in ("sent", "moment", "event"):
+            notes.append(_text(_LEFT - 8, y + 4, f"{when:.4f}", "time", "end"))
+        if isinstance(what_, Message) and kind == "sent":
+            sent[what_.id] = y
+            if what_.received is None:
+                arrows.append(_lost(what_, x, y))
+        elif isinstance(what_, Message):
+            arrows.append(_arrow(what_, x, sent[what_.id], y))
+        elif isinstance(what_, Event):
+            notes.append(_event(what_, x, y))
+        else:
+            end = _LEFT + 30 + (len(hosts) - 1) * _COLUMN + 60
+            notes.append(f'<path class="moment{" bad" if bad else ""}" d="M{_LEFT} {y}H{end}"/>')
+            y += _ROW
+            notes.append(_text(_LEFT + 4, y, what[:70] + ("…" if len(what) > 70 else ""), "moment-text", "start"))
+    width, height = _LEFT + 30 + (len(hosts) - 1) * _COLUMN + 150, int(y + 2 * _ROW)
+    lines = "".join(
+        f'<path class="life" d="M{x[h]} {_TOP}V{height - 8}"/>' + _text(x[h], _TOP - 12, h, "name", "middle") for h in hosts
+    )
+    svg = (f'<svg class="lamport" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" '
+           f'aria-label="{text(f"messages around {seconds(moment)}")}">{lines}{"".join(arrows)}{"".join(notes)}</svg>')  # fmt: skip
+    return tag("div", svg, class_="scroll")
+
+
+def _text(x: float, y: float, words: str, kind: str, anchor: str) -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{text(words)}</text>'
+
+
+def _event(event: Event, x: dict[str, int], y: float) -> str:
+    host = event.host if event.host in x else ""
+    state = " bad" if event.ok is False else ""
+    at = x[host] + 8 if host else _LEFT + 4
+    dot = f'<circle class="mark {event.kind}{state}" cx="{x[host]}" cy="{y}" r="4"/>' if host else ""
+    words = event.text if len(event.text) <= 60 else event.text[:59] + "…"
+    return dot + _text(at, y + 4, words, f"note {event.kind}{state}", "start")
+
+
+def _label(m: Message, x: dict[str, int], y: float) -> str:
+    right = x[m.target] > x[m.source]
+    place = x[m.source] + (10 if right else -10)
+    return _text(place, y - 2, m.label, "label", "start" if right else "end")
+
+
+def _arrow(m: Message, x: dict[str, int], y1: float, y2: float) -> str:
+    x1, x2 = x[m.source], x[m.target]
+    turn = 7 if x2 > x1 else -7
+    slope = (y2 - y1) / ((x2 - x1) or 1)
+    head = f"M{x2 - turn} {y2 - turn * slope - 4:.1f}L{x2} {y2}L{x2 - turn} {y2 - turn * slope + 4:.1f}"
+    title = f"<title>{text(f'{m.source} to {m.target}: {m.label}, {seconds((m.received or m.sent) - m.sent)}')}</title>"
+    return f'<g class="msg {text(m.kind)}">{title}<path d="M{x1} {y1}L{x2} {y2}{head}"/>{_label(m, x, y1)}</g>'
+
+
+def _lost(m: Message, x: dict[str, int], y: float) -> str:
+    x1, x2 = x[m.source], x[m.target]
+    end, low = x1 + (x2 - x1) * 0.55, y + 10
+    cross = f"M{end - 4:.1f} {low - 4}l8 8m-8 0l8 -8"
+    title = f"<title>{text(f'{m.source} to {m.target}: {m.label}: never arrived')}</title>"
+    return f'<g class="msg lost">{title}<path class="way" d="M{x1} {y}L{end:.1f} {low}"/><path d="{cross}"/>{_label(m, x, y)}</g>'
