@@ -31,6 +31,11 @@ def _refusal(place: Address, protocol: str, error: OSError) -> str:
     return f"{_written(place, protocol)}: {_WHY.get(error.errno or 0, error.strerror or str(error))}"
 
 
+def _would_split_localhost(place: Address, bound: Sequence[Address]) -> bool:
+    """::1 goes with 127.0.0.1: where a stranger has the one, localhost is the stranger's altogether."""
+    return place[0] == "::1" and ("127.0.0.1", place[1]) not in bound
+
+
 class TcpPort:
     """The listening sockets of one published port and the tasks of what they accepted."""
 
@@ -153,6 +158,8 @@ class SocketPorts:
         bound: list[Address] = []
         refused: list[str] = []
         for place in self._places(host_ip, port):
+            if _would_split_localhost(place, bound):
+                continue
             try:
                 server = await asyncio.start_server(tasks.accepted, place[0], place[1], backlog=128)
             except OSError as error:
@@ -168,6 +175,8 @@ class SocketPorts:
         refused: list[str] = []
         for place in self._places(host_ip, port):
             family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
+            if _would_split_localhost(place, [s.getsockname()[:2] for s in sockets]):
+                continue
             try:
                 sock = socket.socket(family, socket.SOCK_DGRAM)
             except OSError:
