@@ -31,7 +31,7 @@ demo: $(STAMP)  ## the main job on three daemons, each step checked (ARGS="--ste
 	@$(BIN)/shoal demo $(ARGS)
 
 test: $(STAMP) tools  ## all tests (ARGS="tests/overlay -k arp")
-	$(BIN)/python -m pytest -n $(JOBS) $(UNWRITABLE) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(UNWRITABLE) $(ARGS)
 
 lint: $(STAMP)  ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .
