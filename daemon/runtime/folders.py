@@ -19,6 +19,8 @@ from daemon.runtime.context import Program
 from daemon.runtime.nodes import Directory, File, Node, Symlink, Tree, generated
 
 _PIECE = 64 * 1024
+# Not every system has all of these.
+_CAREFUL = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
 
 
 class FolderFile(File):
@@ -53,7 +55,7 @@ class FolderFile(File):
 
     @mtime.setter
     def mtime(self, when: float) -> None:
-        os.utime(self._path, (when, when), follow_symlinks=False)
+        os.utime(self._path, (when, when))
 
     @property
     def size(self) -> int:
@@ -65,11 +67,13 @@ class FolderFile(File):
 
     def read_at(self, position: int, n: int) -> bytes:
         with _opened(self._path, os.O_RDONLY) as fd:
-            return os.pread(fd, n, position)
+            os.lseek(fd, position, os.SEEK_SET)
+            return os.read(fd, n)
 
     def find_line_end(self, position: int) -> int:
         with _opened(self._path, os.O_RDONLY) as fd:
-            while piece := os.pread(fd, _PIECE, position):
+            os.lseek(fd, position, os.SEEK_SET)
+            while piece := os.read(fd, _PIECE):
                 end = piece.find(b"\n")
                 if end >= 0:
                     return position + end + 1
@@ -78,10 +82,10 @@ class FolderFile(File):
 
     def write_at(self, position: int, data: bytes | bytearray | memoryview) -> None:
         with _opened(self._path, os.O_WRONLY) as fd:
+            os.lseek(fd, position, os.SEEK_SET)
             view = memoryview(data)
             while view:
-                written = os.pwrite(fd, view, position)
-                view, position = view[written:], position + written
+                view = view[os.write(fd, view) :]
 
     def truncate(self) -> None:
         with _opened(self._path, os.O_WRONLY) as fd:
@@ -157,7 +161,7 @@ class _Entries(MutableMapping[str, Node]):
             if isinstance(node, FolderFile):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
-                os.link(node.path, path, follow_symlinks=False)
+                os.link(node.path, path)
             else:
                 os.rename(node.path, path)
             return
@@ -166,8 +170,7 @@ class _Entries(MutableMapping[str, Node]):
                 os.unlink(path)
             os.symlink(node.target, path)
         elif isinstance(node, File):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-            fd = os.open(path, flags, node.mode & 0o777)
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _CAREFUL, node.mode & 0o777)
             with open(fd, "wb") as out:
                 out.write(node.read_at(0, node.size))
             os.chmod(path, node.mode & 0o777)
@@ -218,7 +221,7 @@ def _refuse() -> bytes:
 @contextlib.contextmanager
 def _opened(path: str, flags: int) -> Iterator[int]:
     """A regular file's descriptor; never through a symlink, never waiting for a FIFO's other end."""
-    fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    fd = os.open(path, flags | _CAREFUL)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise OSError(errno.ENXIO, os.strerror(errno.ENXIO), path)
