@@ -12,7 +12,7 @@ from overlay.host import HostNetwork
 from overlay.ipam.mac import mac_from_ip
 from overlay.ipam.pool import AddressPool
 from overlay.sandbox import Sandbox
-from overlay.spec import Address, Attached, EndpointFact, EndpointSpec, NetworkSpec, Pool, RealPorts
+from overlay.spec import Address, Attached, EndpointFact, EndpointSpec, MachineNetwork, NetworkSpec, Pool, RealPorts
 from tests.overlay.memory import Network
 
 Real = Callable[[str], RealPorts]
@@ -117,7 +117,12 @@ def remote(fact: EndpointFact, vtep: str) -> EndpointFact:
 
 @asynccontextmanager
 async def lab(
-    count: int = 1, *, real: RealPorts | None = None, extra: Sequence[str] = (), reflective_relay: bool = False
+    count: int = 1,
+    *,
+    real: RealPorts | None = None,
+    extra: Sequence[str] = (),
+    reflective_relay: bool = False,
+    machine: MachineNetwork | None = None,
 ) -> AsyncIterator[Lab]:
     wires = Network()
     addresses = [f"192.0.2.{n}" for n in range(1, count + 1)]
@@ -133,6 +138,7 @@ async def lab(
             entropy=random.randbytes,
             wall=lambda: 0.0,
             extra_addresses=extra,
+            machine=machine,
             reflective_relay=reflective_relay,
         )
         for n, address in enumerate(addresses, 1)
