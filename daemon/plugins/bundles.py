@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import tarfile
+import zlib
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -111,7 +112,7 @@ class Bundles:
         bundle_id = self._engine.world.hex_id()
         folder = self._folder / bundle_id[:12]
         try:
-            config = _unpack(archive, folder)
+            config = unpack(archive, folder)
             digest = hashlib.sha256(archive.read_bytes()).hexdigest()
             bundle = new_bundle(bundle_id, full, config, digest=f"sha256:{digest}", version=self._version)
             self._keep(bundle)
@@ -231,7 +232,7 @@ def _inside(root: Path, path: str) -> str:
     return str(mine if mine.exists() else path)
 
 
-def _unpack(archive: Path, folder: Path) -> bytes:
+def unpack(archive: Path, folder: Path) -> bytes:
     """config.json's text; rootfs/ is put into the folder, without devices and without what leads out of it."""
     config = b""
     folder.mkdir(parents=True, mode=0o700)
@@ -247,7 +248,7 @@ def _unpack(archive: Path, folder: Path) -> bytes:
                     config = found.read() if found is not None else b""
                 elif parts[:1] == ("rootfs",) and ".." not in parts and len(parts) > 1:
                     _extract(tar, member, root, parts[1:])
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, KeyError, zlib.error) as error:
         raise BadParameter(f"the plug-in's archive cannot be read: {error}") from error
     if not config:
         raise BadParameter("the plug-in's archive has no config.json")
