@@ -56,7 +56,7 @@ class Host:
         self.store = store
         self.faults = Faults()
         self.tap = TappedUnderlay(carrier)
-        self.underlay = FaultyUnderlay(self.tap, self.faults, world.random)
+        self.underlay = FaultyUnderlay(self.tap, self.faults, world.random, self.tap.swallowed)
         self.history = History(world.wall)
         self.engine = Engine(
             config=config,

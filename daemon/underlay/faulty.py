@@ -11,12 +11,15 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import Counter
+from collections.abc import Callable
 from random import Random
 
 from daemon.underlay.contract import Accept, Address, Datagrams, Listener, Receive, Underlay, kind_of
 from daemon.underlay.faults import Faults
 from daemon.underlay.gate import Gate
 from daemon.underlay.shaper import Chain, Shaper
+
+Swallowed = Callable[[int, "bytes | bytearray | memoryview", Address], None]
 
 _IN_FLIGHT = 20_000
 """Datagrams that a host holds back at most; those beyond are dropped and counted."""
@@ -25,9 +28,10 @@ _IN_FLIGHT = 20_000
 class _FaultyDatagrams:
     """`_ways`: what happens on the way to each address: None is clear, False is cut, a Chain impairs."""
 
-    def __init__(self, inner: Datagrams, underlay: FaultyUnderlay) -> None:
+    def __init__(self, inner: Datagrams, underlay: FaultyUnderlay, port: int) -> None:
         self._inner = inner
         self._underlay = underlay
+        self._port = port
         self._ways: dict[Address, Chain | bool | None] = {}
         self._held: dict[asyncio.TimerHandle, None] = {}
         underlay.ports[self] = None
@@ -47,11 +51,15 @@ class _FaultyDatagrams:
             self._impaired(way, bytes(data), to)
         else:
             self._underlay.counters["fault_cut"] += 1
+            self._underlay.swallowed(self._port, data, to)
 
     def _impaired(self, chain: Chain, data: bytes, to: Address) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        for when, copy in chain.datagram(data, now):
+        leaving = chain.datagram(data, now)
+        if not leaving:
+            self._underlay.swallowed(self._port, data, to)
+        for when, copy in leaving:
             if when <= now:
                 self._inner.send(copy, to)
             elif len(self._held) >= _IN_FLIGHT:
@@ -78,8 +86,12 @@ class _FaultyDatagrams:
 class FaultyUnderlay:
     """An underlay with faults. Has the shape of what it wraps."""
 
-    def __init__(self, inner: Underlay, faults: Faults, random: Random) -> None:
+    def __init__(
+        self, inner: Underlay, faults: Faults, random: Random, swallowed: Swallowed = lambda port, data, to: None
+    ) -> None:
+        """`swallowed` is told of each datagram that a fault keeps from leaving: the port it is from, its bytes, its end."""
         self._inner = inner
+        self.swallowed = swallowed
         self._faults = faults
         self._random = random
         self.address = inner.address
@@ -140,7 +152,7 @@ class FaultyUnderlay:
                 return
             receive(data, source)
 
-        return _FaultyDatagrams(await self._inner.datagrams(port, filtered), self)
+        return _FaultyDatagrams(await self._inner.datagrams(port, filtered), self, port)
 
     async def listen(self, port: int, accept: Accept, *, tls: ssl.SSLContext | None = None) -> Listener:
         async def gated(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Address) -> None:

@@ -15,6 +15,9 @@ from daemon.underlay.contract import Accept, Address, Datagrams, Listener, Recei
 
 _CAPTURE_LIMIT = 4096
 
+LOST = "lost"
+"""Among a capture's kinds: it wants to know what faults swallowed, too; a direction of what is captured."""
+
 
 @dataclass(slots=True)
 class Traffic:
@@ -29,7 +32,7 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """One datagram. when: seconds of the loop's clock; direction: "out" or "in"."""
+    """One datagram. when: seconds of the loop's clock; direction: "out", "in", or LOST (on the way out, by a fault)."""
 
     when: float
     direction: str
@@ -48,8 +51,13 @@ class Capture:
     _queue: deque[Captured] = field(default_factory=deque)
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def wants(self, packet: Captured) -> bool:
+        if packet.direction == LOST and LOST not in self.kinds:
+            return False
+        return packet.kind in self.kinds or not self.kinds - {LOST}
+
     def offer(self, packet: Captured) -> None:
-        if self.kinds and packet.kind not in self.kinds:
+        if not self.wants(packet):
             return
         if len(self._queue) >= _CAPTURE_LIMIT:
             self.dropped += 1
@@ -106,6 +114,11 @@ class TappedUnderlay:
         packet = Captured(asyncio.get_running_loop().time(), direction, kind_of(port), source, target, data)
         for capture in self.captures:
             capture.offer(packet)
+
+    def swallowed(self, port: int, data: bytes | bytearray | memoryview, to: Address) -> None:
+        """A fault above took what would have left from `port`."""
+        if self.captures:
+            self.record(LOST, to[1], (self.address, port), to, bytes(data))
 
     def capture(self, kinds: frozenset[str]) -> tuple[Capture, Callable[[], None]]:
         """Start a capture (no kinds: all); call the second to end it."""

@@ -7,7 +7,7 @@ from scenarios.report.markup import seconds, tag, text
 from scenarios.running.record import Event, Message, RunRecord
 
 _MOST = 44
-_ROW, _TOP, _LEFT, _COLUMN = 17, 34, 78, 190
+_ROW, _TOP, _LEFT, _COLUMN, _RIGHT = 18, 34, 78, 250, 330
 _PAUSE = 0.2
 """Seconds without a message that are marked as a gap."""
 
@@ -39,7 +39,8 @@ def diagram(record: RunRecord, moment: float, what: str, *, bad: bool) -> str:
     rows += [(e.at, 0, "event", e) for e in marks[-_MOST:]]
     y, at = float(_TOP), None
     sent: dict[int, float] = {}
-    arrows, notes = [], []
+    arrows: list[str] = []
+    notes: list[str] = []
     for when, _, kind, what_ in sorted(rows, key=lambda r: (r[0], r[1])):
         if at is not None and when - at > _PAUSE:
             y += _ROW
@@ -51,6 +52,7 @@ def diagram(record: RunRecord, moment: float, what: str, *, bad: bool) -> str:
             notes.append(_text(_LEFT - 8, y + 4, f"{when:.4f}", "time", "end"))
         if isinstance(what_, Message) and kind == "sent":
             sent[what_.id] = y
+            notes.append(_label(what_, x, y))
             if what_.received is None:
                 arrows.append(_lost(what_, x, y))
         elif isinstance(what_, Message):
@@ -62,12 +64,13 @@ def diagram(record: RunRecord, moment: float, what: str, *, bad: bool) -> str:
             notes.append(f'<path class="moment{" bad" if bad else ""}" d="M{_LEFT} {y}H{end}"/>')
             y += _ROW
             notes.append(_text(_LEFT + 4, y, what[:70] + ("…" if len(what) > 70 else ""), "moment-text", "start"))
-    width, height = _LEFT + 30 + (len(hosts) - 1) * _COLUMN + 150, int(y + 2 * _ROW)
+    width, height = _LEFT + 30 + (len(hosts) - 1) * _COLUMN + _RIGHT, int(y + 2 * _ROW)
     lines = "".join(
-        f'<path class="life" d="M{x[h]} {_TOP}V{height - 8}"/>' + _text(x[h], _TOP - 12, h, "name", "middle") for h in hosts
+        f'<path class="life" d="M{x[h]} {_TOP}V{height - 8}"/>' + _text(x[h], _TOP - 12, h, "name", "middle")
+        for h in hosts
     )
     svg = (f'<svg class="lamport" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" '
-           f'aria-label="{text(f"messages around {seconds(moment)}")}">{lines}{"".join(arrows)}{"".join(notes)}</svg>')  # fmt: skip
+           f'aria-label="messages around {seconds(moment)}">{lines}{"".join([*arrows, *notes])}</svg>')  # fmt: skip
     return tag("div", svg, class_="scroll")
 
 
@@ -87,7 +90,8 @@ def _event(event: Event, x: dict[str, int], y: float) -> str:
 def _label(m: Message, x: dict[str, int], y: float) -> str:
     right = x[m.target] > x[m.source]
     place = x[m.source] + (10 if right else -10)
-    return _text(place, y - 2, m.label, "label", "start" if right else "end")
+    kind = "lost" if m.received is None else m.kind
+    return _text(place, y - 3, m.label, f"label {kind}", "start" if right else "end")
 
 
 def _arrow(m: Message, x: dict[str, int], y1: float, y2: float) -> str:
@@ -96,7 +100,7 @@ def _arrow(m: Message, x: dict[str, int], y1: float, y2: float) -> str:
     slope = (y2 - y1) / ((x2 - x1) or 1)
     head = f"M{x2 - turn} {y2 - turn * slope - 4:.1f}L{x2} {y2}L{x2 - turn} {y2 - turn * slope + 4:.1f}"
     title = f"<title>{text(f'{m.source} to {m.target}: {m.label}, {seconds((m.received or m.sent) - m.sent)}')}</title>"
-    return f'<g class="msg {text(m.kind)}">{title}<path d="M{x1} {y1}L{x2} {y2}{head}"/>{_label(m, x, y1)}</g>'
+    return f'<g class="msg {text(m.kind)}">{title}<path d="M{x1} {y1}L{x2} {y2}{head}"/></g>'
 
 
 def _lost(m: Message, x: dict[str, int], y: float) -> str:
@@ -104,4 +108,5 @@ def _lost(m: Message, x: dict[str, int], y: float) -> str:
     end, low = x1 + (x2 - x1) * 0.55, y + 10
     cross = f"M{end - 4:.1f} {low - 4}l8 8m-8 0l8 -8"
     title = f"<title>{text(f'{m.source} to {m.target}: {m.label}: never arrived')}</title>"
-    return f'<g class="msg lost">{title}<path class="way" d="M{x1} {y}L{end:.1f} {low}"/><path d="{cross}"/>{_label(m, x, y)}</g>'
+    way = f'<path class="way" d="M{x1} {y}L{end:.1f} {low}"/><path d="{cross}"/>'
+    return f'<g class="msg lost">{title}{way}</g>'

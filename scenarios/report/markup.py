@@ -29,6 +29,11 @@ def seconds(value: float | None) -> str:
     return f"{value:.2f} s"
 
 
+def moment(value: float | None) -> str:
+    """A time of the run, always in seconds: moments are compared with one another."""
+    return "" if value is None else f"{value:.3f} s"
+
+
 def share(at: float, whole: float) -> str:
     """A place on the axis, in percent."""
     return f"{min(100.0, max(0.0, 100 * at / whole if whole else 0.0)):.3f}%"

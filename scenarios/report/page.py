@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib import resources
 
 from scenarios.report.diagram import diagram
-from scenarios.report.markup import seconds, tag, text
+from scenarios.report.markup import moment, seconds, tag, text
 from scenarios.report.plots import plots
 from scenarios.report.timeline import timeline
 from scenarios.running.record import ERROR, FAILED, PASSED, Event, RunRecord, Verdict
@@ -58,7 +58,7 @@ def _head(record: RunRecord, beside: Mapping[str, str]) -> str:
     else:
         what = verdict.what or "No reason was noted."
         where = [
-            tag("span", tag("b", "when"), " ", text(seconds(verdict.when))) if verdict.when is not None else "",
+            tag("span", tag("b", "when"), " ", text(moment(verdict.when))) if verdict.when is not None else "",
             tag("span", tag("b", "where"), " ", text(verdict.where)) if verdict.where else "",
             tag("a", text(f"{record.file}:{verdict.line}"), href=f"#line-{verdict.line}") if verdict.line else "",
         ]
@@ -95,21 +95,21 @@ def _leading(verdict: Verdict, record: RunRecord) -> str:
     if not verdict.leading:
         return ""
     rows = "".join(_led(event) for event in verdict.leading)
-    end = tag("li", tag("time", text(seconds(verdict.when))), tag("b", text(verdict.what)), class_="bad")
+    end = tag("li", tag("time", text(moment(verdict.when))), tag("b", text(verdict.what)), class_="bad")
     return tag("details", tag("summary", "What led to it"), tag("ol", rows, end, class_="leading"), open="")
 
 
 def _led(event: Event) -> str:
     state = {True: "good", False: "bad", None: ""}[event.ok]
-    ended = f" (until {seconds(event.until)})" if event.until is not None and event.until - event.at > 0.001 else ""
+    ended = f" (until {moment(event.until)})" if event.until is not None and event.until - event.at > 0.001 else ""
     host = tag("em", text(event.host)) if event.host else ""
-    return tag("li", tag("time", text(seconds(event.at))), tag("i", class_=f"dot {event.kind} {state}"), host,
+    return tag("li", tag("time", text(moment(event.at))), tag("i", class_=f"dot {event.kind} {state}"), host,
                text(event.text + ended), class_=state or None)  # fmt: skip
 
 
 def _others(record: RunRecord) -> str:
     rows = [
-        tag("li", tag("time", text(seconds(v.when))), text(v.what), tag("em", text(v.where)) if v.where else "")
+        tag("li", tag("time", text(moment(v.when))), text(v.what), tag("em", text(v.where)) if v.where else "")
         for v in record.failures if v != record.verdict
     ]  # fmt: skip
     if not rows:
@@ -124,8 +124,9 @@ def _legend(record: RunRecord) -> str:
         tag("span", tag("i", class_=f"view {state} swatch"), text(f"held {state}"))
         for state in ("alive", "suspect", "dead")
     )
-    zoom = tag("span", *[tag("button", sign, type="button", data_zoom=way, title=title)
-                         for sign, way, title in (("−", "out", "less"), ("+", "in", "zoom the time"))], class_="zoom")  # fmt: skip
+    ways = (("−", "out", "less"), ("+", "in", "zoom the time"))
+    buttons = [tag("button", sign, type="button", data_zoom=way, title=title) for sign, way, title in ways]
+    zoom = tag("span", *buttons, class_="zoom")
     where = tag("span", "", class_="moment-at", aria_live="off")
     return tag("p", items, states, where, zoom, class_="legend")
 
@@ -146,7 +147,7 @@ def _messages(record: RunRecord) -> str:
     moments = moments[:_DIAGRAMS] or [(e.at, e.text, False) for e in faults[:1]]
     drawn = [(when, what, diagram(record, when, what, bad=bad)) for when, what, bad in moments]
     inside = [
-        tag("p", f"around {seconds(when)}: ", text(what), class_="about") + svg for when, what, svg in drawn if svg
+        tag("p", f"around {moment(when)}: ", text(what), class_="about") + svg for when, what, svg in drawn if svg
     ]
     if not inside:
         return ""
@@ -165,9 +166,10 @@ def _steps(record: RunRecord) -> str:
         line = tag("a", text(event.line), href=f"#line-{event.line}") if event.line else ""
         mark = {"good": "✓", "bad": "✗"}.get(state, "")
         took = seconds(lasting) if lasting else ""
-        rows.append(tag("tr", tag("td", f"{event.at:.3f}"), tag("td", tag("i", class_=f"dot {event.kind} {state}"), text(event.kind)),
-            tag("td", text(event.host)), tag("td", tag("span", mark, class_="sign"), text(event.text), more),
-            tag("td", took), tag("td", line), class_=state or None))  # fmt: skip
+        kind = tag("i", class_=f"dot {event.kind} {state}") + text(event.kind)
+        what = tag("span", mark, class_="sign") + text(event.text) + more
+        cells = (f"{event.at:.3f}", kind, text(event.host), what, took, line)
+        rows.append(tag("tr", *[tag("td", cell) for cell in cells], class_=state or None))
     head = tag("tr", *[tag("th", name) for name in ("at (s)", "", "host", "", "lasted", "line")])
     return tag("div", tag("table", tag("thead", head), tag("tbody", *rows)), class_="scroll") if rows else ""
 

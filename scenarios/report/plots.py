@@ -1,5 +1,7 @@
-"""Plots of what was measured: latency and loss of every load, throughput, and how the members' views converged. SVG that
-stretches with the page; words stand outside of it, so that they stay readable at any width."""
+"""Plots of what was measured: latency and loss of every load, throughput, and how the members' views converged.
+
+SVG that stretches with the page; words stand outside of it, so that they stay readable at any width.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scenarios.language.metrics import statistic
-from scenarios.report.markup import seconds, share, tag, text, ticks
+from scenarios.report.markup import moment, seconds, share, tag, text, ticks
 from scenarios.report.views import DEAD, SUSPECT, doubts
 from scenarios.running.record import RunRecord, Series
 
@@ -47,8 +49,9 @@ def _latency(record: RunRecord, series: Series, whole: float) -> str:
     else:
         words = "no probe was answered"
     lost = [at for at, value in series.points if value is None]
-    return _figure(record, f"{series.name}: latency", f"{words}; from {series.host}", [_Curve("latency", series.points)],
-                   whole, max(answered, default=0.001), seconds, lost)  # fmt: skip
+    curve = _Curve("latency", series.points)
+    return _figure(record, f"{series.name}: latency", f"{words}; from {series.host}", [curve], whole,
+                   max(answered, default=0.001), seconds, lost)  # fmt: skip
 
 
 def _throughput(record: RunRecord, series: Series, whole: float) -> str:
@@ -111,12 +114,13 @@ def _convergence(record: RunRecord, whole: float) -> str:
     elif open_:
         words = f"{open_} views of a member were still not alive at the end"
     else:
-        words = f"all see all alive again at {seconds(last)}"
+        words = f"all see all alive again at {moment(last)}"
     curves = [
         _Curve(kind, [*((at, float(n)) for at, n in points), (whole, float(points[-1][1]))], steps=True)
         for kind, points in (("suspect", suspected), ("dead", dead))
     ]
-    return _figure(record, "convergence: views that are not alive", words, curves, whole, max(1.0, most), lambda v: f"{v:g}")
+    title = "convergence: views that are not alive"
+    return _figure(record, title, words, curves, whole, max(1.0, most), lambda v: f"{v:g}")
 
 
 def _figure(
@@ -128,11 +132,11 @@ def _figure(
     paths = "".join(_path(curve, whole, top) for curve in curves)
     marks = "".join(f'<path class="lost" d="M{1000 * at / whole:.2f} 0v7"/>' for at in lost)
     svg = (f'<svg viewBox="0 0 1000 {_HEIGHT}" preserveAspectRatio="none" aria-hidden="true">'
-           f'<path class="grid" d="M0 .5H1000M0 {_HEIGHT / 2}H1000M0 {_HEIGHT - 0.5}H1000"/>{paths}{marks}</svg>')  # fmt: skip
-    bands = "".join(
-        tag("i", class_="shade", style=f"--at:{share(e.at, whole)};--to:{share(whole if e.until is None else e.until, whole)}")
-        for e in record.events if e.kind == "fault"
-    )  # fmt: skip
+           f'<path class="grid" d="M0 .5H1000M0 {_HEIGHT / 2}H1000M0 {_HEIGHT - 0.5}H1000"/>'
+           f"{paths}{marks}</svg>")  # fmt: skip
+    faults = [(e.at, whole if e.until is None else e.until) for e in record.events if e.kind == "fault"]
+    places = [f"--at:{share(start, whole)};--to:{share(end, whole)}" for start, end in faults]
+    bands = "".join(tag("i", class_="shade", style=place) for place in places)
     scale = tag("div", tag("span", text(said(top))), tag("span", text(said(top / 2))), tag("span", "0"), class_="scale")
     marks = "".join(tag("span", f"{at:g}", style=f"--at:{share(at, whole)}") for at in ticks(whole))
     legend = "".join(tag("span", text(c.kind), class_=f"key {text(c.kind)}") for c in curves) if len(curves) > 1 else ""

@@ -1,11 +1,11 @@
-"""The timeline: faults, the run and each host a lane, on one axis of time. Places are percents, so any width will do."""
+"""The timeline: faults, the run and each host a lane, on one axis of time. Places are percents: any width will do."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scenarios.report.markup import seconds, share, tag, text, ticks
+from scenarios.report.markup import moment, share, tag, text, ticks
 from scenarios.report.views import Span, down_spans, views, worst
 from scenarios.running.record import Event, RunRecord
 
@@ -59,10 +59,10 @@ def timeline(record: RunRecord) -> str:
         events = [e for e in record.events if e.host == host.name and e.kind not in ("fault", "member", "container")]
         shades = "".join(_shade(e, whole) for e in faults if host.name in affected(e, hosts))
         shades += "".join(_strip([span], whole, "outage") for span in down[host.name])
-        inside = _views(seen[host.name], whole) + _packed(_containers(record, host.name), whole) + _events(events, whole)
-        lanes.append(_lane(host.name, host.address, shades + inside, "host"))
+        inside = shades + _views(seen[host.name], whole) + _packed(_containers(record, host.name), whole)
+        lanes.append(_lane(host.name, host.address, inside + _events(events, whole), "host"))
     marks = "".join(
-        tag("i", class_="verdict-mark", style=f"--at:{share(v.when, whole)}", title=f"{seconds(v.when)}: {v.what}")
+        tag("i", class_="verdict-mark", style=f"--at:{share(v.when, whole)}", title=f"{moment(v.when)}: {v.what}")
         for v in record.failures if v.when is not None
     )  # fmt: skip
     cursor = tag("div", tag("i", class_="cursor") + marks, class_="overlay axis", data_whole=f"{whole:.6f}")
@@ -105,7 +105,7 @@ def _views(members: dict[str, list[Span]], whole: float) -> str:
 def _strip(spans: list[Span], whole: float, kind: str) -> str:
     return "".join(
         tag("i", class_=kind, style=f"--at:{share(s.start, whole)};--to:{share(s.end, whole)}",
-            title=f"{seconds(s.start)} to {seconds(s.end)}: {s.state}. {s.why}")
+            title=f"{moment(s.start)} to {moment(s.end)}: {s.state}. {s.why}")
         for s in spans
     )  # fmt: skip
 
@@ -123,23 +123,25 @@ def _containers(record: RunRecord, host: str) -> list[_Bar]:
             running.setdefault(name, event.at)
         elif action == "die" and name in running:
             start = running.pop(name)
-            found.append(_Bar(start, event.at, "container", name, f"{name}: {seconds(start)} to {seconds(event.at)}"))
+            found.append(_Bar(start, event.at, "container", name, f"{name}: {moment(start)} to {moment(event.at)}"))
     for name, start in running.items():
-        found.append(_Bar(start, record.duration, "container", name, f"{name}: from {seconds(start)}"))
+        found.append(_Bar(start, record.duration, "container", name, f"{name}: from {moment(start)}"))
     return sorted(found, key=lambda b: b.start)
 
 
 def _bar(event: Event, whole: float, kind: str) -> _Bar:
     end = event.until if event.until is not None else whole if event.kind in ("fault", "load") else event.at
     verdict = {True: "held", False: "FAILED", None: ""}[event.ok]
-    title = f"{seconds(event.at)}" + (f" to {seconds(end)}" if end > event.at else "") + f": {event.text} {verdict}".rstrip()
+    until = f" to {moment(end)}" if end > event.at else ""
+    title = f"{moment(event.at)}{until}: {event.text} {verdict}".rstrip()
     state = {True: " good", False: " bad", None: ""}[event.ok]
     return _Bar(event.at, end, kind + state, event.text, title, f"#line-{event.line}" if event.line else "")
 
 
 def _events(events: Iterable[Event], whole: float) -> str:
     """Expectations and loads with a length are bars, all others points in one row."""
-    bars, points = [], []
+    bars: list[_Bar] = []
+    points: list[_Bar] = []
     for event in events:
         bar = _bar(event, whole, event.kind)
         (bars if bar.end - bar.start > _THIN * whole else points).append(bar)
@@ -171,5 +173,6 @@ def _wide(bar: _Bar, whole: float) -> float:
 def _drawn(bar: _Bar, whole: float) -> str:
     short = bar.end - bar.start <= 0.12 * whole
     side = " before" if short and bar.start > 0.8 * whole else " beside" if short else ""
-    return tag("a", tag("span", text(bar.label)), class_=f"bar {bar.kind}{side}", title=bar.title, href=bar.target or None,
-               style=f"--at:{share(bar.start, whole)};--to:{share(bar.end, whole)}")  # fmt: skip
+    place = f"--at:{share(bar.start, whole)};--to:{share(bar.end, whole)}"
+    label = tag("span", text(bar.label))
+    return tag("a", label, class_=f"bar {bar.kind}{side}", title=bar.title, href=bar.target or None, style=place)

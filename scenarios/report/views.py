@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from scenarios.running.record import Event, RunRecord
@@ -72,7 +73,7 @@ def worst(spans: list[list[Span]]) -> list[Span]:
     rank = {ALIVE: 0, LEFT: 1, SUSPECT: 2, DEAD: 3}
     edges = sorted({edge for member in spans for span in member for edge in (span.start, span.end)})
     found: list[Span] = []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         here = [span for member in spans for span in member if span.start <= start < span.end]
         if not here:
             continue

@@ -19,7 +19,9 @@ def messages(packets: Iterable[Packet], hosts: dict[str, str]) -> list[Message]:
     for packet in sorted(packets, key=lambda p: (p.at, p.direction != "sent")):
         key = (packet.source, packet.target, packet.data)
         ends = [by_address.get(end.rpartition(":")[0], end) for end in (packet.source, packet.target)]
-        if packet.direction == "sent":
+        if packet.direction == "lost":
+            found.append(Message(len(found) + 1, ends[0], ends[1], packet.at, None, packet.kind, label(packet)))
+        elif packet.direction == "sent":
             message = Message(len(found) + 1, ends[0], ends[1], packet.at, None, packet.kind, label(packet))
             found.append(message)
             waiting.setdefault(key, deque()).append(message)

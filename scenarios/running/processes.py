@@ -24,7 +24,7 @@ from scenarios.launch import launcher, record
 from scenarios.launch.errors import LaunchError
 from scenarios.launch.process import KILL, send_signal, wait_gone
 from scenarios.running import swarm as common
-from scenarios.running.record import REAL, Packet
+from scenarios.running.record import DIRECTIONS, REAL, Packet
 from scenarios.running.swarm import HostSilent, Sockets, SwarmFailed
 
 _LINES = 500
@@ -173,7 +173,7 @@ class Processes:
                 async for line in answer.content:
                     found = json.loads(line)
                     ends = [f"{address}:{port}" for address, port in (found["source"], found["target"])]
-                    direction = "sent" if found["direction"] == "out" else "received"
+                    direction = DIRECTIONS[found["direction"]]
                     see(Packet(found["when"] - began, host, direction, found["kind"], ends[0], ends[1], found["data"]))
 
     def logs(self, host: str) -> list[str]:

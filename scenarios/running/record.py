@@ -21,6 +21,9 @@ be started or read, Ctrl-C, a deadline of the run)."""
 
 REAL, SIMULATED = "real", "sim"
 
+DIRECTIONS = {"out": "sent", "in": "received", "lost": "lost"}
+"""Of packets: the daemons' words and ours."""
+
 KINDS = ("step", "expectation", "fault", "member", "container", "invariant", "load", "host", "note")
 """Kinds of events: a lane's colours in a timeline."""
 
@@ -97,7 +100,8 @@ class HostRecord:
 
 @dataclass(slots=True)
 class Packet:
-    """One datagram at a host's underlay. direction: "sent" or "received"; ends are "address:port"; data in hex."""
+    """One datagram at a host's underlay. direction: "sent", "received", or "lost" (a fault kept it from leaving).
+    Ends are "address:port"; data in hex."""
 
     at: float
     host: str

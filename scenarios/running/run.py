@@ -111,7 +111,7 @@ class Run:
         self.wall = EPOCH if swarm.mode == SIMULATED else time.time() - swarm.now()
         observer.wall = self.wall
         stage.end(event, ok=True)
-        swarm.watch_packets(("gossip", "vxlan"), lambda packet: self._packet(stage, watch, packet))
+        swarm.watch_packets(("gossip", "vxlan", "lost"), lambda packet: self._packet(stage, watch, packet))
         await breaker.links(scenario.links)
         if scenario.swarm:
             first = next(iter(scenario.hosts))
@@ -163,7 +163,8 @@ class Run:
         if len(stage.packets) == stage.packets.maxlen:
             stage.record.packets_dropped += 1
         stage.packets.append(packet)
-        watch.packet(packet)
+        if packet.direction != "lost":
+            watch.packet(packet)
 
     async def _close(self, stage: Stage, breaker: Breaker, watch: Watch, observer: Observer) -> None:
         """Load and churn end, faults are undone, invariants get their last word."""

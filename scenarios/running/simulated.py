@@ -14,7 +14,7 @@ from daemon.underlay.faults import parse_faults
 from daemon.underlay.tap import Capture, Captured
 from scenarios.client import HostClient
 from scenarios.running import swarm as common
-from scenarios.running.record import SIMULATED, Packet
+from scenarios.running.record import DIRECTIONS, SIMULATED, Packet
 from scenarios.running.swarm import Sockets
 from scenarios.sim.loop import HOST
 from scenarios.sim.swarm import SimulatedSwarm
@@ -42,7 +42,7 @@ class _Seen(Capture):
         self._see = see
 
     def offer(self, packet: Captured) -> None:
-        if not self.kinds or packet.kind in self.kinds:
+        if self.wants(packet):
             self._see(packet)
 
 
@@ -163,7 +163,7 @@ class SimulatedHosts:
     def _watch(self, host: str, kinds: frozenset[str], see: Callable[[Packet], None]) -> None:
         def seen(packet: Captured) -> None:
             ends = [f"{address}:{port}" for address, port in (packet.source, packet.target)]
-            direction = "sent" if packet.direction == "out" else "received"
+            direction = DIRECTIONS[packet.direction]
             see(Packet(packet.when - self._began, host, direction, packet.kind, ends[0], ends[1], packet.data.hex()))
 
         self._swarm.hosts[host].tap.captures.append(_Seen(kinds, seen))
