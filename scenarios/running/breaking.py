@@ -173,6 +173,8 @@ class Breaker:
 
     async def _impair(self, name: str, fault: Fault) -> Undo:
         amounts = {key: getattr(fault, key) for key in (*IMPAIRS, "distribution", "queue")}
+        if not any(amounts[key] for key in IMPAIRS):
+            return lambda: self._mend(name)  # loss: 0%, one choice of a matrix
         self._impairments[name] = {
             "id": name, "from": self._addresses(fault.from_), "to": self._addresses(fault.to),
             "traffic": list(fault.traffic), **{k: v for k, v in amounts.items() if v is not None},

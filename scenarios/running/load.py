@@ -8,12 +8,15 @@ import re
 from scenarios.language.checking import LOADS, given, load_name
 from scenarios.language.model import Load
 from scenarios.running.judging import Way, run_in
-from scenarios.running.record import Series
+from scenarios.running.record import SIMULATED, Series
 from scenarios.running.stage import Stage
 
 _PING = re.compile(r"time[=<]([\d.]+) ?ms")
 _IPERF = re.compile(r"([\d.]+) ([KMG]?)bits/sec.*receiver")
 _SCALE = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
+_SIMULATED = 250_000.0
+"""Bytes a second of a stream in simulated time, unless told."""
+
 _SPARE = 5.0
 """Seconds beyond its own limit after which a probe is given up: the host itself is silent then."""
 
@@ -49,6 +52,11 @@ class Probing:
             event.details = {"probes": len(self.series.points), "answered": answered}
             stage.end(event)
 
+    def _limit(self) -> list[str]:
+        """In simulated time nothing else limits a stream, and every packet costs real time."""
+        rate = self._load.rate or (_SIMULATED if self._stage.swarm.mode == SIMULATED else None)
+        return ["-b", str(int(rate * 8))] if rate else []
+
     async def _probe(self) -> float | None:
         way = Way.read(self._stage.text(self._way))
         limit = max(1, round(self._load.timeout))
@@ -56,7 +64,7 @@ class Probing:
             "ping": ["ping", "-c", "1", "-W", str(limit), way.target],
             "http": ["wget", "-q", "-O", "/dev/null", "-T", str(limit), way.url],
             "dns": ["nslookup", "-type=a", way.target],
-            "stream": ["iperf3", "-c", way.target, "-p", str(way.port or 5201), "-t", "1"],
+            "stream": ["iperf3", "-c", way.target, "-p", str(way.port or 5201), "-t", "1", *self._limit()],
         }[self._kind]
         start = self._stage.swarm.now()
         try:

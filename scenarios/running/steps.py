@@ -39,20 +39,24 @@ class Steps:
         stage = self._stage
         line = self._source.line(*path)
         action = given(step, ACTIONS)[0]
+        key = id(step)
+        stage.doing[key] = f"line {line}: {words(step, action)}"
+        try:
+            await self._when(step, line)
+            await self._do(step, action, path, line)
+            stage.doing.pop(key, None)  # what a cancelled run was doing stays, for its message
+        except UnknownVariable as error:
+            what = f"the variable {error.args[0]!r} has no value yet"
+            raise Failed(stage.fail(what, line=line, outcome="error")) from None
+
+    async def _when(self, step: Step, line: int) -> None:
+        stage = self._stage
         if step.at is not None:
             late = stage.swarm.now() - stage.began - step.at
             if late > _LATE:
                 stage.event("note", f"the step at {step.at:g} s began {late:.2f} s late", line=line)
             else:
                 await asyncio.sleep(max(0.0, -late))
-        key = id(step)
-        stage.doing[key] = f"line {line}: {words(step, action)}"
-        try:
-            await self._do(step, action, path, line)
-        except UnknownVariable as error:
-            raise Failed(stage.fail(f"the variable {error.args[0]!r} has no value yet", line=line, outcome="error")) from None
-        finally:
-            stage.doing.pop(key, None)
 
     async def _do(self, step: Step, action: str, path: tuple[str | int, ...], line: int) -> None:
         stage = self._stage
@@ -145,7 +149,8 @@ class Steps:
                     code, out, err = await run_in(stage, host, container, argv, stdin=stdin)
         except TimeoutError:
             stage.end(event, ok=False)
-            raise Failed(stage.fail(f"{shown}: not done within {limit:g} s", where=step.on or host, line=line)) from None
+            what = f"{shown}: not done within {limit:g} s"
+            raise Failed(stage.fail(what, where=step.on or host, line=line)) from None
         except BadLine as error:
             stage.end(event, ok=False)
             raise Failed(stage.fail(str(error), where=host, line=line, outcome="error")) from None
@@ -183,4 +188,6 @@ def words(step: Step, action: str) -> str:
     if action in ("parallel", "repeat"):
         return action
     text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return f"{step.on} $ docker {text}" if action == "docker" else f"{step.on} $ {text}" if action == "exec" else f"{action} {text}"
+    if action in ("docker", "exec"):
+        return f"{step.on} $ {'docker ' if action == 'docker' else ''}{text}"
+    return f"{action} {text}"
