@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from gossip.wire.errors import WireError
 from scenarios.sim.swarm import SimulatedSwarm, simulate
@@ -107,3 +108,35 @@ def test_both_sides_of_a_cut_may_change_the_key() -> None:
         await swarm.until(lambda: agreed(swarm, ["h1", "h3"], old), 20)
 
     tell(story, hosts=4)
+
+
+def test_vxlan_of_a_removed_node_is_dropped_and_counted() -> None:
+    async def story(swarm: SimulatedSwarm) -> None:
+        await swarm.api("h1", "POST", "/networks/create", {"Name": "ov", **OVERLAY})
+        for host in ("h1", "h3"):
+            await swarm.run(host, f"c{host}", ["sleep", "600"], network="ov")
+        await asyncio.sleep(0.2)
+        found: Any = await swarm.api("h1", "GET", "/networks/ov")
+        vni = int(found["Options"]["com.docker.network.driver.overlay.vxlanid_list"])
+        found = await swarm.api("h1", "GET", "/containers/ch1/json")
+        mac = bytes.fromhex(found["NetworkSettings"]["Networks"]["ov"]["MacAddress"].replace(":", ""))
+        datagram = b"\x08\0\0\0" + vni.to_bytes(3, "big") + b"\0" + mac + b"\x02" + bytes(5) + b"\x08\0" + bytes(46)
+        counters = swarm.hosts["h1"].engine.host_network.counters
+        sender = await swarm.hosts["h3"].underlay.datagrams(50000, lambda data, source: None)
+
+        async def unknown() -> int:
+            before = counters["vxlan_dropped_unknown_vtep"]
+            sender.send(datagram, ("192.0.2.1", 4789))
+            await asyncio.sleep(0.05)
+            return counters["vxlan_dropped_unknown_vtep"] - before
+
+        assert await unknown() == 0
+        await swarm.api("h1", "DELETE", "/nodes/h3?force=1")
+        await asyncio.sleep(0.05)
+        assert await unknown() == 1
+        third = swarm.hosts["h3"].engine.cluster
+        await swarm.until(lambda: not third.active, 20)
+        assert third.info()["LocalNodeState"] == "error", "it has learned of it, and its overlays are gone"
+        sender.close()
+
+    tell(story, hosts=3)
