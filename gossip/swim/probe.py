@@ -28,7 +28,7 @@ PROBE_VERDICT = "probe_verdict"
 _SEQ_MASK = 0xFFFFFFFF
 _PROTOCOL_WITH_NACK = 4
 _OVERDUE_MAX = 64
-"""Failed probes whose late answers are still counted."""
+"""Failed probes whose late nacks are still counted."""
 _CUT_FROM = 2
 """So many relays, all mute, look like a cut."""
 _WITHHELD_MAX = 64
@@ -163,7 +163,6 @@ class Prober:
         """False when no probe of ours waits for it."""
         probe = self._probes.get(seq)
         if probe is None:
-            self._late_answer(seq)
             return False
         self._finish(probe)
         self._local.awareness.apply(-1)
@@ -172,7 +171,7 @@ class Prober:
     def nack(self, seq: int, sender: str) -> bool:
         probe = self._probes.get(seq)
         if probe is None:
-            self._late_answer(seq)
+            self._late_nack(seq)
             return False
         if sender in probe.relays and sender not in probe.nacked:
             probe.nacked.append(sender)
@@ -276,13 +275,13 @@ class Prober:
         return list(islice(filter(self._is_alive, everybody), _WITHHELD_MAX))
 
     def _unanswered(self, probe: Probe) -> None:
-        """A slow member hears late, one that is cut off hears never: what counts against our health is each answer to
-        a probe that comes after its verdict, not the silence."""
-        self._overdue[probe.seq] = 1 + len(probe.relays) - len(probe.nacked)
+        """A slow member hears late, one that is cut off hears never: what counts against our health is each nack that
+        comes after the verdict, not the silence. (A late ack may be the slowness of whom we probed.)"""
+        self._overdue[probe.seq] = len(probe.relays) - len(probe.nacked)
         if len(self._overdue) > _OVERDUE_MAX:
             del self._overdue[next(iter(self._overdue))]
 
-    def _late_answer(self, seq: int) -> None:
+    def _late_nack(self, seq: int) -> None:
         left = self._overdue.get(seq, 0)
         if left:
             self._overdue[seq] = left - 1

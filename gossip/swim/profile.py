@@ -53,7 +53,7 @@ class Profile:
     buddy_system: bool
     """Lifeguard IV-C, on or off: whoever is accused hears of it with the next ping or ack."""
     silence_is_slowness: bool
-    """Whether a nack that stays away speaks against our own health (memberlist), or only an answer that comes late."""
+    """Whether a nack that stays away speaks against our own health (memberlist), or only one that comes late."""
     awareness_max: int
     """Lifeguard's S: the local health multiplier lies in 0..S-1."""
     stall: float
