@@ -18,6 +18,7 @@ _REAL = "/run/docker/plugins/example.sock"
 
 
 def test_killing_it_breaks_its_networks_only_and_says_what_docker_says(engine: Engine) -> None:
+    """P15. real-engine-killed.jsonl is what Docker 20.10.24 said after kill -9 of the same plug-in."""
     plugin = engine.plugin()
     for name in ("n1", "n1b"):
         engine.done("network", "create", "-d", "example", "--ipam-driver", "example", name)
@@ -84,6 +85,7 @@ def _calls(record: Path) -> list[tuple[str, dict[str, str]]]:
 
 
 def test_a_bundle_is_installed_enabled_used_and_removed(engine: Engine) -> None:
+    """P10"""
     bundle = Path(__file__).resolve().parents[2] / "examples" / "plugin" / "bundle"
     engine.done("plugin", "create", "mine", str(bundle))
     environment = [f"PYTHON={sys.executable}", f"PYTHONPATH={bundle.parents[2]}"]

@@ -60,6 +60,7 @@ def shown(step: dict[str, Any]) -> Any:
 
 
 def test_a_plugin_hears_the_same_from_shoal_and_from_a_real_engine(engine: Engine) -> None:
+    """P10, P15"""
     plugin = engine.plugin()
     commands = (HERE / "commands.txt").read_text().splitlines()
     real = numbered([json.loads(line) for line in (HERE / "real-engine.jsonl").read_text().splitlines()])
