@@ -279,7 +279,6 @@ class Load(_Part):
     dns: Way | None = Field(None, description="Look-ups of a name.")
     stream: Way | None = Field(None, description="Bytes over TCP to an iperf3 server at TARGET; throughput.")
     name: str | None = Field(None, description="Of its measurements, for `metric` and plots.")
-    rate: Rate | None = Field(None, description="Of a stream; as fast as possible if not given (2mbit in sim).")
     every: Duration = 0.5
     timeout: Duration = 1.0
     at: Duration = 0.0

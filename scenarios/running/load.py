@@ -14,8 +14,7 @@ from scenarios.running.stage import Stage
 _PING = re.compile(r"time[=<]([\d.]+) ?ms")
 _IPERF = re.compile(r"([\d.]+) ([KMG]?)bits/sec.*receiver")
 _SCALE = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
-_SIMULATED = 250_000.0
-"""Bytes a second of a stream in simulated time, unless told."""
+_SIMULATED = "128K"
 
 _SPARE = 5.0
 """Seconds beyond its own limit after which a probe is given up: the host itself is silent then."""
@@ -53,9 +52,8 @@ class Probing:
             stage.end(event)
 
     def _limit(self) -> list[str]:
-        """In simulated time nothing else limits a stream, and every packet costs real time."""
-        rate = self._load.rate or (_SIMULATED if self._stage.swarm.mode == SIMULATED else None)
-        return ["-b", str(int(rate * 8))] if rate else []
+        """In simulated time nothing else limits a stream, and every packet costs real time: so many bytes only."""
+        return ["-n", _SIMULATED] if self._stage.swarm.mode == SIMULATED else ["-t", "1"]
 
     async def _probe(self) -> float | None:
         way = Way.read(self._stage.text(self._way))
@@ -64,7 +62,7 @@ class Probing:
             "ping": ["ping", "-c", "1", "-W", str(limit), way.target],
             "http": ["wget", "-q", "-O", "/dev/null", "-T", str(limit), way.url],
             "dns": ["nslookup", "-type=a", way.target],
-            "stream": ["iperf3", "-c", way.target, "-p", str(way.port or 5201), "-t", "1", *self._limit()],
+            "stream": ["iperf3", "-c", way.target, "-p", str(way.port or 5201), *self._limit()],
         }[self._kind]
         start = self._stage.swarm.now()
         try:
