@@ -63,12 +63,13 @@ def bars(title: str, names: Sequence[str], series: Sequence[tuple[str, Sequence[
             parts.append(
                 f'<rect x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{colour}"/>'
             )
-            parts.append(_text(left + width / 2, top - 3, f"{value:g}", size=9))
+            parts.append(_text(left + width / 2, top - 3, f"{value:g}", size=8))
         parts += _legend(place, name, colour, "")
     for number, name in enumerate(names):
         centre = _LEFT + group * (number + 0.5)
         parts += [
-            _text(centre, HEIGHT - _BOTTOM + 14 + 11 * row, word, size=9) for row, word in enumerate(name.split(" ", 2))
+            _text(centre, HEIGHT - _BOTTOM + 14 + 11 * row, word, size=9)
+            for row, word in enumerate(name.replace("-", "- ").split(" ", 2))
         ]
     return _document(parts)
 

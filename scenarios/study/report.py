@@ -254,12 +254,12 @@ def _stability(results: Results) -> Document:
         series = []
         for key, runs in groups.items():
             if key[0] == fault:
-                series.append(Series(f"{key[1]}: median", [(at, middle) for at, _, middle, _ in runs[0].sizes]))
-                series.append(
-                    Series(f"{key[1]}: smallest", [(at, low) for at, low, _, _ in runs[0].sizes], dashed=True)
-                )
+                all_of_them = max(high for _, _, _, high in runs[0].sizes)
+                middles = [(at, all_of_them - middle) for at, _, middle, _ in runs[0].sizes]
+                most = [(at, float(all_of_them - low)) for at, low, _, _ in runs[0].sizes]
+                series += [Series(f"{key[1]}: median", middles), Series(f"{key[1]}: most", most, dashed=True)]
         if series:
-            title = f"Members in a healthy member's eyes; faulty: {fault}"
+            title = f"Held dead by a healthy member, while one {fault}"
             charts[file] = lines(title, series, x="seconds since the fault", y="members", marks=False)
     return _table(head, rows), charts
 
