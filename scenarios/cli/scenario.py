@@ -24,7 +24,9 @@ LIBRARY = Path(__file__).resolve().parent.parent / "library"
 File = Annotated[str, typer.Argument(metavar="FILE", help="A scenario's file, or a name from the library.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A variable; repeatable.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Instead of the file's.")]
-Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="Write the run's record (JSON) here.")]
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="DIR", help="Write the report here: HTML, JUnit, JSON, pcapng.")
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="The verdict only.")]
 
 
@@ -108,7 +110,7 @@ def show(file: File) -> None:
 
 @app.command()
 def validate(files: Annotated[list[str], typer.Argument(metavar="FILE...")], variables: Set = None) -> None:
-    """Check files without starting anything. Exit status 1: one cannot be run; the line and what was expected are told."""
+    """Check files without starting anything. Exit status 1: one cannot be run; its line and what was expected."""
     wrong = 0
     for file in files:
         try:
@@ -190,6 +192,21 @@ def sim(file: File, seed: Seed = None, variables: Set = None, output: Output = N
     _run_all(file, variables, "sim", output, quiet, one)
 
 
+@app.command()
+def report(
+    record: Annotated[Path, typer.Argument(metavar="RECORD", help="A run's record, the JSON file of a report.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where to write.")] = Path("."),
+) -> None:
+    """Write the report of a run again from its record: HTML, JUnit XML, pcapng."""
+    from scenarios.running.record import BadRecord, read
+
+    try:
+        found = read(record)
+    except (BadRecord, OSError) as error:
+        raise LaunchError(f"{record}: {error}") from None
+    print(f"report: {_write([found], output)}")
+
+
 def _run_all(
     file: str, variables: list[str] | None, mode: str, output: Path | None, quiet: bool,
     one: Callable[[Source, Callable[[Event], None]], RunRecord],
@@ -197,20 +214,30 @@ def _run_all(
     sources = _read(file, variables)
     if mode not in sources[0].scenario.modes:
         raise LaunchError(f"{file}: this scenario runs in {' and '.join(sources[0].scenario.modes)} only")
-    if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
+    records: list[RunRecord] = []
     worst = 0
     for source in sources:
         record = one(source, (lambda event: None) if quiet else _tell)
         worst = max(worst, {"passed": 0, "failed": 1, "error": 2}[record.verdict.outcome])
         _print_verdict(record, quiet)
+        records.append(record)
         if output is not None:
-            path = output / f"{source.name.replace('/', '_')}-{record.seed}.json"
-            record.write(path)
-            print(f"record: {path}")
+            print(f"report: {_write(records, output)}")
         if record.verdict.what.startswith("interrupted"):
             raise typer.Exit(130)
     raise typer.Exit(worst)
+
+
+def _write(records: list[RunRecord], output: Path) -> Path:
+    """The last run's report, and the JUnit file of all until now. The page's path."""
+    from scenarios.report.write import write_junit, write_report
+
+    try:
+        report = write_report(records[-1], output)
+        write_junit(records, output / "junit.xml")
+    except OSError as error:
+        raise LaunchError(f"the report cannot be written to {output}: {error.strerror}") from None
+    return report.page
 
 
 _MARKS = {True: "ok", False: "FAILED", None: ""}
