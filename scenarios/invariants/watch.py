@@ -23,6 +23,8 @@ EVERY = 1.0
 _CONFIRM = 0.1
 _PROBES = 24
 """Pairs that are probed at the end; more are sampled."""
+_GONE = 4
+"""Names of removed containers that are asked for."""
 
 
 class Watch:
@@ -36,9 +38,8 @@ class Watch:
         self._chance = random.Random(f"{stage.record.seed}/invariants")
         self._wire = Wire()
         self._told: dict[str, None] = {}
-        self._duplicated = False
-        self._tasks = 0
         stage.history = History()
+        stage.copied = self._copied
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -56,8 +57,7 @@ class Watch:
                     self._violated(found)
 
     def packet(self, packet: Packet) -> None:
-        self._duplicated = self._duplicated or self._breaker.duplicating()
-        self._violated(self._wire.see(packet, self._duplicated))
+        self._violated(self._wire.see(packet, self._breaker.explains_copies()))
 
     def _quiet(self) -> bool:
         return not self._breaker.active and not self._stage.expected_down
@@ -84,29 +84,42 @@ class Watch:
             for asker, asked in probes.chosen(probes.strangers(views), 1, self._chance):
                 if (violation := await probes.isolated(self._stage, asker, asked)) is not None:
                     self._violated([violation])
-        if "delivery" in self._names and not self._duplicated:
+        if "delivery" in self._names:
             for asker, asked in probes.chosen(probes.pairs(views), 1, self._chance):
-                copies = [v for v in await probes.reachable(self._stage, asker, asked) if v.invariant == "delivery"]
-                self._violated([] if self._breaker.duplicating() else copies)
+                await probes.reachable(self._stage, asker, asked)  # only copies count while something may be broken
 
     async def _agreed(self, views: dict[str, View], most: int) -> list[Violation]:
         """What does not agree now; [] when all does."""
         found: list[Violation] = []
         if "convergence" in self._names:
             found += await agreement(self._stage, views)
-        if "names" in self._names and not found:
+        if ("names" in self._names or "delivery" in self._names) and not found:
             pairs = probes.chosen(probes.pairs(views), most, self._chance)
             answers = await asyncio.gather(*(self._pair(views, asker, asked) for asker, asked in pairs))
             found += [violation for answer in answers for violation in answer]
+        if "names" in self._names and not found:
+            found += await self._gone(views)
         return found
+
+    async def _gone(self, views: dict[str, View]) -> list[Violation]:
+        assert self._stage.history is not None
+        there = {name for view in views.values() for name, _ in view.containers.values()}
+        removed = [m.name for m in self._stage.history.made.values() if m.kind == "container" and m.removed]
+        names = [name for name in dict.fromkeys(removed) if name not in there][-_GONE:]
+        askers = {asker.host: asker for asker, _ in probes.pairs(views)}
+        answers = await asyncio.gather(*(probes.gone(self._stage, a, n) for a in askers.values() for n in names))
+        return [violation for violation in answers if violation is not None]
 
     async def _pair(self, views: dict[str, View], asker: Endpoint, asked: Endpoint) -> list[Violation]:
         name = await probes.names(self._stage, views, asker, asked)
-        found = [name] if name else []
-        for violation in await probes.reachable(self._stage, asker, asked):
-            if violation.invariant != "delivery" or not self._duplicated:
-                found.append(violation)
-        return found
+        return ([name] if name else []) + await probes.reachable(self._stage, asker, asked)
+
+    def _copied(self, host: str, container: str, output: str) -> None:
+        if not self._breaker.explains_copies():
+            line = next(line for line in output.splitlines() if "(DUP!)" in line)
+            self._violated([Violation("delivery", f"dup {host} {container}",
+                f"a program in {host}/{container} got one answer twice, and no fault duplicates: {line.strip()}",
+                f"{host}/{container}")])  # fmt: skip
 
     async def last(self) -> None:
         """Everything is undone: within the bound all must agree. Then what is left over is looked for."""

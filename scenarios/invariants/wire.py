@@ -71,7 +71,7 @@ class Wire:
         """ICMP echoes have numbers: an equal one sent to the same host again is a copy that nothing explains."""
         if len(frame) < 42 or frame[12:14] != b"\x08\x00" or frame[23] != 1 or frame[34] not in (0, 8):
             return []
-        key = (packet.source, packet.target, frame)
+        key = (packet.source, packet.target, frame[26:])  # the IP header's identification is each copy's own
         before = self._echoes.get(key)
         self._echoes[key] = packet.at
         self._order.append((packet.at, key))

@@ -15,6 +15,9 @@ from scenarios.running.swarm import HostSilent, SwarmFailed
 _SLICE = 0.1
 """Seconds of a slow process' turn: it runs for its share of each."""
 
+_AFTERMATH = 6.0
+"""Seconds after which a probe that began under a fault has ended."""
+
 Undo = Callable[[], Awaitable[None]]
 
 
@@ -35,6 +38,7 @@ class Breaker:
     _impairments: dict[str, dict[str, object]] = field(default_factory=dict)
     _active: dict[str, _Active] = field(default_factory=dict)
     _made: int = 0
+    _copies_until: float = 0.0
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -46,8 +50,11 @@ class Breaker:
     def active(self) -> list[str]:
         return list(self._active)
 
-    def duplicating(self) -> bool:
-        return any(entry.get("duplicate") for entry in self._impairments.values())
+    def explains_copies(self) -> bool:
+        """Does a fault duplicate packets now, or did it a moment ago?"""
+        if any(entry.get("duplicate") for entry in self._impairments.values()):
+            self._copies_until = self.stage.swarm.now() + _AFTERMATH
+        return self.stage.swarm.now() < self._copies_until
 
     async def links(self, links: Sequence[Link]) -> None:
         """What the ways between hosts are like all along."""
@@ -187,6 +194,7 @@ class Breaker:
         return lambda: self._mend(name)
 
     async def _mend(self, name: str) -> None:
+        self.explains_copies()
         self._cuts.pop(name, None)
         self._impairments.pop(name, None)
         await self._apply()

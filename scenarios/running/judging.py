@@ -64,6 +64,8 @@ async def run_in(stage: Stage, host: str, container: str, argv: list[str], *, st
         return 125, "", error.message
     except (OSError, EOFError, ValueError) as error:
         return 125, "", f"{host} does not answer: {error}"
+    if "(DUP!)" in done.text:
+        stage.copied(host, container, done.text)
     return done.exit_code, done.text, done.stderr.decode(errors="replace")
 
 

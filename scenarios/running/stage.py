@@ -28,7 +28,8 @@ class Failed(Exception):
 
 @dataclass(slots=True)
 class Stage:
-    """began: when the steps began, in the swarm's seconds. tell: is called with each event, for whoever looks on."""
+    """began: when the steps began, in the swarm's seconds. tell: is called with each event, for whoever looks on.
+    copied: is called when a program in a container says that it got a copy."""
 
     scenario: Scenario
     swarm: Swarm
@@ -42,6 +43,7 @@ class Stage:
     expected_down: dict[str, float | None] = field(default_factory=dict)
     disturbed: float = 0.0
     history: History | None = None
+    copied: Callable[[str, str, str], None] = lambda host, container, output: None
 
     def event(
         self, kind: str, text: str, *, host: str = "", ok: bool | None = None, line: int = 0, **details: Any
