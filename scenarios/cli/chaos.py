@@ -4,23 +4,109 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scenarios.cli.arguments import HostName, State
 from scenarios.launch import record
 
+if TYPE_CHECKING:
+    from scenarios.chaos.faults import Fault
+
 app = typer.Typer(help="Break the running swarm, and mend it.", no_args_is_help=True, rich_markup_mode=None)
 
 
+Traffic = Annotated[
+    list[str] | None,
+    typer.Option("--traffic", help="Only gossip, vxlan, lan, cluster, other, udp or tcp; repeatable."),
+]
+For = Annotated[
+    str | None, typer.Option("--for", metavar="DURATION", help="Wait so long (5s, 1m) and heal it; also on Ctrl-C.")
+]
+
+
+def _last(made: Fault, given: str | None, state: Path | None) -> None:
+    """Tells what was broken, and mends it after its time."""
+    import time
+
+    from scenarios.chaos import faults
+
+    print(f"{made.id}: {made.kind} {made}", flush=True)
+    if given is None:
+        return
+    try:
+        time.sleep(_quantity("--for", "duration", given))
+    finally:
+        faults.heal(record.running(record.resolve(state)), [made.id])
+        print(f"{made.id}: healed")
+
+
+def _quantity(option: str, kind: str, text: str) -> float:
+    from scenarios.language import quantities
+    from scenarios.launch.errors import LaunchError
+
+    read = {"duration": quantities.duration, "probability": quantities.probability, "rate": quantities.rate}[kind]
+    for value in (text, *([float(text)] if text.replace(".", "", 1).isdigit() else [])):
+        try:
+            return read(value)
+        except ValueError as error:
+            wrong = error
+    raise LaunchError(f"{option}: {wrong}")
+
+
 @app.command()
-def partition(groups: Annotated[list[str], typer.Argument(metavar="h1,h2 / h3")], state: State = None) -> None:
+def partition(
+    groups: Annotated[list[str], typer.Argument(metavar="h1,h2 / h3")], state: State = None,
+    oneway: Annotated[bool, typer.Option("--oneway", help="Only the way from an earlier group to a later.")] = False,
+    traffic: Traffic = None, lasting: For = None,
+) -> None:  # fmt: skip
     """Cut groups of hosts off from one another, silently. One group alone is cut off from all others."""
     from scenarios.chaos import faults
 
-    made = faults.partition(record.running(record.resolve(state)), groups)
-    print(f"{made.id}: partition {made}")
+    if lasting is not None:
+        _quantity("--for", "duration", lasting)
+    swarm = record.running(record.resolve(state))
+    _last(faults.partition(swarm, groups, oneway=oneway, traffic=traffic or ()), lasting, state)
+
+
+@app.command()
+def impair(
+    delay: Annotated[str | None, typer.Option(metavar="DURATION", help="Later by this.")] = None,
+    jitter: Annotated[str | None, typer.Option(metavar="DURATION", help="More or less of it.")] = None,
+    distribution: Annotated[str | None, typer.Option(help="Of the jitter: uniform, normal or pareto.")] = None,
+    loss: Annotated[str | None, typer.Option(metavar="SHARE", help="Lost: 30% or 0.3.")] = None,
+    duplicate: Annotated[str | None, typer.Option(metavar="SHARE", help="Sent twice.")] = None,
+    reorder: Annotated[str | None, typer.Option(metavar="SHARE", help="Overtakes others.")] = None,
+    corrupt: Annotated[str | None, typer.Option(metavar="SHARE", help="With a bit turned.")] = None,
+    rate: Annotated[str | None, typer.Option(metavar="RATE", help="No faster than 10mbit or 1MB/s.")] = None,
+    queue: Annotated[int | None, typer.Option(metavar="BYTES", help="Wait at most, at a rate.")] = None,
+    mtu: Annotated[int | None, typer.Option(metavar="BYTES", help="Datagrams with more vanish.")] = None,
+    sources: Annotated[str, typer.Option("--from", metavar="HOSTS", help="Only what these send: h1,h2.")] = "",
+    targets: Annotated[str, typer.Option("--to", metavar="HOSTS", help="Only what is sent to these.")] = "",
+    traffic: Traffic = None, lasting: For = None, state: State = None,
+) -> None:  # fmt: skip
+    """Make ways between hosts slow, lossy or wrong; several at once are possible."""
+    from scenarios.chaos import faults
+    from scenarios.launch.errors import LaunchError
+
+    amounts: dict[str, float | str] = {}
+    for option, kind, text in (
+        ("delay", "duration", delay), ("jitter", "duration", jitter), ("loss", "probability", loss),
+        ("duplicate", "probability", duplicate), ("reorder", "probability", reorder),
+        ("corrupt", "probability", corrupt), ("rate", "rate", rate),
+    ):  # fmt: skip
+        if text is not None:
+            amounts[option] = _quantity(f"--{option}", kind, text)
+    if not amounts and mtu is None:
+        raise LaunchError("nothing to impair: give --delay, --jitter, --loss, --duplicate, --reorder, --corrupt, --rate "
+                          "or --mtu")  # fmt: skip
+    amounts |= {k: v for k, v in (("queue", queue), ("mtu", mtu), ("distribution", distribution)) if v is not None}
+    if lasting is not None:
+        _quantity("--for", "duration", lasting)
+    ends = [[name.strip() for name in text.split(",") if name.strip()] for text in (sources, targets)]
+    swarm = record.running(record.resolve(state))
+    _last(faults.impair(swarm, amounts, sources=ends[0], targets=ends[1], traffic=traffic or ()), lasting, state)
 
 
 @app.command()
@@ -44,7 +130,7 @@ def list_faults(state: State = None) -> None:
     from scenarios.cli.table import human_duration, render
 
     found = faults.current(record.running(record.resolve(state)))
-    rows = [[p.id, "partition", str(p), human_duration(max(0.0, time.time() - p.since))] for p in found]
+    rows = [[f.id, f.kind, str(f), human_duration(max(0.0, time.time() - f.since))] for f in found]
     print(render(["ID", "FAULT", "GROUPS", "SINCE"], rows))
 
 
