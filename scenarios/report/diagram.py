@@ -3,7 +3,7 @@ message. Rows are events in their order, not a scale of time: what happened with
 
 from __future__ import annotations
 
-from scenarios.report.markup import seconds, tag, text
+from scenarios.report.markup import plain, seconds, tag, text
 from scenarios.running.record import Event, Message, RunRecord
 
 _MOST = 44
@@ -12,19 +12,22 @@ _PAUSE = 0.2
 """Seconds without a message that are marked as a gap."""
 
 
-def around(record: RunRecord, moment: float) -> list[Message]:
-    """The messages nearest before (and a few after) a moment; data of containers and what was lost go before gossip."""
+def around(record: RunRecord, moment: float, *, after: int = _MOST // 5) -> list[Message]:
+    """The messages nearest before a moment and `after` ones after it; data of containers and what was lost go before
+    gossip."""
     before = [m for m in record.messages if m.sent <= moment]
-    after = [m for m in record.messages if m.sent > moment][: _MOST // 5]
-    telling = [m for m in before if m.kind != "gossip" or m.received is None][-_MOST // 2 :]
+    later = [m for m in record.messages if m.sent > moment][:after]
+    room = _MOST - len(later)
+    telling = [m for m in before if m.kind != "gossip" or m.received is None][-(room * 2 // 3) :]
     known = {m.id for m in telling}
-    rest = [m for m in before if m.id not in known][-(_MOST - len(telling) - len(after)) :]
-    return sorted([*telling, *rest, *after], key=lambda m: (m.sent, m.id))
+    rest = [m for m in before if m.id not in known][-(room - len(telling)) :]
+    return sorted([*telling, *rest, *later], key=lambda m: (m.sent, m.id))
 
 
 def diagram(record: RunRecord, moment: float, what: str, *, bad: bool) -> str:
-    """An SVG in a box that scrolls; empty when no message was seen then."""
-    chosen = around(record, moment)
+    """An SVG in a box that scrolls; empty when no message was seen then. Of what is bad, the time before counts; of a
+    fault that was survived, the time after."""
+    chosen = around(record, moment) if bad else around(record, moment, after=_MOST * 3 // 4)
     if not chosen:
         return ""
     ends = {end for m in chosen for end in (m.source, m.target)}
@@ -37,6 +40,8 @@ def diagram(record: RunRecord, moment: float, what: str, *, bad: bool) -> str:
     rows += [(m.sent, 2, "sent", m) for m in chosen]
     rows += [(m.received, 3, "received", m) for m in chosen if m.received is not None]
     rows += [(e.at, 0, "event", e) for e in marks[-_MOST:]]
+    ended = [e for e in record.events if e.kind == "fault" and e.until is not None and low <= e.until <= high]
+    rows += [(e.until or 0.0, 0, "event", Event(e.until or 0.0, "fault", f"end of: {e.text}")) for e in ended]
     y, at = float(_TOP), None
     sent: dict[int, float] = {}
     arrows: list[str] = []
@@ -83,7 +88,8 @@ def _event(event: Event, x: dict[str, int], y: float) -> str:
     state = " bad" if event.ok is False else ""
     at = x[host] + 8 if host else _LEFT + 4
     dot = f'<circle class="mark {event.kind}{state}" cx="{x[host]}" cy="{y}" r="4"/>' if host else ""
-    words = event.text if len(event.text) <= 60 else event.text[:59] + "…"
+    words = plain(event.text)
+    words = words if len(words) <= 60 else words[:59] + "…"
     return dot + _text(at, y + 4, words, f"note {event.kind}{state}", "start")
 
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 import html
 import re
 
+_NODE = re.compile(r"\b([A-Za-z0-9][A-Za-z0-9-]*)-[a-z0-9]{25}\b")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def text(value: object) -> str:
     """Escaped; control characters are shown as a replacement."""
     return html.escape(_CONTROL.sub("\ufffd", str(value)), quote=True)
+
+
+def plain(words: str) -> str:
+    """Members are told as `hostname-nodeid`: the host is enough."""
+    return _NODE.sub(r"\1", words)
 
 
 def tag(name: str, *inside: str, **attributes: object) -> str:
@@ -47,4 +53,4 @@ def ticks(whole: float, about: int = 8) -> list[float]:
     for step in (m * 10**e for e in range(-6, 7) for m in (1, 2, 5)):
         if whole / step <= about:
             break
-    return [n * step for n in range(int(whole / step + 1e-9) + 1)]
+    return [n * step for n in range(int(whole / step) + 1) if n * step < 0.985 * whole]

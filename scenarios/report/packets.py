@@ -20,9 +20,7 @@ def capture(record: RunRecord) -> bytes:
     """The pcapng of every host's link; times are the wall clock's of the run's begin and the run's seconds since."""
     numbers = {host.name: n for n, host in enumerate(record.hosts)}
     about = f"{record.scenario}, {record.mode}, seed {record.seed}: {record.verdict.outcome}"
-    blocks: list[pcapng.Block] = [
-        pcapng.Section(((pcapng.APPLICATION, b"shoal"), (pcapng.COMMENT, about.encode())))
-    ]
+    blocks: list[pcapng.Block] = [pcapng.Section(((pcapng.APPLICATION, b"shoal"), (pcapng.COMMENT, about.encode())))]
     for host in record.hosts:
         about = f"the link of {host.name}, {host.address}"
         blocks.append(pcapng.Interface(host.name, options=((pcapng.IF_DESCRIPTION, about.encode()),)))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib import resources
 
 from scenarios.report.diagram import diagram
-from scenarios.report.markup import moment, seconds, tag, text
+from scenarios.report.markup import moment, plain, seconds, tag, text
 from scenarios.report.plots import plots
 from scenarios.report.timeline import timeline
 from scenarios.running.record import ERROR, FAILED, PASSED, Event, RunRecord, Verdict
@@ -84,11 +84,20 @@ def _head(record: RunRecord, beside: Mapping[str, str]) -> str:
         tag("p", *where, class_="where") if any(where) else "",
         _leading(verdict, record),
         _others(record),
-        tag("p", text(record.story.strip()), class_="story") if record.story.strip() else "",
+        _story(record.story),
         tag("dl", rows, class_="facts"),
         tag("p", "Again: ", tag("code", text(again)), class_="again"),
         tag("p", "Beside this page: ", links, class_="again") if links else "",
     )
+
+
+def _story(story: str) -> str:
+    """The first line is its title; lines of a paragraph are one."""
+    title, _, rest = story.strip().partition("\n")
+    paragraphs = [" ".join(part.split()) for part in rest.split("\n\n")]
+    inside = [tag("p", tag("b", text(title)))] if title else []
+    inside += [tag("p", text(part)) for part in paragraphs if part]
+    return tag("div", *inside, class_="story") if inside else ""
 
 
 def _leading(verdict: Verdict, record: RunRecord) -> str:
@@ -104,7 +113,7 @@ def _led(event: Event) -> str:
     ended = f" (until {moment(event.until)})" if event.until is not None and event.until - event.at > 0.001 else ""
     host = tag("em", text(event.host)) if event.host else ""
     return tag("li", tag("time", text(moment(event.at))), tag("i", class_=f"dot {event.kind} {state}"), host,
-               text(event.text + ended), class_=state or None)  # fmt: skip
+               text(plain(event.text) + ended), class_=state or None)  # fmt: skip
 
 
 def _others(record: RunRecord) -> str:
@@ -167,7 +176,7 @@ def _steps(record: RunRecord) -> str:
         mark = {"good": "✓", "bad": "✗"}.get(state, "")
         took = seconds(lasting) if lasting else ""
         kind = tag("i", class_=f"dot {event.kind} {state}") + text(event.kind)
-        what = tag("span", mark, class_="sign") + text(event.text) + more
+        what = tag("span", mark, class_="sign") + text(plain(event.text)) + more
         cells = (f"{event.at:.3f}", kind, text(event.host), what, took, line)
         rows.append(tag("tr", *[tag("td", cell) for cell in cells], class_=state or None))
     head = tag("tr", *[tag("th", name) for name in ("at (s)", "", "host", "", "lasted", "line")])
@@ -178,7 +187,7 @@ def _host(record: RunRecord, number: int) -> str:
     host = record.hosts[number]
     sent = [p for p in record.packets if p.host == host.name]
     own = [e for e in record.events if e.host == host.name and e.kind in ("member", "container")]
-    lines = "".join(tag("li", tag("time", f"{e.at:.3f}"), text(e.text)) for e in sorted(own, key=lambda e: e.at))
+    lines = "".join(tag("li", tag("time", f"{e.at:.3f}"), text(plain(e.text))) for e in sorted(own, key=lambda e: e.at))
     words = f"{len(own)} events of its own, {len(sent)} packets kept, {len(host.logs)} lines of log"
     log = tag("pre", text("\n".join(host.logs[-200:])), class_="log") if host.logs else ""
     return tag("details", tag("summary", tag("b", text(host.name)), f" {text(host.address)} ", tag("small", words)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scenarios.report.markup import moment, share, tag, text, ticks
+from scenarios.report.markup import moment, plain, share, tag, text, ticks
 from scenarios.report.views import Span, down_spans, views, worst
 from scenarios.running.record import Event, RunRecord
 
@@ -133,9 +133,9 @@ def _bar(event: Event, whole: float, kind: str) -> _Bar:
     end = event.until if event.until is not None else whole if event.kind in ("fault", "load") else event.at
     verdict = {True: "held", False: "FAILED", None: ""}[event.ok]
     until = f" to {moment(end)}" if end > event.at else ""
-    title = f"{moment(event.at)}{until}: {event.text} {verdict}".rstrip()
+    title = f"{moment(event.at)}{until}: {plain(event.text)} {verdict}".rstrip()
     state = {True: " good", False: " bad", None: ""}[event.ok]
-    return _Bar(event.at, end, kind + state, event.text, title, f"#line-{event.line}" if event.line else "")
+    return _Bar(event.at, end, kind + state, plain(event.text), title, f"#line-{event.line}" if event.line else "")
 
 
 def _events(events: Iterable[Event], whole: float) -> str:
@@ -156,8 +156,8 @@ def _packed(bars: list[_Bar], whole: float) -> str:
     """Bars in as few rows as they need not to touch; one near the end has its label before it."""
     rows: list[list[_Bar]] = []
     for bar in sorted(bars, key=lambda b: b.start):
-        room = bar.start - 0.002 * whole
-        row = next((r for r in rows if r[-1].end <= room and _wide(r[-1], whole) <= bar.start), None)
+        start, _ = _room(bar, whole)
+        row = next((r for r in rows if _room(r[-1], whole)[1] <= start), None)
         if row is None:
             rows.append([bar])
         else:
@@ -165,14 +165,29 @@ def _packed(bars: list[_Bar], whole: float) -> str:
     return "".join(tag("div", *[_drawn(bar, whole) for bar in row], class_="bars") for row in rows)
 
 
-def _wide(bar: _Bar, whole: float) -> float:
-    """Where a short bar's label ends, roughly: it stands beside the bar."""
-    return bar.end if bar.end - bar.start > 0.12 * whole else bar.start + min(0.18, 0.012 * len(bar.label)) * whole
+def _room(bar: _Bar, whole: float) -> tuple[float, float]:
+    """What a bar takes up, roughly: a short one's label stands beside it, or before it near the end."""
+    label = _label(bar, whole)
+    if not _short(bar, whole):
+        return bar.start, bar.end + 0.002 * whole
+    return (bar.start - label, bar.end) if _before(bar, whole) else (bar.start, bar.end + label)
+
+
+def _label(bar: _Bar, whole: float) -> float:
+    return min(0.4, 0.0078 * (len(bar.label) + 3)) * whole
+
+
+def _before(bar: _Bar, whole: float) -> bool:
+    return bar.end + _label(bar, whole) > whole
+
+
+def _short(bar: _Bar, whole: float) -> bool:
+    return bar.end - bar.start <= min(0.5, 0.007 * (len(bar.label) + 4)) * whole
 
 
 def _drawn(bar: _Bar, whole: float) -> str:
-    short = bar.end - bar.start <= 0.12 * whole
-    side = " before" if short and bar.start > 0.8 * whole else " beside" if short else ""
+    short = _short(bar, whole)
+    side = " before" if short and _before(bar, whole) else " beside" if short else ""
     place = f"--at:{share(bar.start, whole)};--to:{share(bar.end, whole)}"
     label = tag("span", text(bar.label))
     return tag("a", label, class_=f"bar {bar.kind}{side}", title=bar.title, href=bar.target or None, style=place)

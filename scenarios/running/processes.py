@@ -48,6 +48,7 @@ class Processes:
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._janitor: subprocess.Popen[bytes] | None = None
         self._limits: dict[str, tuple[int, int]] = {}
+        self._launching = asyncio.Lock()
         self._last_words: dict[str, list[str]] = {}
 
     async def start(self) -> None:
@@ -105,7 +106,8 @@ class Processes:
     async def restart(self, host: str) -> None:
         await self.kill(host)
         try:
-            self._swarm = await asyncio.to_thread(launcher.restart, self._directory, host, die_with=os.getpid())
+            async with self._launching:  # the launcher refuses two at once
+                self._swarm = await asyncio.to_thread(launcher.restart, self._directory, host, die_with=os.getpid())
         except LaunchError as error:
             raise SwarmFailed(str(error)) from None
         for n in range(len(self._watchers)):
