@@ -17,7 +17,7 @@
   }
   let zoom = 1;
   for (const button of document.querySelectorAll("[data-zoom]")) button.addEventListener("click", () => {
-    const box = document.querySelector("#timeline .scroll, #timeline.scroll") || timeline.parentElement;
+    const box = timeline.parentElement;
     const middle = (box.scrollLeft + box.clientWidth / 2) / zoom;
     zoom = Math.min(64, Math.max(1, zoom * (button.dataset.zoom === "in" ? 2 : 0.5)));
     timeline.style.width = zoom * 100 + "%";

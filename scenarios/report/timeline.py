@@ -66,7 +66,7 @@ def timeline(record: RunRecord) -> str:
         for v in record.failures if v.when is not None
     )  # fmt: skip
     cursor = tag("div", tag("i", class_="cursor") + marks, class_="overlay axis", data_whole=f"{whole:.6f}")
-    return tag("div", tag("div", *lanes, cursor, class_="timeline"), class_="scroll", id="timeline")
+    return tag("div", tag("div", *lanes, cursor, class_="timeline"), class_="scroll")
 
 
 def _axis(whole: float) -> str:
