@@ -1,6 +1,7 @@
 """The control API, on a unix socket of its own.
 
-GET /v1/status; GET /v1/nat; GET /v1/tables; GET, PUT, DELETE /v1/faults; PUT /v1/clock; GET /v1/events?since=N&follow=1 (JSON lines);
+GET /v1/status; GET /v1/nat; GET /v1/tables; GET, PUT, DELETE /v1/faults; PUT /v1/clock;
+GET /v1/events?since=N&follow=1 (JSON lines);
 GET /v1/capture?kind=vxlan,lost (JSON lines, until the reader goes away; lost: what faults swallowed, too).
 """
 

@@ -189,9 +189,7 @@ def _traffic(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(words)
 
 
-def partition(
-    swarm: Swarm, words: Sequence[str], *, oneway: bool = False, traffic: Sequence[str] = ()
-) -> Partition:
+def partition(swarm: Swarm, words: Sequence[str], *, oneway: bool = False, traffic: Sequence[str] = ()) -> Partition:
     """Adds a cut to those in force."""
     groups = parse_groups(words, swarm)
     before = current(swarm)

@@ -99,8 +99,8 @@ def impair(
         if text is not None:
             amounts[option] = _quantity(f"--{option}", kind, text)
     if not amounts and mtu is None:
-        raise LaunchError("nothing to impair: give --delay, --jitter, --loss, --duplicate, --reorder, --corrupt, --rate "
-                          "or --mtu")  # fmt: skip
+        options = "--delay, --jitter, --loss, --duplicate, --reorder, --corrupt, --rate or --mtu"
+        raise LaunchError(f"nothing to impair: give {options}")
     amounts |= {k: v for k, v in (("queue", queue), ("mtu", mtu), ("distribution", distribution)) if v is not None}
     if lasting is not None:
         _quantity("--for", "duration", lasting)

@@ -31,8 +31,15 @@ async def agreement(stage: Stage, views: Mapping[str, View]) -> list[Violation]:
             differing = sorted(key for key in {**rows, **own} if rows.get(key) != own.get(key))
             if differing:
                 key = differing[0]
-                how = "has it not" if key not in own else f"has it and {first} has it not" if key not in rows else "has another"
+                how = (
+                    "has it not"
+                    if key not in own
+                    else f"has it and {first} has it not"
+                    if key not in rows
+                    else "has another"
+                )
                 found.append(Violation("convergence", f"table {table} {host}",
-                    f"the table {table} of {host} differs from that of {first} in {len(differing)} rows: of {key} it {how}",
+                    f"the table {table} of {host} differs from that of {first} in {len(differing)} rows: "
+                    f"of {key} it {how}",
                     f"{first}, {host}"))  # fmt: skip
     return found

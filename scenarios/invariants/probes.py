@@ -128,5 +128,7 @@ async def gone(stage: Stage, asker: Endpoint, name: str) -> Violation | None:
         f"{asker.host}/{asker.name}")  # fmt: skip
 
 
-def chosen(items: Sequence[tuple[Endpoint, Endpoint]], most: int, chance: random.Random) -> list[tuple[Endpoint, Endpoint]]:
+def chosen(
+    items: Sequence[tuple[Endpoint, Endpoint]], most: int, chance: random.Random
+) -> list[tuple[Endpoint, Endpoint]]:
     return list(items) if len(items) <= most else chance.sample(list(items), most)

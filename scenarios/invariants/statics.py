@@ -52,7 +52,8 @@ def vnis(views: Mapping[str, View], chosen: bool) -> list[Violation]:
             first = held.setdefault(number, (id, network["Name"], view.host))
             if first[0] != id:
                 found.append(Violation("vnis", f"vni {number}",
-                    f"{first[1]} (told by {first[2]}) and {network['Name']} (told by {view.host}) both hold VNI {number}",
+                    f"{first[1]} (told by {first[2]}) and {network['Name']} (told by {view.host}) both hold "
+                    f"VNI {number}",
                     f"{first[2]}, {view.host}"))  # fmt: skip
     return found
 

@@ -158,7 +158,8 @@ class Watch:
                         continue
                     if re.fullmatch("[0-9a-f]{64}", container):
                         found.append(Violation("leaks", f"endpoint {container} {id}",
-                            f"{network['Name']} has an endpoint of {settings['Name']}, which does not run", host))  # fmt: skip
+                            f"{network['Name']} has an endpoint of {settings['Name']}, which does not run",
+                            host))  # fmt: skip
         return found
 
     def stopped(self) -> None:
@@ -167,7 +168,9 @@ class Watch:
             for host in self._stage.record.hosts:
                 self._violated(self._errors(host.name, host.logs))
         if "leaks" in self._names:
-            self._violated([Violation("leaks", f"left {text}", f"left behind: {text}", "") for text in self._stage.swarm.left()])
+            self._violated(
+                [Violation("leaks", f"left {text}", f"left behind: {text}", "") for text in self._stage.swarm.left()]
+            )
 
     def _errors(self, host: str, lines: Sequence[str]) -> list[Violation]:
         allowed = [re.compile(text) for text in self._stage.scenario.invariants.allow_logs]
@@ -175,7 +178,9 @@ class Watch:
         found = []
         for line in lines:
             if _is_error(line) and not explained and not any(pattern.search(line) for pattern in allowed):
-                found.append(Violation("logs", f"log {host} {line[:60]}", f"{host} logged an error: {line[:400]}", host))
+                found.append(
+                    Violation("logs", f"log {host} {line[:60]}", f"{host} logged an error: {line[:400]}", host)
+                )
         return found[:3]
 
     def _violated(self, found: Sequence[Violation]) -> None:

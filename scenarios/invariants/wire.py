@@ -17,7 +17,7 @@ _WINDOW = 0.25
 
 @dataclass(slots=True)
 class Wire:
-    """Sees the VXLAN datagrams of the underlay; knows which MACs were ever seen on which network by asking the hosts."""
+    """Sees the VXLAN datagrams of the underlay; knows by asking the hosts which MACs were ever on which network."""
 
     networks: dict[int, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)

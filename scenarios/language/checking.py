@@ -14,8 +14,10 @@ from scenarios.language.marks import Marked, Path
 from scenarios.language.model import Churn, Expectation, Fault, Load, Scenario, Step
 from scenarios.language.variables import names_in
 
-ACTIONS = ("docker", "exec", "fault", "heal", "kill", "pause", "resume", "restart", "join", "expect", "wait", "parallel",
-           "repeat", "note", "set")  # fmt: skip
+ACTIONS = (
+    "docker", "exec", "fault", "heal", "kill", "pause", "resume", "restart", "join", "expect", "wait", "parallel",
+    "repeat", "note", "set",
+)  # fmt: skip
 KINDS = ("exec", "docker", "reachable", "unreachable", "resolves", "unresolved", "node", "members", "metric")
 LOADS = ("ping", "http", "dns", "stream")
 BREAKS = ("partition", "islands", "bridge", "flap", "kill", "pause", "slow", "full_disk", "clock")
@@ -187,11 +189,13 @@ class _Checker:
         if len(breaks) + bool(impairs) != 1:
             found = " and ".join(breaks + impairs) or "none"
             raise self.marked.error(path,
-                f"one of {', '.join(BREAKS)} expected, or impairments ({', '.join(IMPAIRS)}); found {found}")  # fmt: skip
+                f"one of {', '.join(BREAKS)} expected, or impairments ({', '.join(IMPAIRS)}); "
+                f"found {found}")  # fmt: skip
         for name in ("from_", "to"):
             if getattr(fault, name) and not impairs:
-                raise self.marked.error((*path, name.strip("_")), f"{name.strip('_')}: only impairments have a direction; "
-                                        "a partition has `oneway`")  # fmt: skip
+                key = name.strip("_")
+                what = f"{key}: only impairments have a direction; a partition has `oneway`"
+                raise self.marked.error((*path, key), what)
             for host in getattr(fault, name):
                 self.host((*path, name.strip("_")), host)
         if fault.oneway and fault.partition is None:

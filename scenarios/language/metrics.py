@@ -7,6 +7,7 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from scenarios.language.quantities import duration, probability, rate
 
@@ -60,7 +61,7 @@ def statistic(name: str, points: Sequence[tuple[float, float | None]]) -> float:
     if name == "gap":
         answered = [at for at, value in points if value is not None]
         ends = [points[0][0], *answered, points[-1][0]] if points else []
-        return max((later - earlier for earlier, later in zip(ends, ends[1:], strict=False)), default=0.0)
+        return max((later - earlier for earlier, later in pairwise(ends)), default=0.0)
     if not values:
         return math.nan
     if name == "mean":

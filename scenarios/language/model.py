@@ -173,7 +173,7 @@ class Clock(_Part):
 class Fault(Impairing):
     """Something that breaks, and is undone at its end or at the run's end, whatever happens.
 
-    Exactly one of: partition, islands, bridge, flap, kill, pause, slow, full_disk, clock; or impairments (delay, loss…).
+    Exactly one of: partition, islands, bridge, flap, kill, pause, slow, full_disk, clock; or impairments.
     """
 
     partition: Groups | None = Field(None, description="Groups that do not hear one another: h1,h2 / h3.")

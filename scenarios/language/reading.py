@@ -1,4 +1,4 @@
-"""From a file to scenarios: YAML, variables, the model, and what the model alone cannot see. Nothing is started here."""
+"""From a file to scenarios: YAML, variables, the model, and what the model cannot see. Nothing is started here."""
 
 from __future__ import annotations
 
@@ -134,17 +134,32 @@ def _validated(body: dict[str, Any], marked: Marked) -> model.Scenario:
 def _path(loc: tuple[int | str, ...], body: object) -> Where:
     """The part of pydantic's location that is in the document: its names of types and validators are left out."""
     found: list[str | int] = []
-    here = body
+    here: Any = body
     last = len(loc) - 1
     for n, part in enumerate(loc):
-        if isinstance(here, dict) and part in here:
-            here = here[part]
-        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+        in_list = isinstance(here, list) and isinstance(part, int) and part < len(here)
+        if in_list or (isinstance(here, dict) and part in here):
             here = here[part]
         elif n != last or not isinstance(here, dict):
             continue
         found.append(part)
     return tuple(found)
+
+
+_EXPECTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
 
 
 def _sentence(error: dict[str, Any], path: Where) -> str:
@@ -163,12 +178,7 @@ def _sentence(error: dict[str, Any], path: Where) -> str:
         return f"{where}: missing"
     if kind == "value_error":
         return f"{where}: {context['error']}"
-    expected = {
-        "string_type": "text", "int_type": "a whole number", "int_parsing": "a whole number",
-        "bool_type": "true or false", "bool_parsing": "true or false", "float_type": "a number", "float_parsing": "a number", "list_type": "a list",
-        "dict_type": "a mapping", "model_type": "a mapping", "model_attributes_type": "a mapping",
-        "int_from_float": "a whole number",
-    }.get(kind)  # fmt: skip
+    expected = _EXPECTED.get(kind)
     if kind == "literal_error":
         expected = f"one of {context['expected']}"
     if kind == "string_pattern_mismatch":

@@ -16,7 +16,10 @@ def schema() -> dict[str, Any]:
     named = found["properties"]["hosts"]["anyOf"][2]["additionalProperties"]["anyOf"]
     named[0] = Host.model_json_schema(by_alias=True)
     networks = found["properties"]["networks"]
-    whole = {"type": "object", "additionalProperties": {"anyOf": [networks.pop("additionalProperties"), {"type": "null"}]}}
+    whole = {
+        "type": "object",
+        "additionalProperties": {"anyOf": [networks.pop("additionalProperties"), {"type": "null"}]},
+    }
     del networks["type"]
     networks["anyOf"] = [{"type": "array", "items": {"type": "string"}}, whole]
     return {

@@ -65,8 +65,9 @@ def up(
     """Starts `hosts` daemons and returns when each sees all others (with `swarm`) or all answer (without).
 
     `tcp`: the APIs on loopback TCP instead of unix sockets (only where hosts have ports of their own). `systems`: the
-    platforms that hosts are declared to be of, by name. `names`: the hosts', instead of a number and prefix. Raises AlreadyRunning when the directory holds a running
-    swarm, LaunchError for everything else that the user can mend; whatever was started by then is stopped and removed.
+    platforms that hosts are declared to be of, by name. `names`: the hosts', instead of a number and prefix. Raises
+    AlreadyRunning when the directory holds a running swarm, LaunchError for everything else that the user can mend;
+    whatever was started by then is stopped and removed.
     """
     names = _names(hosts, prefix) if names is None else list(names)
     hosts = len(names)

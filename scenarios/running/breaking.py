@@ -163,7 +163,9 @@ class Breaker:
             return await self._impair(name, fault)
         if fault.flap is not None:
             flap = fault.flap
-            return self._repeatedly(lambda: self._flapping(name, flap.hosts, flap.down, flap.up, fault), lambda: self._mend(name))
+            return self._repeatedly(
+                lambda: self._flapping(name, flap.hosts, flap.down, flap.up, fault), lambda: self._mend(name)
+            )
         if fault.kill is not None:
             return await self.kill(fault.kill)
         if fault.pause is not None:
@@ -253,7 +255,9 @@ class Breaker:
         return undo
 
     async def _flapping(self, name: str, hosts: Sequence[str], down: float, up: float, fault: Fault) -> None:
-        await self.cut(name, [*([host] for host in hosts), [h for h in self.stage.swarm.addresses if h not in hosts]], fault)
+        await self.cut(
+            name, [*([host] for host in hosts), [h for h in self.stage.swarm.addresses if h not in hosts]], fault
+        )
         await asyncio.sleep(down)
         await self._mend(name)
         await asyncio.sleep(up)
@@ -272,8 +276,11 @@ def describe(fault: Fault) -> tuple[str, str]:
         arrow = " -> " if fault.oneway else " / "
         return f"partition {arrow.join(','.join(g) for g in fault.partition)}{among}", ""
     hosts: list[str] | None
-    for word, hosts in (("islands", fault.islands), ("kill", fault.kill), ("pause", fault.pause),
-                        ("full disk", fault.full_disk), ("flapping link", fault.flap.hosts if fault.flap else None)):  # fmt: skip
+    several = {
+        "islands": fault.islands, "kill": fault.kill, "pause": fault.pause, "full disk": fault.full_disk,
+        "flapping link": fault.flap.hosts if fault.flap else None,
+    }  # fmt: skip
+    for word, hosts in several.items():
         if hosts:
             return f"{word} {', '.join(hosts)}{among}", hosts[0] if len(hosts) == 1 else ""
     if fault.bridge is not None:
@@ -281,7 +288,10 @@ def describe(fault: Fault) -> tuple[str, str]:
     if fault.slow is not None:
         return f"slow process: {fault.slow.host} runs {fault.slow.share:.0%} of its time", fault.slow.host
     if fault.clock is not None:
-        return f"clock of {fault.clock.host}: {fault.clock.jump:+g} s, {fault.clock.skew:+g} s a second", fault.clock.host
+        return (
+            f"clock of {fault.clock.host}: {fault.clock.jump:+g} s, {fault.clock.skew:+g} s a second",
+            fault.clock.host,
+        )
     amounts = ", ".join(f"{name} {getattr(fault, name):g}" for name in given(fault, IMPAIRS))
     way = (f" from {','.join(fault.from_)}" if fault.from_ else "") + (f" to {','.join(fault.to)}" if fault.to else "")
     return f"{amounts}{way}{among}", fault.from_[0] if len(fault.from_) == 1 else ""

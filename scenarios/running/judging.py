@@ -56,7 +56,9 @@ class Way:
         return f"http://{self.target}{f':{self.port}' if self.port else ''}{self.path or '/'}"
 
 
-async def run_in(stage: Stage, host: str, container: str, argv: list[str], *, stdin: bytes = b"") -> tuple[int, str, str]:
+async def run_in(
+    stage: Stage, host: str, container: str, argv: list[str], *, stdin: bytes = b""
+) -> tuple[int, str, str]:
     """A command in a container: exit status, standard output and error. An error of the daemon is status 125."""
     try:
         done = await stage.swarm.client(host).execute(container, argv, stdin=stdin)
@@ -102,8 +104,8 @@ class Judge:
             if deadline <= start:
                 stage.end(event, ok=False)
                 late = start - stage.began
-                raise Failed(stage.fail(f"the deadline of {text} was in the past: {e.by:g} s, and {late:.2f} s had gone",
-                                        line=line, outcome="error"))  # fmt: skip
+                what = f"the deadline of {text} was in the past: {e.by:g} s, and {late:.2f} s had gone"
+                raise Failed(stage.fail(what, line=line, outcome="error"))
         answer = await self._until(e, deadline)
         if answer.holds and e.for_ is not None:
             answer = await self._all_along(e, swarm.now() + e.for_)
@@ -210,7 +212,9 @@ class Judge:
         return Answer(not found, f"it resolves to {', '.join(found)}")
 
     async def _observers(self, e: Expectation) -> list[str]:
-        return [e.on.partition("/")[0]] if e.on else [h for h in self._stage.swarm.addresses if self._stage.swarm.is_up(h)]
+        return (
+            [e.on.partition("/")[0]] if e.on else [h for h in self._stage.swarm.addresses if self._stage.swarm.is_up(h)]
+        )
 
     async def _node(self, e: Expectation) -> Answer:
         observers = [host for host in await self._observers(e) if e.on or host != e.node]

@@ -1,4 +1,4 @@
-"""Background load: probes at intervals from inside containers, their latency, loss and throughput recorded all along."""
+"""Background load: probes at intervals from inside containers, their what they measure recorded all along."""
 
 from __future__ import annotations
 

@@ -30,7 +30,9 @@ def messages(packets: Iterable[Packet], hosts: dict[str, str]) -> list[Message]:
             message.received = packet.at
         elif key in last:
             first = last[key]
-            found.append(Message(len(found) + 1, ends[0], ends[1], first.sent, packet.at, packet.kind, first.label + " (copy)"))
+            found.append(
+                Message(len(found) + 1, ends[0], ends[1], first.sent, packet.at, packet.kind, first.label + " (copy)")
+            )
     return found
 
 

@@ -1,4 +1,4 @@
-"""What a scenario declares rather than does: labels, networks and containers, made before the steps by docker commands."""
+"""What a scenario declares rather than does: labels, networks and containers, made before the steps."""
 
 from __future__ import annotations
 

@@ -221,7 +221,9 @@ def run_simulated(source: Source, *, seed: int | None = None, tell: Tell = _sile
     return record
 
 
-def run_real(source: Source, *, seed: int | None = None, tell: Tell = _silent, directory: Path | None = None) -> RunRecord:
+def run_real(
+    source: Source, *, seed: int | None = None, tell: Tell = _silent, directory: Path | None = None
+) -> RunRecord:
     """A run in real time, on processes of this machine."""
     from scenarios.running.processes import Processes
 

@@ -51,7 +51,9 @@ class SimulatedHosts:
 
     mode = SIMULATED
 
-    def __init__(self, names: Sequence[str], seed: int, *, prepare: Callable[[SimulatedSwarm], None] | None = None) -> None:
+    def __init__(
+        self, names: Sequence[str], seed: int, *, prepare: Callable[[SimulatedSwarm], None] | None = None
+    ) -> None:
         self._swarm = SimulatedSwarm(seed, names=names)
         if prepare is not None:
             prepare(self._swarm)

@@ -84,7 +84,9 @@ class Steps:
                     else:
                         await self._breaker.end(one)
             case "parallel":
-                await self._together([self.one(inner, (*path, "parallel", n)) for n, inner in enumerate(step.parallel or ())])
+                await self._together(
+                    [self.one(inner, (*path, "parallel", n)) for n, inner in enumerate(step.parallel or ())]
+                )
             case "repeat":
                 await self._again(step, path)
             case _:

@@ -107,8 +107,9 @@ async def make_swarm(swarm: Swarm, roles: Mapping[str, str], within: float) -> N
         )
         for host in others:
             await swarm.join(host, roles[host])
-        while not all([len(await alive(swarm, host)) >= len(roles) for host in roles]):
-            await asyncio.sleep(0.02)
+        for host in roles:
+            while len(await alive(swarm, host)) < len(roles):  # noqa: ASYNC110 (it is other processes that we wait for)
+                await asyncio.sleep(0.02)
 
 
 async def join(swarm: Swarm, host: str, role: str) -> None:
