@@ -77,7 +77,12 @@ class Watch:
         history = self._stage.history
         assert history is not None
         chosen = "vxlanid_list" in self._stage.record.text
-        return [*statics.addresses(views), *statics.vnis(views, chosen), *statics.durability(views, history)]
+        ended = [
+            Violation("logs", f"ended {host}", f"the daemon of {host} ended by itself", host)
+            for host in self._stage.swarm.addresses
+            if not self._stage.swarm.is_up(host) and host not in self._stage.expected_down
+        ]
+        return [*ended, *statics.addresses(views), *statics.vnis(views, chosen), *statics.durability(views, history)]
 
     async def _probe(self, views: dict[str, View]) -> None:
         if "isolation" in self._names:

@@ -50,6 +50,7 @@ class Processes:
         self._limits: dict[str, tuple[int, int]] = {}
         self._launching = asyncio.Lock()
         self._last_words: dict[str, list[str]] = {}
+        self._paused: dict[str, Mapping[str, object] | None] = {}
 
     async def start(self) -> None:
         self._janitor = _start_janitor(self._directory, self._parent)
@@ -99,6 +100,7 @@ class Processes:
 
     async def kill(self, host: str) -> None:
         process = self._host(host).process
+        self._paused.pop(host, None)
         if send_signal(process, KILL):
             await asyncio.to_thread(wait_gone, process, 5.0)
         await self._sockets.forget(host)
@@ -114,10 +116,14 @@ class Processes:
             self._follow(host, n)
 
     async def pause(self, host: str) -> None:
+        self._paused.setdefault(host, None)
         send_signal(self._host(host).process, signal.SIGSTOP)
 
     async def resume(self, host: str) -> None:
+        """What broke or healed meanwhile is told now: a stopped daemon hears nothing."""
         send_signal(self._host(host).process, signal.SIGCONT)
+        if (faults := self._paused.pop(host, None)) is not None and self.is_up(host):
+            await self.control(host, "PUT", "/v1/faults", faults)
 
     async def fill_disk(self, host: str, full: bool) -> None:
         """By a limit on the size of files that the kernel holds for this process: writes beyond it fail."""
@@ -143,6 +149,9 @@ class Processes:
 
     async def set_faults(self, faults: Mapping[str, object]) -> None:
         for host in self.addresses:
+            if host in self._paused and self.is_up(host):
+                self._paused[host] = faults
+                continue
             if not self.is_up(host):
                 chaos.leave_for(self._host(host), json.loads(json.dumps(faults)))
                 continue

@@ -12,6 +12,7 @@ from scenarios.running.stage import Failed, Stage
 
 async def prologue(stage: Stage, source: Source) -> None:
     """Raises Failed for the first command that fails."""
+    await _labels(stage)
     for name, network in stage.scenario.networks.items():
         first = next(iter(stage.swarm.addresses))
         hosts = [network.on] if network.on else [first] if network.driver == "overlay" else list(stage.swarm.addresses)
@@ -22,6 +23,17 @@ async def prologue(stage: Stage, source: Source) -> None:
         await _do(stage, container.on, container_line(name, container), line)
         for network_name in container.networks[1:]:
             await _do(stage, container.on, f"network connect {network_name} {name}", line)
+
+
+async def _labels(stage: Stage) -> None:
+    wanted = {name: host.labels for name, host in stage.scenario.hosts.items() if host.labels and host.join}
+    if not wanted or not stage.scenario.swarm:
+        return
+    manager = stage.swarm.client(next(iter(stage.swarm.addresses)))
+    for node in await manager.get("nodes"):
+        if (labels := wanted.get(node["Description"]["Hostname"])) is not None:
+            spec = {**node["Spec"], "Labels": {**(node["Spec"].get("Labels") or {}), **labels}}
+            await manager.post(f"nodes/{node['ID']}/update", spec, version=node["Version"]["Index"])
 
 
 async def _do(stage: Stage, host: str, command: str, line: int) -> None:
