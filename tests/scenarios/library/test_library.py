@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scenarios.language.reading import Source, read
-from scenarios.running.record import RunRecord
+from scenarios.running.record import Event, RunRecord
 from scenarios.running.run import run_real, run_simulated
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -51,24 +51,33 @@ def test_it_holds_on_processes(name: str) -> None:
     _judged(run_real(_source(name)))
 
 
-def test_fifty_hosts_join_at_once() -> None:
-    count = 30 if os.environ.get("CI") else 50
+def test_a_rack_joins_at_once() -> None:
+    """SHOAL_MASS=50 is the size in the story; that takes a minute here."""
+    count = int(os.environ.get("SHOAL_MASS", "24"))
     [source] = read(ROOT / "scenarios" / "library" / "mass-join.yaml", variables={"count": count})
     _judged(run_simulated(source))
 
 
 def test_P15_the_plugin_s_network_works_where_none_does_not() -> None:
+    """The plug-in begins to listen when the host runs."""
+    plugins: list[subprocess.Popen[str]] = []
     with tempfile.TemporaryDirectory(prefix="shoal-plugin-") as directory:
-        plugins = Path(directory, "state", "h1", "plugins")
-        plugins.mkdir(parents=True)
-        plugin = subprocess.Popen(
-            [sys.executable, "-m", "examples.plugin", "--socket", str(plugins / "example.sock")], cwd=ROOT,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        try:
+
+        def tell(event: Event) -> None:
+            if event.kind != "host" or event.ok is not True or plugins:
+                return
+            socket = Path(directory, "state", "h1", "plugins", "example.sock")
+            socket.parent.mkdir(exist_ok=True)
+            plugin = subprocess.Popen(
+                [sys.executable, "-m", "examples.plugin", "--socket", str(socket)], cwd=ROOT, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True,
+            )  # fmt: skip
+            plugins.append(plugin)
             assert plugin.stdout is not None and "ready" in plugin.stdout.readline()
-            _judged(run_real(_source("which-driver-plugin"), directory=Path(directory, "state")))
+
+        try:
+            _judged(run_real(_source("which-driver-plugin"), directory=Path(directory, "state"), tell=tell))
         finally:
-            plugin.terminate()
-            plugin.wait(10)
-            plugin.stdout.close()
+            for plugin in plugins:
+                plugin.terminate()
+                plugin.communicate(timeout=10)
