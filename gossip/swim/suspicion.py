@@ -7,8 +7,9 @@ suspicion ends ``refused_timeout`` later (twice that until somebody confirms), w
 Ours also bounds k by who can still be heard (``profile.audible_confirmations``): a confirmation can only come from a
 member of whom at least one packet arrived since the suspicion began. With three or more silent at once, as on the
 small side of a cut, Lifeguard waits its longest for voices that the cut holds back; here, whoever hears nobody else
-does not wait for anybody. It costs nothing where Lifeguard helps: a slow member that hears the others waits as long as
-before, and so does everybody else about him.
+does not wait for anybody. The price: a member that holds messages back while its timers run hears nobody either, and
+accuses sooner than Lifeguard alone would let it (docs/gossip-simulation.md has the figures). A slow member that still
+hears the others waits as long as before, and so does everybody else about him.
 """
 
 from __future__ import annotations
