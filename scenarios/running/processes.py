@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -38,7 +39,7 @@ class Processes:
     def __init__(self, names: Sequence[str], *, directory: Path | None = None, log_level: str = "info") -> None:
         self._names = list(names)
         self._log_level = log_level
-        self._parent = Path(tempfile.mkdtemp(prefix="shoal-run-")) if directory is None else None
+        self._parent = Path(tempfile.gettempdir(), f"shoal-run-{secrets.token_hex(4)}") if directory is None else None
         self._directory = directory or Path(str(self._parent), "s")
         self._swarm: record.Swarm | None = None
         self.addresses: Mapping[str, str] = {name: f"192.0.2.{n}" for n, name in enumerate(names, 1)}
@@ -53,7 +54,10 @@ class Processes:
         self._paused: dict[str, Mapping[str, object] | None] = {}
 
     async def start(self) -> None:
+        # The janitor first: whatever is made from now on, it knows of.
         self._janitor = _start_janitor(self._directory, self._parent)
+        if self._parent is not None:
+            self._parent.mkdir(mode=0o700)
         try:
             self._swarm = await asyncio.to_thread(
                 launcher.up, directory=self._directory, swarm=False, die_with=os.getpid(), log_level=self._log_level,
