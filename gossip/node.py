@@ -26,7 +26,7 @@ from gossip.tables.repair import answer
 from gossip.tables.replica import SPACES_TABLE, Replica
 from gossip.tables.roster import Roster
 from gossip.tables.row import Change, Row, Value
-from gossip.tables.spreading import BACKLOG, Spreading
+from gossip.tables.spreading import Spreading, epoch_in
 from gossip.tables.view import ROSTER_TABLE
 from gossip.underlay import Underlay
 
@@ -237,7 +237,8 @@ class GossipNode:
     @property
     def counters(self) -> Counter[str]:
         """What was dropped, refused or failed in the tables and numbers, by name."""
-        return self._replica.counters + self.numbers.counters
+        dropped = Counter({"outbox_full": self._replica.outbox.dropped})
+        return self._replica.counters + self.numbers.counters + dropped
 
     # Being in step
 
@@ -296,9 +297,9 @@ class GossipNode:
     # What happens
 
     def _member_event(self, event: MemberEvent) -> None:
-        reachable = [node_of(m.name) for m in self.members.members() if m.reachable and m.native]
+        reachable = {node_of(m.name): epoch_in(m.meta) for m in self.members.members() if m.reachable and m.native}
         new = [node for node in reachable if not self._replica.is_live(node)]
-        self._replica.set_live(reachable)
+        self._replica.set_live(reachable, reachable)
         if event.kind is EventKind.RECOVERED:
             new.append(node_of(event.member.name))  # what was sent while it was out of reach may be lost
         for node in dict.fromkeys(new):
@@ -327,9 +328,7 @@ class GossipNode:
         if not self._running:
             return
         outbox = self._replica.outbox
-        if len(outbox) > BACKLOG:
-            for id in outbox.next():
-                outbox.to_stream(id)
+        outbox.relieve()
         if outbox.streaming:
             self._anti_entropy.stream_soon()
         if len(outbox):
@@ -352,6 +351,8 @@ class GossipNode:
     def _commit_epoch(self, epoch: int) -> None:
         self._storage.commit([("gossip", "epoch", epoch.to_bytes(8, "big"))])
         self._replica.begin_epoch(epoch)
+        if self._running:
+            self.members.update_meta()
         if self._complete:
             self._replica.complete_snapshot()
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from random import Random
 
-from gossip.anti_entropy import FANOUT, REPAIR_INTERVAL, REQUEST_TIMEOUT
+from gossip.anti_entropy import FANOUT, REPAIR_INTERVAL, REQUEST_TIMEOUT, stream_peers
 from gossip.simulation.member import SimulatedMember
 from gossip.simulation.world import World
 from gossip.swim.member import EventKind, MemberEvent
@@ -21,7 +21,7 @@ from gossip.tables.repair import NotAdmitted, RepairError, answer, repair
 from gossip.tables.replica import Replica
 from gossip.tables.roster import Roster
 from gossip.tables.row import Change
-from gossip.tables.spreading import BACKLOG, Spreading
+from gossip.tables.spreading import Spreading
 
 
 class NoDisk:
@@ -83,9 +83,7 @@ class TableNode:
 
     def _news(self) -> None:
         outbox = self.replica.outbox
-        if len(outbox) > BACKLOG:
-            for id in outbox.next():
-                outbox.to_stream(id)
+        outbox.relieve()
         if outbox.streaming:
             self._stream()
         if len(outbox) and self.member is not None:
@@ -98,7 +96,9 @@ class TableNode:
     def _push(self) -> None:
         packed = [data for data in map(self.replica.packed, self.replica.outbox.take_stream()) if data is not None]
         peers = [name for name in self.live if name != self.name]
-        for peer in self._random.sample(peers, min(FANOUT, len(peers))) if packed else []:
+        if self.replica.outbox.streaming:
+            self._stream()
+        for peer in stream_peers(self.name, peers, self._random) if packed else []:
             payload = encode_delta(packed)
             self.repair_octets += len(payload)
             self._tables.carry(self, peer, partial(_receive, payload))

@@ -11,7 +11,8 @@ peer can fill again: they are written by `flush`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from gossip.numbers.ring import Ring
 from gossip.storage import Storage
@@ -21,6 +22,7 @@ from gossip.tables.lamport import LamportClock
 from gossip.tables.outbox import Outbox
 from gossip.tables.record import (
     EPOCH,
+    MAX_TIME,
     OWNED,
     RING,
     ROSTER,
@@ -130,8 +132,16 @@ class Replica:
         """Whether a node is believed alive."""
         return node in self._live
 
-    def set_live(self, nodes: Iterable[str]) -> None:
-        """Who is alive now; hides and shows rows."""
+    def set_live(self, nodes: Iterable[str], epochs: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Who is alive now; hides and shows rows.
+
+        `epochs`: the boots in which the alive say that they are. Who comes back after a boot is alive before the first
+        of its new rows is here; without its epoch those of the boot before would be shown for that long.
+        """
+        for node, epoch in epochs.items():
+            known = self._holdings.get(RecordId(EPOCH, "", "", node))
+            if isinstance(known, EpochBody) and known.epoch < epoch <= MAX_TIME and node != self.node_id:
+                self._enter(RecordId(EPOCH, "", "", node), known.join(EpochBody(epoch)))
         live = dict.fromkeys([self.node_id, *nodes])
         flipped = [node for node in self._live if node not in live] + [node for node in live if node not in self._live]
         self._live = live

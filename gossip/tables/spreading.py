@@ -11,14 +11,13 @@ from typing import cast
 
 import msgpack
 
+from gossip.serf.messages import tags_of
 from gossip.tables.delta import DELTA, DeltaError, decode_delta, fill_packet
 from gossip.tables.record import ROSTER, RecordError, RecordId, decode_record
 from gossip.tables.replica import Replica
 
 FULL_PACKET = 1000
 """Bytes that a packet surely has for a delta when nothing else is in it (memberlist's 1400 less label and sealing)."""
-BACKLOG = 64
-"""Ids waiting for packets beyond which all of them go by stream."""
 
 
 class Spreading:
@@ -41,8 +40,9 @@ class Spreading:
         self.role = role
 
     def meta(self) -> bytes:
-        """serf's tags: 0xff and a map, in memberlist's old msgpack."""
-        return b"\xff" + cast(bytes, msgpack.packb({"shoal": "1", "role": self.role}, use_bin_type=False))
+        """serf's tags: 0xff and a map, in memberlist's old msgpack. The epoch: see `Replica.set_live`."""
+        tags = {"shoal": "1", "role": self.role, "epoch": str(self._replica.epoch)}
+        return b"\xff" + cast(bytes, msgpack.packb(tags, use_bin_type=False))
 
     def broadcasts(self, overhead: int, limit: int) -> list[bytes]:
         if self._replica.failed:
@@ -89,6 +89,12 @@ class Spreading:
             self._replica.counters["bad_states"] += 1
         elif state.get("root") != self._replica.digests.root():
             self._differs(node)
+
+
+def epoch_in(meta: bytes) -> int:
+    """The boot epoch that a member's metadata names; 0 for what names none."""
+    text = tags_of(meta).get("epoch", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
 
 
 def _is_roster(item: object) -> bool:

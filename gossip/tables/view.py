@@ -26,7 +26,8 @@ class View:
         self._counters = counters
         self._shown: dict[str, dict[tuple[str, str], Row]] = {}
         self._touched: dict[RecordId, None] = {}
-        self._watchers: list[Callable[[Change], None]] = []
+        self._watchers: dict[int, tuple[int, Callable[[Change], None]]] = {}
+        self._begun = 0
         self._changes: list[Change] = []
         self._delivering = False
 
@@ -41,11 +42,13 @@ class View:
 
     def watch(self, callback: Callable[[Change], None]) -> Callable[[], None]:
         """Call back for every change from now on; returns what ends it."""
-        self._watchers.append(callback)
+        # What is still being told is already in what `rows` shows: a watcher that begins now must not hear it.
+        self._begun += 1
+        number = self._begun
+        self._watchers[number] = (len(self._changes), callback)
 
         def end() -> None:
-            if callback in self._watchers:
-                self._watchers.remove(callback)
+            self._watchers.pop(number, None)
 
         return end
 
@@ -78,8 +81,10 @@ class View:
             return
         self._delivering = True
         try:
-            for change in self._changes:  # watchers may append to it
-                for watcher in list(self._watchers):
+            for index, change in enumerate(self._changes):  # watchers may append to it
+                for number, (since, watcher) in list(self._watchers.items()):
+                    if index < since or number not in self._watchers:
+                        continue  # it began later, or has just been ended
                     try:
                         watcher(change)
                     except Exception as error:
@@ -87,6 +92,7 @@ class View:
                         self.on_watcher_error(error)
         finally:
             self._changes.clear()
+            self._watchers = {number: (0, watcher) for number, (_, watcher) in self._watchers.items()}
             self._delivering = False
 
     def on_watcher_error(self, error: Exception) -> None:
