@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the programs that some tests use as peers and referees, when root and missing; never fails the build.
 missing=""
-for pair in docker:docker.io docker-compose:docker-compose tshark:tshark serf:serf; do
+for pair in docker:docker.io docker-compose:docker-compose tshark:tshark serf:serf chromium:chromium; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
 done
 [ -n "$missing" ] || exit 0

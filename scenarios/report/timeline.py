@@ -59,7 +59,8 @@ def timeline(record: RunRecord) -> str:
         events = [e for e in record.events if e.host == host.name and e.kind not in ("fault", "member", "container")]
         shades = "".join(_shade(e, whole) for e in faults if host.name in affected(e, hosts))
         shades += "".join(_strip([span], whole, "outage") for span in down[host.name])
-        inside = shades + _views(seen[host.name], whole) + _packed(_containers(record, host.name), whole)
+        inside = shades + _views(seen[host.name], whole)
+        inside += _packed(_containers(record, host.name, down[host.name]), whole)
         lanes.append(_lane(host.name, host.address, inside + _events(events, whole), "host"))
     marks = "".join(
         tag("i", class_="verdict-mark", style=f"--at:{share(v.when, whole)}", title=f"{moment(v.when)}: {v.what}")
@@ -110,11 +111,19 @@ def _strip(spans: list[Span], whole: float, kind: str) -> str:
     )  # fmt: skip
 
 
-def _containers(record: RunRecord, host: str) -> list[_Bar]:
-    """A bar for each time that a container ran, from the engine's own events."""
+def _containers(record: RunRecord, host: str, down: list[Span]) -> list[_Bar]:
+    """A bar for each time that a container ran, from the engine's own events; a daemon's death is its containers'."""
     running: dict[str, float] = {}
     found = []
-    for event in sorted((e for e in record.events if e.kind == "container" and e.host == host), key=lambda e: e.at):
+    deaths = [Event(span.start, "container", "", host) for span in down if not span.why.startswith("pause")]
+    own = [event for event in record.events if event.kind == "container" and event.host == host]
+    for event in sorted([*own, *deaths], key=lambda e: e.at):
+        if not event.text:
+            for name, start in running.items():
+                title = f"{name}: {moment(start)} to {moment(event.at)}, with its host"
+                found.append(_Bar(start, event.at, "container", name, title))
+            running.clear()
+            continue
         noun, _, rest = event.text.partition(" ")
         name, _, action = rest.rpartition(": ")
         if noun != "container":

@@ -65,7 +65,25 @@ def views(record: RunRecord) -> dict[str, dict[str, list[Span]]]:
         now[key] = (event.at, state, event.text)
     for (observer, member), (since, state, why) in now.items():
         found[observer].setdefault(member, []).append(Span(since, max(since, record.duration), state, why))
+    for observer, outages in down_spans(record).items():
+        for outage in outages:
+            if not outage.why.startswith("pause"):
+                for member, spans in found[observer].items():
+                    found[observer][member] = _forgotten(spans, outage)
     return found
+
+
+def _forgotten(spans: list[Span], outage: Span) -> list[Span]:
+    """A process that was killed holds nothing more; after it starts again only what it was told since."""
+    kept = []
+    for span in spans:
+        if span.end <= outage.start or span.start >= outage.end:
+            kept.append(span)
+        elif span.start < outage.start:
+            kept.append(Span(span.start, outage.start, span.state, span.why))
+        elif span.end > outage.end:  # the new process told it before its start was done
+            kept.append(Span(outage.end, span.end, span.state, span.why))
+    return kept
 
 
 def worst(spans: list[list[Span]]) -> list[Span]:

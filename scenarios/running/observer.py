@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiodocker.exceptions import DockerError
 
@@ -22,7 +23,7 @@ class Observer:
 
     stage: Stage
     wall: float
-    _seen: dict[str, int] = field(default_factory=dict)
+    _last: dict[str, dict[str, object]] = field(default_factory=dict)
     _since: dict[str, float] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -38,7 +39,7 @@ class Observer:
                         await self._members(host)
                         await self._containers(host)
                 except (HostSilent, SwarmFailed, DockerError, TimeoutError, OSError):
-                    self._seen.pop(host, None)
+                    continue  # asked again in a while
 
     def _at(self, wall: object) -> float:
         """A host's own clock may be wrong; an event cannot be later than now."""
@@ -47,16 +48,28 @@ class Observer:
         return at if now - 30 < at <= now else now
 
     async def _members(self, host: str) -> None:
-        entries = await self.stage.swarm.control(host, "GET", f"/v1/events?since={self._seen.get(host, 0)}")
-        if entries and entries[0]["n"] == 1 and self._seen.get(host, 0) > 1:
-            self._seen[host] = 0
-        for entry in entries:
-            self._seen[host] = entry["n"]
+        for entry in await self._news(host):
+            self._last[host] = entry
             if entry["type"] == "member":
                 member = str(entry["member"]).rpartition("-")[0] or entry["member"]
                 text = f"sees {member} {entry['event']}" + (f" ({entry['reason']})" if entry.get("reason") else "")
                 details = {k: entry.get(k) for k in ("state", "incarnation", "told_by", "accused_by")}
                 self._add(Event(self._at(entry["when"]), "member", text, host, details={"member": member, **details}))
+
+    async def _news(self, host: str) -> list[dict[str, Any]]:
+        """What the host noticed since it was asked last. A daemon that was started again counts anew: then the entry
+        that was the last is not there, or is another."""
+        last = self._last.get(host)
+        if last is None:
+            return await self._entries(host, 0)
+        found = await self._entries(host, int(str(last["n"])) - 1)
+        if not found or (found[0]["n"] == last["n"] and found[0] != last):
+            return await self._entries(host, 0)
+        return found[1:] if found[0] == last else found
+
+    async def _entries(self, host: str, since: int) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = await self.stage.swarm.control(host, "GET", f"/v1/events?since={since}")
+        return entries
 
     async def _containers(self, host: str) -> None:
         since = self._since.get(host, self.wall)
