@@ -12,15 +12,16 @@ from dataclasses import dataclass, field
 @dataclass(slots=True)
 class Made:
     """An acknowledged container or network. gone: a removal was asked for (whether it came about, nobody knows until it
-    is acknowledged); removed: it was acknowledged."""
+    is acknowledged); removed_by: the host that acknowledged it. shared: all hosts of the swarm have it."""
 
     kind: str
     id: str
     name: str
     host: str
     at: float
+    shared: bool = False
     gone: bool = False
-    removed: bool = False
+    removed_by: str = ""
 
 
 @dataclass(slots=True)
@@ -47,17 +48,17 @@ class History:
             if words[0] in ("run", "create") and "--rm" not in words and (words[0] == "create" or _detached(words)):
                 self._add(Made("container", lines[-1], _name(words) or lines[-1][:12], host, at))
             elif tuple(words[:2]) == ("network", "create"):
-                self._add(Made("network", lines[-1], words[-1], host, at))
+                self._add(Made("network", lines[-1], words[-1], host, at, shared="overlay" in words))
         for thing in self._removals(host, words):
             # `rm a b` prints what it removed.
             if thing.name in lines or thing.id in lines or any(len(w) > 3 and thing.id.startswith(w) for w in lines):
-                thing.removed = True
+                thing.removed_by = host
 
     def _add(self, thing: Made) -> None:
         self.made[thing.id] = thing
 
     def _named(self, kind: str, host: str, text: str) -> list[Made]:
-        return [m for m in self.made.values() if m.kind == kind and (kind == "network" or m.host == host)
+        return [m for m in self.made.values() if m.kind == kind and (m.shared or m.host == host)
                 and (m.name == text or (len(text) > 3 and m.id.startswith(text)))]  # fmt: skip
 
     def _removals(self, host: str, words: Sequence[str]) -> list[Made]:

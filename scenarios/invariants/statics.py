@@ -62,15 +62,17 @@ def durability(views: Mapping[str, View], history: History) -> list[Violation]:
     """What was acknowledged is there; what was acknowledged as removed is not."""
     found: list[Violation] = []
     for thing in history.made.values():
-        view = views.get(thing.host)
-        if view is None or thing.host in history.vague or view.at < thing.at:
+        # A removal spreads as it can: only who acknowledged it must know of it at once.
+        host = thing.removed_by or thing.host
+        view = views.get(host)
+        if view is None or host in history.vague or view.at < thing.at:
             continue
         there = thing.id in (view.containers if thing.kind == "container" else view.networks)
-        what = f"{thing.kind} {thing.name} ({thing.id[:12]}) on {thing.host}"
+        what = f"{thing.kind} {thing.name} ({thing.id[:12]}) on {host}"
         if not there and not thing.gone:
-            found.append(Violation("durability", f"lost {thing.id}",
-                f"{what} was acknowledged at {thing.at:.3f} s and is not there any more", thing.host))  # fmt: skip
-        if there and thing.removed:
-            found.append(Violation("durability", f"back {thing.id}",
-                f"the removal of {what} was acknowledged, and it is there again", thing.host))  # fmt: skip
+            told = f"{what} was acknowledged at {thing.at:.3f} s and is not there any more"
+            found.append(Violation("durability", f"lost {thing.id}", told, host))
+        if there and thing.removed_by:
+            told = f"the removal of {what} was acknowledged, and it is there again"
+            found.append(Violation("durability", f"back {thing.id}", told, host))
     return found

@@ -109,7 +109,7 @@ class Watch:
     async def _gone(self, views: dict[str, View]) -> list[Violation]:
         assert self._stage.history is not None
         there = {name for view in views.values() for name, _ in view.containers.values()}
-        removed = [m.name for m in self._stage.history.made.values() if m.kind == "container" and m.removed]
+        removed = [m.name for m in self._stage.history.made.values() if m.kind == "container" and m.removed_by]
         names = [name for name in dict.fromkeys(removed) if name not in there][-_GONE:]
         askers = {asker.host: asker for asker, _ in probes.pairs(views)}
         answers = await asyncio.gather(*(probes.gone(self._stage, a, n) for a in askers.values() for n in names))
