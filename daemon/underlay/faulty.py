@@ -89,7 +89,7 @@ class FaultyUnderlay:
     def __init__(
         self, inner: Underlay, faults: Faults, random: Random, swallowed: Swallowed = lambda port, data, to: None
     ) -> None:
-        """`swallowed` is told of each datagram that a fault keeps from leaving: the port it is from, its bytes, its end."""
+        """`swallowed` is told of each datagram that a fault keeps from leaving: its port, its bytes, where it was to go."""
         self._inner = inner
         self.swallowed = swallowed
         self._faults = faults
