@@ -224,7 +224,8 @@ class Breaker:
         async def undo() -> None:
             for host in hosts:
                 await self.stage.swarm.resume(host)
-                self.stage.expected_down.pop(host, None)
+                if self.stage.swarm.is_up(host):  # it may have been killed meanwhile
+                    self.stage.expected_down.pop(host, None)
 
         return undo
 
