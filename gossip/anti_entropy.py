@@ -12,6 +12,7 @@ from random import Random
 from typing import Protocol
 
 from gossip.tables.delta import encode_delta
+from gossip.tables.interests import Interests
 from gossip.tables.record import RecordId
 from gossip.tables.repair import CHUNK, NotAdmitted, RepairError, repair
 from gossip.tables.replica import Replica
@@ -65,8 +66,9 @@ class Node(Protocol):
 class AntiEntropy:
     """Repairs and streamed deltas of one node."""
 
-    def __init__(self, node: Node, replica: Replica, random: Random) -> None:
+    def __init__(self, node: Node, replica: Replica, interests: Interests, random: Random) -> None:
         self._node = node
+        self._interests = interests
         self._replica = replica
         self._random = random
         self._due: dict[str, None] = {}
@@ -129,8 +131,19 @@ class AntiEntropy:
             ids = self._replica.outbox.take_stream()
             if self._replica.outbox.streaming:
                 self._stream_due.set()
-            peers = stream_peers(self._replica.node_id, self._node.live_peers(), self._random)
-            await asyncio.gather(*(self.push(peer, ids) for peer in peers))
+            await asyncio.gather(*(self.push(peer, told) for peer, told in self._addressed(ids).items()))
+
+    def _addressed(self, ids: Sequence[RecordId]) -> dict[str, list[RecordId]]:
+        """What goes to whom."""
+        scopes: dict[str, list[RecordId]] = {}
+        for id in ids:
+            scopes.setdefault(self._replica.scope_of(id), []).append(id)
+        addressed: dict[str, list[RecordId]] = {}
+        for scope, those in scopes.items():
+            peers = self._interests.others(scope) if scope else self._node.live_peers()
+            for peer in stream_peers(self._replica.node_id, peers, self._random):
+                addressed.setdefault(peer, []).extend(those)
+        return addressed
 
     async def push(self, peer: str, ids: Sequence[RecordId]) -> bool:
         """Send the present version of records to one peer; whether all arrived."""

@@ -22,8 +22,10 @@ from gossip.storage import Storage
 from gossip.swim.member import Address, EventKind, MemberEvent
 from gossip.swim.profile import Config
 from gossip.tables.claims import Claims
+from gossip.tables.interests import EVERYBODY, Interests
+from gossip.tables.record import OWNED, RecordId
 from gossip.tables.repair import answer
-from gossip.tables.replica import SPACES_TABLE, Replica
+from gossip.tables.replica import ATTACHMENTS_TABLE, SPACES_TABLE, Replica
 from gossip.tables.roster import Roster
 from gossip.tables.row import Change, Row, Value
 from gossip.tables.spreading import Spreading, epoch_in
@@ -79,8 +81,12 @@ class GossipNode:
         random: Random,
         entropy: Callable[[int], bytes],
         config: Callable[[Config], Config] = lambda config: config,
+        everybody: int = EVERYBODY,
     ) -> None:
-        """`config` may change memberlist's configuration (profile, seeds) before it is used."""
+        """`config` may change memberlist's configuration (profile, seeds) before it is used.
+
+        `everybody`: members up to which all rows are pushed to all (see `tables.interests`).
+        """
         self.identity = identity
         self.node_id = identity.node_id
         self._random = random
@@ -105,7 +111,9 @@ class GossipNode:
             )
         )
         self._gates = Gates(self.node_id, self.roster, self.live_peers)
-        self._anti_entropy = AntiEntropy(self, self._replica, random)
+        self._everybody = everybody
+        self._interests = Interests(self._replica)
+        self._anti_entropy = AntiEntropy(self, self._replica, self._interests, random)
         self._spreading = Spreading(
             self._replica,
             role=role,
@@ -180,13 +188,30 @@ class GossipNode:
         if self._running:
             self.members.update_meta()
 
-    def put(self, table: str, key: str, value: Value) -> None:
-        """Write an own row; others hide it while this node is dead. Raises ValueRejected."""
-        self._replica.put(table, key, value)
+    def put(self, table: str, key: str, value: Value, scope: str = "") -> None:
+        """Write an own row; others hide it while this node is dead. Raises ValueRejected.
+
+        `scope`: in a large cluster only nodes attached to it hear of the row at once ("": all do).
+        """
+        self._replica.put(table, key, value, scope)
 
     def delete(self, table: str, key: str) -> None:
         """Delete an own row; one that is not there is no error."""
         self._replica.put(table, key, None)
+
+    async def attach(self, scope: str, deadline: float) -> None:
+        """Attach to a scope: hear of its rows at once from now on, and have those that there are, within seconds.
+
+        Where all rows go to all there is nothing to wait for. Detaching is `delete` of the row in `attachments`.
+        """
+        if not self._replica.is_attached(scope):
+            self._replica.put(ATTACHMENTS_TABLE, scope, {})
+        others = self._interests.others(scope) if self._replica.narrow else []
+        if others:
+            peer = self._random.choice(others)
+            # First that we are interested, so that what it hears after its answer comes to us as well.
+            await self._anti_entropy.push(peer, [RecordId(OWNED, ATTACHMENTS_TABLE, scope, self.node_id)])
+            await self._anti_entropy.repair_with(peer, deadline)
 
     def snapshot_complete(self) -> None:
         """Say that all own rows of this boot are written: others forget those of earlier boots."""
@@ -299,6 +324,7 @@ class GossipNode:
     def _member_event(self, event: MemberEvent) -> None:
         reachable = {node_of(m.name): epoch_in(m.meta) for m in self.members.members() if m.reachable and m.native}
         new = [node for node in reachable if not self._replica.is_live(node)]
+        self._replica.narrow = len(reachable) > self._everybody
         self._replica.set_live(reachable, reachable)
         if event.kind is EventKind.RECOVERED:
             new.append(node_of(event.member.name))  # what was sent while it was out of reach may be lost

@@ -26,7 +26,7 @@ from daemon.cluster.overlay_numbers import Addresses, taken
 from daemon.engine.container import Container
 from daemon.engine.documents import JsonObject
 from daemon.engine.network import Endpoint, Network
-from daemon.errors import ApiError, Conflict, ServerError, Unavailable
+from daemon.errors import ApiError, Conflict, NotFound, ServerError, Unavailable
 from gossip.tables.row import Change, Row, Value
 from gossip.tables.view import ROSTER_TABLE
 from overlay.ipam.mac import mac_from_ip
@@ -138,7 +138,8 @@ class Overlays:
     # -- this host on a network ---------------------------------------------------------------------------------
 
     async def attach(self, network: Network) -> None:
-        """Bring a network to this host. Does not yield, so that nobody takes it away again before it is used."""
+        """Bring a network to this host, with all that is known of it. Does not yield after it is up, so that nobody
+        takes it away again before it is used."""
         if not network.attachable and not network.ingress:
             raise ServerError(
                 f"Could not attach to network {network.name}: rpc error: code = PermissionDenied desc = "
@@ -148,6 +149,10 @@ class Overlays:
         if holder is not None and holder != network.id:
             raise Conflict(f"network {network.name} ({network.id}) has lost its name to {holder}; remove one of them")
         self._bring_up(network)
+        await self._running().attach(network.id, _PULL)
+        if network.id not in self._networks:
+            raise NotFound(f"network {network.name} not found")
+        self._bring_up(network)  # in a large swarm that took a moment, in which it may have been taken down
 
     def _bring_up(self, network: Network) -> None:
         if network.id in self._attached:
@@ -194,7 +199,7 @@ class Overlays:
             "addresses": [address for address in (endpoint.address, endpoint.address6) if address],
             "task": endpoint.task,
         }
-        self._running().put(ENDPOINTS, endpoint.id, value)
+        self._running().put(ENDPOINTS, endpoint.id, value, scope=network.id)
 
     def _balance(self, network: Network) -> None:
         """The address that a node's load balancer has on each network, in inspect `NAME-endpoint`. Only services need

@@ -10,6 +10,7 @@ from typing import cast
 
 import msgpack
 
+from gossip.tables.bounds import MAX_DELTA
 from gossip.tables.outbox import Outbox
 from gossip.tables.replica import Replica
 
@@ -29,6 +30,8 @@ def encode_delta(records: Sequence[bytes]) -> bytes:
 
 def decode_delta(data: bytes) -> list[object]:
     """The records of a delta, not yet decoded; raises DeltaError."""
+    if len(data) > MAX_DELTA:
+        raise DeltaError("too large for a delta")
     if not data or data[0] != DELTA:
         raise DeltaError("not a delta")
     try:

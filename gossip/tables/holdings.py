@@ -6,7 +6,18 @@ from collections import Counter
 from collections.abc import Iterable
 
 from gossip.tables.digest import Digests, fingerprint
-from gossip.tables.record import OWNED, SHARED, Body, OwnedBody, Record, RecordId, RosterBody, SharedBody, encode_record
+from gossip.tables.record import (
+    EPOCH,
+    OWNED,
+    SHARED,
+    Body,
+    OwnedBody,
+    Record,
+    RecordId,
+    RosterBody,
+    SharedBody,
+    encode_record,
+)
 from gossip.tables.row import Row, Value, ValueRejected, decode_value
 from gossip.tables.view import ROSTER_TABLE
 
@@ -20,6 +31,9 @@ class Holdings:
         self._packed: dict[RecordId, bytes] = {}
         self._rows: dict[RecordId, Row | None] = {}
         self._by_owner: dict[str, dict[RecordId, None]] = {}
+        self._loads: dict[str, tuple[int, int]] = {}
+        self.owners = 0
+        """Owners of whom a header is held."""
         self._by_table: dict[str, dict[RecordId, None]] = {}
         self.digests = Digests()
 
@@ -44,9 +58,26 @@ class Holdings:
         """The ids of a table's rows, owned and shared."""
         return self._by_table.get(table, {})
 
+    def load(self, owner: str) -> tuple[int, int]:
+        """Rows and bytes of an owner, deleted ones included; "": of all shared rows."""
+        return self._loads.get(owner, (0, 0))
+
+    def _weigh(self, id: RecordId, packed: bytes | None) -> None:
+        """`packed` comes for what is held under an id now."""
+        old = self._packed.get(id)
+        if id.kind == EPOCH:
+            self.owners += (packed is not None) - (old is not None)
+        elif id.kind in (OWNED, SHARED):
+            rows, size = self.load(id.owner)
+            rows += (packed is not None) - (old is not None)
+            self._loads[id.owner] = (rows, size + len(packed or b"") - len(old or b""))
+            if not rows:
+                del self._loads[id.owner]
+
     def set(self, id: RecordId, body: Body) -> None:
         """Hold this body from now on."""
         packed = encode_record(Record(id, body))
+        self._weigh(id, packed)
         self._bodies[id] = body
         self._packed[id] = packed
         self._rows.pop(id, None)
@@ -60,11 +91,15 @@ class Holdings:
         """Hold nothing under this id any more; whether something was."""
         if self._bodies.pop(id, None) is None:
             return False
+        self._weigh(id, None)
         del self._packed[id]
         self._rows.pop(id, None)
         self.digests.set(id, None)
         self._by_table.get(id.table, {}).pop(id, None)
-        self._by_owner.get(id.owner, {}).pop(id, None)
+        owned = self._by_owner.get(id.owner, {})
+        owned.pop(id, None)
+        if not owned:
+            self._by_owner.pop(id.owner, None)
         return True
 
     def row(self, id: RecordId) -> Row | None:

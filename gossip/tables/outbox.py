@@ -66,6 +66,11 @@ class Outbox:
         else:
             self._queue.sent(id)
 
+    def add_to_stream(self, id: RecordId) -> None:
+        """Send this record's present version by stream: it does not concern everybody who hears packets."""
+        self.to_stream(id)
+        self.fresh = True
+
     def to_stream(self, id: RecordId) -> None:
         """This record goes by stream instead."""
         self._queue.discard(id)

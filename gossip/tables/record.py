@@ -59,26 +59,30 @@ class OwnedBody:
     """A row that its owner alone writes; (boot epoch, sequence) orders its versions. None: deleted.
 
     The Lamport time of its writing orders rows of two owners. It stays when the owner says the same row again under a
-    later sequence.
+    later sequence. `scope`: whom it concerns (see `interests`); "" is everybody.
     """
 
     epoch: int
     sequence: int
     lamport: int
     value: bytes | None
+    scope: str = ""
 
-    def _order(self) -> tuple[int, int, int, bytes]:
-        return (self.epoch, self.sequence, self.lamport, b"\x00" if self.value is None else b"\x01" + self.value)
+    def _order(self) -> tuple[int, int, int, bytes, str]:
+        value = b"\x00" if self.value is None else b"\x01" + self.value
+        return (self.epoch, self.sequence, self.lamport, value, self.scope)
 
     def join(self, other: OwnedBody) -> OwnedBody:
         return self if self._order() >= other._order() else other
 
     def encode(self) -> list[Plain]:
-        return [self.epoch, self.sequence, self.lamport, self.value]
+        scope: list[Plain] = [self.scope] if self.scope else []
+        return [self.epoch, self.sequence, self.lamport, self.value, *scope]
 
     @staticmethod
     def decode(fields: Sequence[object]) -> OwnedBody:
-        return OwnedBody(take_int(fields, 0), take_int(fields, 1), take_int(fields, 2), take_value(fields, 3))
+        scope = take_str(fields, 4) if len(fields) > 4 else ""
+        return OwnedBody(take_int(fields, 0), take_int(fields, 1), take_int(fields, 2), take_value(fields, 3), scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +285,8 @@ def record_of(item: object) -> Record:
             check_name(name)
         if kind == OWNED:
             check_name(owner)
+        elif (table and kind != SHARED) or (key if kind == EPOCH else owner):
+            raise RecordError("a field that this kind does not use")
     except ValueRejected as error:
         raise RecordError(str(error)) from None
     return Record(RecordId(kind, table, key, owner), decoder(item[4:]))

@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from gossip.numbers.ring import Ring
 from gossip.storage import Storage
+from gossip.tables.bounds import LENIENCE, OWNER_BYTES, OWNER_ROWS, STRANGERS, within
 from gossip.tables.digest import Digests
 from gossip.tables.holdings import Holdings
 from gossip.tables.lamport import LamportClock
@@ -38,12 +39,14 @@ from gossip.tables.record import (
     decode_record,
     encode_record,
 )
-from gossip.tables.row import Row, RowRemoved, Value, check_name, decode_value, encode_value
+from gossip.tables.row import Row, RowRemoved, Value, ValueRejected, check_name, decode_value, encode_value
 from gossip.tables.tombstones import Tombstones
 from gossip.tables.view import View
 
 SPACES_TABLE = "spaces"
 """Shared table with one row for each number space; its tombstone ends the space's ring."""
+ATTACHMENTS_TABLE = "attachments"
+"""Owned table; a row says that its owner is attached to the scope that is its key."""
 _STORED = "record"
 Extra = Sequence[tuple[str, str, bytes | None]]
 
@@ -59,6 +62,8 @@ class Replica:
         self.counters: Counter[str] = Counter()
         self.bounded = False
         """Refuse times from too far ahead: set when this boot has synced, a joiner's clock starts at zero."""
+        self.narrow = False
+        """Push rows with a scope only to who is attached to it: set when the members are many."""
         self.newer_epoch = 0
         """A later epoch of ours that a peer knows: our storage is older than what we published."""
         self._storage = storage
@@ -151,14 +156,17 @@ class Replica:
 
     # Writing
 
-    def put(self, table: str, key: str, value: Value | None) -> None:
-        """Write an own row, or delete it (None)."""
+    def put(self, table: str, key: str, value: Value | None, scope: str = "") -> None:
+        """Write an own row, or delete it (None: its scope stays)."""
         id = RecordId(OWNED, check_name(table), check_name(key), self.node_id)
         data = None if value is None else encode_value(value)
         current = self._holdings.get(id)
         if data is None and not (isinstance(current, OwnedBody) and current.value is not None):
             return
-        self._say(id, self.clock.tick(), data)
+        if data is None and isinstance(current, OwnedBody):
+            scope = current.scope
+        self._check_room(id, data)
+        self._say(id, self.clock.tick(), data, check_name(scope) if scope else "")
         self._settle()
 
     def write(self, table: str, key: str, value: Value) -> Row:
@@ -167,6 +175,7 @@ class Replica:
         data = encode_value(value)
         if self.has_tombstone(id):
             raise RowRemoved(f"{table} {key} was removed")
+        self._check_room(id, data)
         body = SharedBody(self.clock.tick(), self.node_id, data)
         self.commit_local([Record(id, body)])
         return Row(table, key, "", decode_value(data), body.lamport)
@@ -205,7 +214,7 @@ class Replica:
         floor = self._sequence + 1
         for id, body in self._holdings.owned_by(self.node_id):
             if body.value is not None:
-                self._say(id, body.lamport, body.value)
+                self._say(id, body.lamport, body.value, body.scope)
         self._settle()
         return floor
 
@@ -219,7 +228,7 @@ class Replica:
         self.epoch = epoch
         for id, body in self._holdings.owned_by(self.node_id):
             if body.epoch < epoch:
-                self._say(id, body.lamport, body.value)
+                self._say(id, body.lamport, body.value, body.scope)
         self._enter_epoch(EpochBody(epoch))
         self._settle()
 
@@ -285,12 +294,17 @@ class Replica:
             header = self._holdings.get(RecordId(EPOCH, "", "", id.owner))
             if self.is_removed(id.owner):
                 return False
+            if header is None and id.owner not in self._roster and self._strangers() >= STRANGERS:
+                self.counters["refused_strangers"] += 1
+                return False
             if not isinstance(body, OwnedBody):
                 return True
             outdated = isinstance(header, EpochBody) and header.outdates(body)
-            return not outdated and self._plausible(body.lamport)
+            return not outdated and self._plausible(body.lamport) and self._has_room(id, body.value)
         if isinstance(body, SharedBody):
-            return self._plausible(body.lamport) and not self._settled_before(id, body)
+            if not self._plausible(body.lamport) or self._settled_before(id, body):
+                return False
+            return body.value is None or self._has_room(id, body.value)  # a tombstone always has
         if isinstance(body, RosterBody):
             return self._plausible(body.lamport)
         if isinstance(body, Ring):
@@ -298,6 +312,26 @@ class Replica:
                 return False
             return all(self._plausible(birth.lamport) for birth in body.births)
         return True
+
+    def _strangers(self) -> int:
+        return self._holdings.owners - len(self._roster)
+
+    def _fits(self, id: RecordId, value: bytes | None, times: int) -> bool:
+        held = self._holdings.get(id)
+        before = held.value if isinstance(held, OwnedBody | SharedBody) else None
+        rows, size = self._holdings.load(id.owner)
+        grown = len(value or b"") - len(before or b"")
+        return within(rows, size, new=held is None, grown=grown, times=times)
+
+    def _has_room(self, id: RecordId, value: bytes | None) -> bool:
+        if self._fits(id, value, LENIENCE):
+            return True
+        self.counters["refused_too_much"] += 1
+        return False
+
+    def _check_room(self, id: RecordId, value: bytes | None) -> None:
+        if not self._fits(id, value, 1):
+            raise ValueRejected(f"too many rows: at most {OWNER_ROWS} and {OWNER_BYTES} bytes are carried for one node")
 
     def _settled_before(self, id: RecordId, body: SharedBody) -> bool:
         """Whether a record is about a tombstone that was collected, and there is nothing more to do about it."""
@@ -328,7 +362,10 @@ class Replica:
     def _enter(self, id: RecordId, body: Body) -> None:
         """Hold this body; note all that follows from it."""
         self._hold(id, body)
-        self.outbox.add(id)
+        if not (self.narrow and isinstance(body, OwnedBody) and body.scope):
+            self.outbox.add(id)
+        elif id.owner == self.node_id or self.is_attached(body.scope):
+            self.outbox.add_to_stream(id)
         self._dirty[id] = None
         if isinstance(body, EpochBody):
             self._touch_owner(id.owner)
@@ -343,10 +380,20 @@ class Replica:
                 self._drop(RecordId(RING, "", id.key, ""))
             self._acknowledge(id, body)
 
-    def _say(self, id: RecordId, lamport: int, value: bytes | None) -> None:
+    def is_attached(self, scope: str) -> bool:
+        """Whether this host is attached to a scope."""
+        body = self._holdings.get(RecordId(OWNED, ATTACHMENTS_TABLE, scope, self.node_id))
+        return isinstance(body, OwnedBody) and body.value is not None
+
+    def scope_of(self, id: RecordId) -> str:
+        """The scope of a record, if only who is attached to it is to hear of it at once; else ""."""
+        body = self._holdings.get(id)
+        return body.scope if self.narrow and isinstance(body, OwnedBody) else ""
+
+    def _say(self, id: RecordId, lamport: int, value: bytes | None, scope: str) -> None:
         """Enter an own row under the next sequence of this boot."""
         self._sequence += 1
-        self._enter(id, OwnedBody(self.epoch, self._sequence, lamport, value))
+        self._enter(id, OwnedBody(self.epoch, self._sequence, lamport, value, scope))
 
     def _enter_epoch(self, body: EpochBody) -> None:
         """Enter an own header, joined with the one before."""

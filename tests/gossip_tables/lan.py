@@ -208,8 +208,9 @@ class HostUnderlay:
 class Swarm:
     """Nodes h1, h2, … on one LAN; a node's disk outlives it."""
 
-    def __init__(self) -> None:
+    def __init__(self, everybody: int = 100) -> None:
         self.lan = Lan()
+        self.everybody = everybody
         self.disks: dict[int, Disk] = {}
         self.nodes: dict[int, GossipNode] = {}
         self.underlays: dict[int, HostUnderlay] = {}
@@ -234,6 +235,7 @@ class Swarm:
             storage=self.disks[n],
             random=random,
             entropy=random.randbytes,
+            everybody=self.everybody,
         )
         self.nodes[n] = node
         await node.start()

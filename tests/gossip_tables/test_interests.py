@@ -1,0 +1,66 @@
+"""In a cluster of many, rows of a scope go at once to those who are attached to it, and by repair to the others."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from gossip import anti_entropy
+from gossip.node import GossipNode
+from tests.gossip_tables.lan import Swarm, run
+
+SOME = [2, 3, 5, 7, 8]
+
+
+def test_only_the_attached_receive_a_networks_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anti_entropy, "REPAIR_INTERVAL", 20.0)
+
+    async def main() -> None:
+        swarm = Swarm(everybody=8)
+        nodes = await swarm.up(8)
+        nodes[0].put("endpoints", "early", {"v": 0}, scope="net")
+        await swarm.until(lambda: all(len(node.rows("endpoints")) == 1 for node in nodes), 1)  # few: all have all
+        nodes += [await swarm.add(n) for n in (9, 10)]
+        await swarm.until(lambda: all(len(node.live_peers()) == 9 for node in nodes), 5)
+        attached = [swarm.nodes[n] for n in SOME]
+        for node in attached:
+            await node.attach("net", 1)
+        await swarm.until(lambda: all(len(node.rows("attachments")) == len(SOME) for node in nodes), 2)
+        await asyncio.sleep(0.5)
+        writer = swarm.nodes[3]
+
+        def have(key: str, value: int) -> list[int]:
+            def has(node: GossipNode) -> bool:
+                row = node.row("endpoints", key, writer.node_id)
+                return row is not None and row.value == {"v": value}
+
+            return [n for n in sorted(swarm.nodes) if has(swarm.nodes[n])]
+
+        writer.put("endpoints", "all", {"v": 1})
+        writer.put("endpoints", "e", {"v": 1}, scope="net")
+        await swarm.until(lambda: have("e", 1) == SOME and len(have("all", 1)) == 10, 0.1)
+        writer.put("endpoints", "e", {"v": 2}, scope="net")
+        for index in range(300):  # a backlog goes the same ways
+            writer.put("endpoints", f"e{index}", {"v": 1}, scope="net")
+        await swarm.until(lambda: have("e", 2) == SOME == have("e299", 1), 1)
+        await asyncio.sleep(0.5)
+        assert have("e", 2) == SOME == have("e", 2) and have("e299", 1) == SOME
+        # Who attaches has the rows when it is told so, and hears what comes.
+        await swarm.nodes[9].attach("net", 2)
+        assert len(swarm.nodes[9].rows("endpoints")) == 303
+        await swarm.until(lambda: all(len(node.rows("attachments")) == len(SOME) + 1 for node in nodes), 1)
+        writer.delete("endpoints", "e299")
+        writer.put("endpoints", "e", {"v": 3}, scope="net")
+        await swarm.until(lambda: have("e", 3) == [*SOME, 9], 0.1)
+        await swarm.until(lambda: have("e299", 1) == [], 0.1)
+        # Who detaches hears no more at once; repair brings everybody all in the end.
+        swarm.nodes[2].delete("attachments", "net")
+        await swarm.until(lambda: all(len(node.rows("attachments")) == len(SOME) for node in nodes), 1)
+        writer.put("endpoints", "e", {"v": 4}, scope="net")
+        await swarm.until(lambda: have("e", 4) == [3, 5, 7, 8, 9], 0.1)
+        await swarm.until(lambda: len(have("e", 4)) == 10, 120)
+        assert all(len(node.rows("endpoints")) == 302 for node in nodes)
+        await swarm.down()
+
+    run(main())
