@@ -148,6 +148,7 @@ EXTRA: dict[str, Program] = {
     "iperf3": _Late("iperf3", "iperf3"),
     "nc.openbsd": _Late("netcat", "netcat"),
     "netcat": _Late("netcat", "netcat"),
+    "shoal-relay": _Late("relay", "relay"),
     "ss": _Late("netstat", "ss"),
     "tcpdump": _Late("tcpdump", "tcpdump"),
 }

@@ -181,6 +181,19 @@ def logs(
 
 
 @app.command()
+def attach(
+    host: HostName,
+    network: Annotated[str, typer.Option("--network", metavar="NETWORK", help="The container network to be in.")],
+    command: Annotated[list[str] | None, typer.Argument(metavar="[-- CMD [ARG]...]", help="What to run.")] = None,
+    state: State = None,
+) -> None:
+    """Run a program of this machine whose connections go into a network, by ALL_PROXY, HTTP_PROXY and HTTPS_PROXY."""
+    from scenarios.cli.attach import attach as run
+
+    raise typer.Exit(run(record.running(record.resolve(state)).host(host), network, command or []))
+
+
+@app.command()
 def version() -> None:
     """The versions of shoal and of Docker's API that it speaks."""
     from importlib.metadata import version as installed
