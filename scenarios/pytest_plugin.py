@@ -99,7 +99,8 @@ def pytest_runtest_makereport(
     """Before anything is torn down: the evidence of a failure."""
     report = yield
     if report.failed and call.when in ("setup", "call"):
-        for number, used in enumerate(item.stash.setdefault(_USED, [])):
+        swarms: list[Swarm] = item.stash[_USED] if _USED in item.stash else []  # noqa: SIM401 - mypy's types
+        for number, used in enumerate(swarms):
             if not used.running:
                 continue
             name = re.sub(r"[^\w.-]+", "-", item.nodeid).strip("-")[-150:]
