@@ -3,12 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gossip import anti_entropy
 from gossip.node import GossipNode
+from gossip.tables.outbox import Outbox
+from gossip.tables.record import OWNED, OwnedBody, Record, RecordId
+from gossip.tables.replica import Replica
+from tests.gossip_tables.disk import Disk
 from tests.gossip_tables.lan import Swarm, run
+
+
+def test_who_is_not_attached_passes_nothing_on() -> None:
+    reader = Replica("reader", 1, Disk())
+    reader.narrow = True
+    bodies = [OwnedBody(1, 1, 1, b"\x80", scope) for scope in ("net", "other", "")]
+    rows = [Record(RecordId(OWNED, "t", f"k{number}", "writer"), body) for number, body in enumerate(bodies)]
+    reader.put("attachments", "other", {})
+    reader.outbox = Outbox()
+    reader.merge(rows)
+    packets, streams = reader.outbox.next(), reader.outbox.take_stream()
+    assert rows[2].id in packets and rows[0].id not in packets + streams and streams == [rows[1].id]
+    reader.put("t", "own", {}, scope="net")
+    assert reader.outbox.take_stream() == [RecordId(OWNED, "t", "own", "reader")]
+
+
+@given(st.sets(st.sampled_from("abcdefgh"), min_size=2), st.integers(0, 99))
+def test_streams_reach_all_whatever_chance_says(nodes: set[str], seed: int) -> None:
+    names, random = sorted(nodes), Random(seed)
+    reached, new = {names[0]: None}, [names[0]]
+    while new:
+        me = new.pop()
+        chosen = anti_entropy.stream_peers(me, [name for name in names if name != me], random)
+        assert len(set(chosen)) == len(chosen) <= anti_entropy.FANOUT and me not in chosen
+        assert names[(names.index(me) + 1) % len(names)] in chosen
+        new += [name for name in chosen if name not in reached]
+        reached.update(dict.fromkeys(chosen))
+    assert sorted(reached) == names
+
 
 SOME = [2, 3, 5, 7, 8]
 

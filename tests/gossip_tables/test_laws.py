@@ -172,6 +172,7 @@ def test_changes_replayed_give_what_is_visible(steps: list[list[Record] | list[s
             reader.set_live([node for node in step if isinstance(node, str)])
         shown = {(row.table, row.key, row.owner): row for table in ("t", "roster") for row in reader.view.rows(table)}
         assert mirror == shown
+        assert not reader.counters["watcher_errors"], "follow() saw a change that does not follow"
         assert all(reader.in_roster(owner) and reader.is_live(owner) for _, _, owner in shown if owner)
         # Law: what is kept up step by step is what a host sees that learns all of it at once.
         fresh = replica(live=False)

@@ -45,6 +45,7 @@ def test_a_watcher_that_begins_amid_changes_hears_none_that_it_can_already_see()
     reader.merge(rows)
     assert first == ["k0", "k1", "k2", "own"] and ended == []
     assert late == {row.key: row for row in reader.view.rows("t")}
+    assert not reader.counters["watcher_errors"], "follow() saw a change that does not follow"
     reader.merge(rows)
     reader.merge([Record(RecordId("e", "", "", "writer"), EpochBody(1))])  # nothing that can be seen
     assert len(first) == 4
@@ -52,3 +53,4 @@ def test_a_watcher_that_begins_amid_changes_hears_none_that_it_can_already_see()
     reader.set_live(["writer"])
     assert first[4:] == ["k0", "k1", "k2"] * 2, "hidden and shown; its own row stays"
     assert late == {row.key: row for row in reader.view.rows("t")}
+    assert not reader.counters["watcher_errors"]
