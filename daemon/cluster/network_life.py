@@ -160,6 +160,8 @@ class NetworkLife:
         if known is None:
             raise NotFound(f"network {network.name} not found")
         gossip.write(NETWORKS, network.id, {**known.value, "removing": True})
+        # Its name is free at once, for others too; its numbers only when everybody has acknowledged.
+        gossip.give_up("network", network.name, network.id)
         self._engine.networks.event(network, "remove")
 
     def acknowledge(self, network_id: str) -> None:

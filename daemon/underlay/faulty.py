@@ -89,7 +89,7 @@ class FaultyUnderlay:
     def __init__(
         self, inner: Underlay, faults: Faults, random: Random, swallowed: Swallowed = lambda port, data, to: None
     ) -> None:
-        """`swallowed` is told of each datagram that a fault keeps from leaving: its port, its bytes, where it was to go."""
+        """`swallowed` is told of each datagram that a fault keeps from leaving: its port, its bytes, its target."""
         self._inner = inner
         self.swallowed = swallowed
         self._faults = faults

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import scenarios
@@ -130,7 +131,7 @@ def restart(directory: Path, name: str, *, die_with: int | None = None) -> Swarm
         host = swarm.host(name)
         if host.alive:
             raise LaunchError(f"{name} is running (pid {host.process.pid})")
-        claim = _reclaim(swarm)
+        swarm, claim = _reclaim(swarm)
         with claim if claim is not None else contextlib.nullcontext():
             process = _spawn(host, claim, die_with)
         swarm = swarm.with_process(name, process)
@@ -242,12 +243,26 @@ def _spawn(host: Host, claim: Claim | None, die_with: int | None) -> ProcessId:
     return process if process is not None else ProcessId(child.pid, "ended at once")
 
 
-def _reclaim(swarm: Swarm) -> Claim | None:
-    """The block's claim again when all its daemons are dead; None while another daemon holds it."""
+def _reclaim(swarm: Swarm) -> tuple[Swarm, Claim | None]:
+    """The block's claim again when all its daemons are dead; None while another daemon holds it.
+
+    The kernel freed the block with the last daemon: if another swarm has taken it since, this one moves to a new block.
+    Its hosts keep their addresses on the LAN, and nothing but their configuration knows the machine's.
+    """
     if swarm.alive:
-        return None
-    claim = block.claim if swarm.mode == "loopback" else block.claim_ports
-    return claim(len(swarm.hosts), only=swarm.where)
+        return swarm, None
+    if swarm.mode != "loopback":
+        return swarm, block.claim_ports(len(swarm.hosts), only=swarm.where)
+    try:
+        return swarm, block.claim(len(swarm.hosts), only=swarm.where)
+    except LaunchError:
+        claim = block.claim(len(swarm.hosts))
+    hosts = []
+    for number, host in enumerate(swarm.hosts, 1):
+        path = host.config
+        path.write_text(path.read_text().replace(f'"block" = {swarm.where}\n', f'"block" = {claim.where}\n'))
+        hosts.append(replace(host, real=_real("loopback", claim.where, number)))
+    return replace(swarm, where=claim.where, hosts=tuple(hosts)), claim
 
 
 def _make_swarm(hosts: Sequence[Host]) -> None:
