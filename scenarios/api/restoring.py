@@ -53,17 +53,11 @@ async def restore(
     if formed:
         await _remove_services(swarm.client(hosts[0]))
     await asyncio.gather(*(_remove_containers(swarm.client(host)) for host in hosts))
-    # The name of a removed network is not free on the other hosts (they go on to say that a new one "has lost its name"
-    # to it), so hosts that had networks of their own are not as new.
     # One host after the other: a network of the swarm's is seen by all, and removed by the first that may.
-    removed = False
     while found := [(host, network) for host in hosts for network in await _networks(swarm.client(host))]:
         for host, network in found:
             await _forgiving(swarm.client(host), f"networks/{network}")
-        removed = True
         await asyncio.sleep(_STEP)
-    if removed and len(hosts) > 1:
-        return False
     for host in hosts:
         client = swarm.client(host)
         for volume in (await client.get("volumes"))["Volumes"] or ():
