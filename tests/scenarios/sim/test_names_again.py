@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from scenarios.sim.swarm import SimulatedSwarm, simulate
 
 
@@ -16,6 +18,7 @@ def test_a_removed_networks_name_can_be_had_again() -> None:
                 await swarm.api("h2", "DELETE", f"/containers/c{n}?force=1")
                 await swarm.until(lambda: not _endpoints(swarm), 5)
                 await swarm.api("h1", "DELETE", "/networks/ov")
+                await asyncio.sleep(2)
 
     simulate(story())
 
