@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -156,12 +158,12 @@ def _daemons_below(directory: Path) -> list[str]:
 
 
 @pytest.fixture
-def long_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import tempfile
-
-    directory = Path(tempfile.mkdtemp(prefix="shoal-test-"))
-    (directory / "long.yaml").write_text("name: long\nhosts: 2\nsteps:\n  - note: here\n  - wait: 60s\n")
-    return directory / "long.yaml"
+def long_one() -> Iterator[Path]:
+    """In a short path of its own: sockets below pytest's directories would be too long."""
+    with tempfile.TemporaryDirectory(prefix="shoal-test-") as directory:
+        file = Path(directory, "long.yaml")
+        file.write_text("name: long\nhosts: 2\nsteps:\n  - note: here\n  - wait: 60s\n")
+        yield file
 
 
 def test_ctrl_c_ends_the_run_with_a_record_and_nothing_left(long_one: Path) -> None:
