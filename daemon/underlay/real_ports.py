@@ -13,6 +13,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from daemon.underlay.accepted import AcceptedStreams
 from daemon.underlay.addresses import AddressMap
 from daemon.underlay.contract import Accept, Address
 
@@ -40,7 +41,7 @@ class TcpPort:
     """The listening sockets of one published port and the tasks of what they accepted."""
 
     def __init__(
-        self, servers: Sequence[asyncio.Server], bound: Sequence[Address], refused: Sequence[str], tasks: _Tasks
+        self, servers: Sequence[asyncio.Server], bound: Sequence[Address], refused: Sequence[str], tasks: AcceptedStreams
     ) -> None:
         self._servers = servers
         self._tasks = tasks
@@ -51,34 +52,6 @@ class TcpPort:
         for server in self._servers:
             server.close()
         await self._tasks.end()
-
-
-class _Tasks:
-    """One task an accepted connection; ended together."""
-
-    def __init__(self, accept: Accept) -> None:
-        self._accept = accept
-        self._tasks: dict[asyncio.Task[None], None] = {}
-
-    def accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
-        self._tasks[task] = None
-        task.add_done_callback(lambda t: self._tasks.pop(t, None))
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer: Address = writer.get_extra_info("peername")[:2]
-        try:
-            await self._accept(reader, writer, peer)
-        except (OSError, EOFError, TimeoutError):
-            pass  # either side hung up: nothing is left to tell
-        finally:
-            writer.close()
-
-    async def end(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class UdpPort:
@@ -153,7 +126,11 @@ class SocketPorts:
         return places
 
     async def listen_tcp(self, host_ip: str, port: int, accept: Accept) -> TcpPort | None:
-        tasks = _Tasks(accept)
+        tasks = AcceptedStreams(accept)
+
+        def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            tasks.serve(reader, writer, writer.get_extra_info("peername")[:2])
+
         servers: list[asyncio.Server] = []
         bound: list[Address] = []
         refused: list[str] = []
@@ -161,7 +138,7 @@ class SocketPorts:
             if _would_split_localhost(place, bound):
                 continue
             try:
-                server = await asyncio.start_server(tasks.accepted, place[0], place[1], backlog=128)
+                server = await asyncio.start_server(accepted, place[0], place[1], backlog=128)
             except OSError as error:
                 if ":" not in place[0] or error.errno not in _NO_IPV6:
                     refused.append(_refusal(place, "tcp", error))

@@ -11,6 +11,7 @@ import socket
 import ssl
 from collections import Counter
 
+from daemon.underlay.accepted import AcceptedStreams
 from daemon.underlay.addresses import AddressMap
 from daemon.underlay.contract import Accept, Address, Receive
 
@@ -84,34 +85,19 @@ class SocketListener:
     """A listening socket and the tasks of what it accepted."""
 
     def __init__(self, accept: Accept, addresses: AddressMap) -> None:
-        self._accept = accept
         self._addresses = addresses
-        self._tasks: dict[asyncio.Task[None], None] = {}
+        self._streams = AcceptedStreams(accept)
         self.server: asyncio.Server | None = None
 
     def accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
-        self._tasks[task] = None
-        task.add_done_callback(lambda t: self._tasks.pop(t, None))
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         real: Address = writer.get_extra_info("peername")[:2]
         # On shared ports a dialler's port says nothing of its host; it stays the machine's then.
-        peer = self._addresses.lan(real) or real
-        try:
-            await self._accept(reader, writer, peer)
-        except (OSError, EOFError, TimeoutError):
-            pass  # the peer went away: the acceptor has counted what matters to it
-        finally:
-            writer.close()
+        self._streams.serve(reader, writer, self._addresses.lan(real) or real)
 
     async def close(self) -> None:
         if self.server is not None:
             self.server.close()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._streams.end()
 
 
 class SocketUnderlay:

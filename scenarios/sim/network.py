@@ -14,6 +14,7 @@ from collections import Counter
 from contextvars import copy_context
 from dataclasses import dataclass, field
 
+from daemon.underlay.accepted import AcceptedStreams
 from daemon.underlay.contract import Accept, Address, Receive
 from scenarios.sim.streams import InMemoryTransport, pair
 
@@ -74,9 +75,8 @@ class _Listener:
     def __init__(self, host: HostUnderlay, port: int, accept: Accept) -> None:
         self._host = host
         self._port = port
-        self._accept = accept
+        self._streams = AcceptedStreams(accept)
         self._context = copy_context()
-        self._tasks: dict[asyncio.Task[None], None] = {}
 
     def accepted(self, transport: InMemoryTransport, peer: Address) -> None:
         transport.context = self._context
@@ -88,24 +88,11 @@ class _Listener:
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
-        task = loop.create_task(self._serve(reader, asyncio.StreamWriter(transport, protocol, reader, loop), peer))
-        self._tasks[task] = None
-        task.add_done_callback(lambda t: self._tasks.pop(t, None))
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Address) -> None:
-        try:
-            await self._accept(reader, writer, peer)
-        except (OSError, EOFError, TimeoutError):
-            pass  # as with real sockets: the peer went away
-        finally:
-            writer.close()
+        self._streams.serve(reader, asyncio.StreamWriter(transport, protocol, reader, loop), peer)
 
     async def close(self) -> None:
         self._host.listeners.pop(self._port, None)
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._streams.end()
 
 
 class HostUnderlay:
