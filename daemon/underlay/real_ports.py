@@ -41,7 +41,11 @@ class TcpPort:
     """The listening sockets of one published port and the tasks of what they accepted."""
 
     def __init__(
-        self, servers: Sequence[asyncio.Server], bound: Sequence[Address], refused: Sequence[str], tasks: AcceptedStreams
+        self,
+        servers: Sequence[asyncio.Server],
+        bound: Sequence[Address],
+        refused: Sequence[str],
+        tasks: AcceptedStreams,
     ) -> None:
         self._servers = servers
         self._tasks = tasks
