@@ -6,11 +6,12 @@ run gets a newline if it had none.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
+
+from daemon.runtime.changes import Changes
 
 STDOUT, STDERR = 1, 2
 
@@ -32,7 +33,7 @@ class ContainerLog:
     """One container's log over all its runs. `dropped` counts the lines that the limit cost."""
 
     __slots__ = (
-        "_entries", "_first", "_limit", "_partial", "_size", "_wakers", "_wall", "changed", "dropped", "runs_ended",
+        "_changes", "_entries", "_first", "_limit", "_partial", "_size", "_wall", "changed", "dropped", "runs_ended",
     )  # fmt: skip
 
     def __init__(self, wall: Callable[[], float], limit: int = LIMIT) -> None:
@@ -43,7 +44,7 @@ class ContainerLog:
         self._first = 0  # number of the oldest entry kept
         self._size = 0
         self._partial: dict[int, bytearray] = {}
-        self._wakers: list[asyncio.Future[None]] = []
+        self._changes = Changes()
         self.dropped = 0
         self.runs_ended = 0
 
@@ -83,7 +84,7 @@ class ContainerLog:
             self._keep(when, stream, bytes(buffer[at : at + PIECE]))
             at += PIECE
         del buffer[:at]
-        self._wake()
+        self._changes.tell()
 
     def end_run(self) -> None:
         """The container stopped: keep the unfinished lines, let followers end."""
@@ -91,7 +92,7 @@ class ContainerLog:
             if rest := self._partial.pop(stream, None):
                 self._keep(round(self._wall() * 1e9), stream, bytes(rest) + b"\n")
         self.runs_ended += 1
-        self._wake()
+        self._changes.tell()
 
     async def read(
         self,
@@ -130,16 +131,10 @@ class ContainerLog:
             remaining = None if until is None else until - self._wall()
             if remaining is not None and remaining <= 0:
                 return
-            waker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._wakers.append(waker)
             try:
-                async with asyncio.timeout(remaining):
-                    await waker
+                await self._changes.wait(remaining)
             except TimeoutError:
                 return
-            finally:
-                if waker in self._wakers:
-                    self._wakers.remove(waker)
 
     def _keep(self, when: int, stream: int, data: bytes) -> None:
         self._entries.append(LogEntry(when, stream, data))
@@ -151,10 +146,3 @@ class ContainerLog:
             self._first += 1
             self._size -= len(oldest.data) + _OVERHEAD
             self.dropped += 1
-
-    def _wake(self) -> None:
-        if self._wakers:
-            wakers, self._wakers = self._wakers, []
-            for waker in wakers:
-                if not waker.done():
-                    waker.set_result(None)

@@ -6,10 +6,10 @@ Any number of clients may watch; each has its own bounded buffer, and a client t
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 
 from daemon.engine.logs import STDERR, STDOUT
+from daemon.runtime.changes import Changes
 from daemon.runtime.pipe import Pipe
 
 BUFFER = 1 << 20  # bytes a client may lag behind before the process waits: Docker's blockThreshold (pkg/ioutils)
@@ -18,7 +18,7 @@ BUFFER = 1 << 20  # bytes a client may lag behind before the process waits: Dock
 class Attachment:
     """One client's view of a process's output."""
 
-    __slots__ = ("_chunks", "_closed", "_ended", "_size", "_wakers", "streams")
+    __slots__ = ("_changes", "_chunks", "_closed", "_ended", "_size", "streams")
 
     def __init__(self, streams: tuple[int, ...]) -> None:
         self.streams = streams
@@ -26,52 +26,40 @@ class Attachment:
         self._size = 0
         self._ended = False
         self._closed = False
-        self._wakers: list[asyncio.Future[None]] = []
+        self._changes = Changes()
 
     async def put(self, stream: int, data: bytes) -> None:
         """Wait while the client lags too far behind."""
         if stream not in self.streams:
             return
         while self._size >= BUFFER and not self._closed:
-            await self._changed()
+            await self._changes.wait()
         if not self._closed and not self._ended:
             self._chunks.append((stream, data))
             self._size += len(data)
-            self._wake()
+            self._changes.tell()
 
     async def get(self) -> tuple[int, bytes] | None:
         """The next piece of output, None at the end."""
         while not self._chunks:
             if self._ended or self._closed:
                 return None
-            await self._changed()
+            await self._changes.wait()
         stream, data = self._chunks.popleft()
         self._size -= len(data)
-        self._wake()
+        self._changes.tell()
         return stream, data
 
     def end(self) -> None:
         """No more output; what is buffered can still be read."""
         self._ended = True
-        self._wake()
+        self._changes.tell()
 
     def close(self) -> None:
         """The client is gone."""
         self._closed = True
         self._chunks.clear()
-        self._wake()
-
-    async def _changed(self) -> None:
-        waker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._wakers.append(waker)
-        await waker
-
-    def _wake(self) -> None:
-        if self._wakers:
-            wakers, self._wakers = self._wakers, []
-            for waker in wakers:
-                if not waker.done():
-                    waker.set_result(None)
+        self._changes.tell()
 
 
 class Streams:

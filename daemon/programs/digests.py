@@ -7,7 +7,7 @@ import binascii
 import hashlib
 from typing import TYPE_CHECKING
 
-from daemon.programs.options import Failure, UsageError, parse, program
+from daemon.programs.options import Failure, parse, program
 from daemon.programs.text import opened, whole
 
 if TYPE_CHECKING:
@@ -177,9 +177,7 @@ async def od(p: ProcessContext) -> int:
 @program("cmp [-ls] FILE1 [FILE2]", code=2)
 async def cmp(p: ProcessContext) -> int:
     """cmp [-s] FILE1 FILE2"""
-    options = parse(p.argv[1:], "ls")
-    if not options.rest:
-        raise UsageError("")
+    options = parse(p.argv[1:], "ls", least=1)
     names = [*options.rest, "-"][:2]
     contents: list[bytes] = []
     for name in names:

@@ -63,9 +63,7 @@ async def rm(p: ProcessContext) -> int:
 @program("rmdir [-p] DIRECTORY...")
 async def rmdir(p: ProcessContext) -> int:
     """rmdir [-p] DIRECTORY..."""
-    options = parse(p.argv[1:], "p")
-    if not options.rest:
-        raise UsageError("")
+    options = parse(p.argv[1:], "p", least=1)
     status = 0
     for name in options.rest:
         while name:
@@ -82,9 +80,7 @@ async def rmdir(p: ProcessContext) -> int:
 @program("mkdir [-m MODE] [-p] DIRECTORY...")
 async def mkdir(p: ProcessContext) -> int:
     """mkdir [-p] [-m MODE] DIRECTORY..."""
-    options = parse(p.argv[1:], "pm:v")
-    if not options.rest:
-        raise UsageError("")
+    options = parse(p.argv[1:], "pm:v", least=1)
     mode = int(options.value("m"), 8) if re.fullmatch("[0-7]+", options.value("m")) else 0o777 & ~p.process.umask
     status = 0
     for name in options.rest:
@@ -99,9 +95,7 @@ async def mkdir(p: ProcessContext) -> int:
 @program("touch [-cham] [-d DATE] [-t DATE] [-r FILE] FILE...")
 async def touch(p: ProcessContext) -> int:
     """touch [-c] [-r FILE] FILE..."""
-    options = parse(p.argv[1:], "chamd:t:r:")
-    if not options.rest:
-        raise UsageError("")
+    options = parse(p.argv[1:], "chamd:t:r:", least=1)
     when: float | None = None
     if "r" in options:
         when = p.files.stat(p.path(options.value("r"))).mtime
@@ -130,9 +124,7 @@ def _into(p: ProcessContext, source: str, target: str, *, several: bool = False)
 @program("cp [-arPLHpfinlsTu] SOURCE... DEST")
 async def cp(p: ProcessContext) -> int:
     """cp [-arf] SOURCE... DEST"""
-    options = parse(p.argv[1:], "arRPLHdpfinlsTuv")
-    if len(options.rest) < 2:
-        raise UsageError("")
+    options = parse(p.argv[1:], "arRPLHdpfinlsTuv", least=2)
     *sources, target = options.rest
     recursive = bool({"a", "r", "R"} & set(options.given))
     status = 0
@@ -189,9 +181,7 @@ async def _copy(p: ProcessContext, source: str, target: str, *, recursive: bool,
 @program("mv [-finT] SOURCE... DEST")
 async def mv(p: ProcessContext) -> int:
     """mv [-fn] SOURCE... DEST"""
-    options = parse(p.argv[1:], "finTv")
-    if len(options.rest) < 2:
-        raise UsageError("")
+    options = parse(p.argv[1:], "finTv", least=2)
     *sources, target = options.rest
     status = 0
     for source in sources:
@@ -209,9 +199,7 @@ async def mv(p: ProcessContext) -> int:
 @program("ln [-sfnbtv] [-S SUF] TARGET... LINK|DIR")
 async def ln(p: ProcessContext) -> int:
     """ln [-sfn] TARGET... LINK|DIR"""
-    options = parse(p.argv[1:], "sfnbtvS:T")
-    if not options.rest:
-        raise UsageError("")
+    options = parse(p.argv[1:], "sfnbtvS:T", least=1)
     *targets, link = options.rest if len(options.rest) > 1 else [*options.rest, "."]
     status = 0
     for target in targets:
@@ -263,9 +251,7 @@ def changed_mode(text: str, mode: int, umask: int) -> int:
 async def chmod(p: ProcessContext) -> int:
     """chmod [-R] MODE FILE..."""
     words = [("\0" + word if re.fullmatch(r"-[rwxXst]+", word) else word) for word in p.argv[1:]]
-    options = parse(words, "Rcvf")
-    if len(options.rest) < 2:
-        raise UsageError("")
+    options = parse(words, "Rcvf", least=2)
     mode, *names = options.rest
     status = 0
     while names:
@@ -284,9 +270,7 @@ async def chmod(p: ProcessContext) -> int:
 @program("chown [-Rh] USER[:[GRP]] FILE...")
 async def chown(p: ProcessContext) -> int:
     """chown USER FILE...: every file is root's here, so only its existence is checked."""
-    options = parse(p.argv[1:], "RhcvfLHP")
-    if len(options.rest) < 2:
-        raise UsageError("")
+    options = parse(p.argv[1:], "RhcvfLHP", least=2)
     status = 0
     for name in options.rest[1:]:
         if not p.files.exists(p.path(name)):

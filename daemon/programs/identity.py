@@ -7,7 +7,7 @@ import time as calendar  # formatting of given seconds only: no clock is read
 from typing import TYPE_CHECKING
 
 from daemon.programs import resolver
-from daemon.programs.options import Failure, UsageError, parse, program
+from daemon.programs.options import Failure, parse, program
 from daemon.programs.processes import user_name
 from daemon.runtime.kernelfs import KERNEL
 from daemon.runtime.process import PermissionDenied, ProgramNotFound, Replace
@@ -129,9 +129,7 @@ async def printenv(p: ProcessContext) -> int:
 @program("which [-a] COMMAND...")
 async def which(p: ProcessContext) -> int:
     """which [-a] COMMAND..."""
-    options = parse(p.argv[1:], "a")
-    if not options.rest:
-        raise UsageError("")
+    options = parse(p.argv[1:], "a", least=1)
     status = 0
     for name in options.rest:
         places = [""] if "/" in name else [f"{place}/" for place in p.env.get("PATH", "").split(":")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time as calendar  # formatting of given seconds only: no clock is read
 from typing import TYPE_CHECKING
 
-from daemon.programs.options import Failure, UsageError, parse, program
+from daemon.programs.options import Failure, parse, program
 from daemon.runtime.nodes import Stat
 
 if TYPE_CHECKING:
@@ -151,9 +151,7 @@ async def _show(p: ProcessContext, options: Options, entries: list[tuple[str, St
 @program("stat [-ltf] [-c FMT] FILE...")
 async def stat(p: ProcessContext) -> int:
     """stat [-L] [-c FORMAT] FILE..."""
-    options = parse(p.argv[1:], "ltfLc:")
-    if not options.rest:
-        raise UsageError("")
+    options = parse(p.argv[1:], "ltfLc:", least=1)
     status = 0
     for name in options.rest:
         try:
@@ -260,9 +258,7 @@ async def df(p: ProcessContext) -> int:
 @program("readlink [-fnv] FILE")
 async def readlink(p: ProcessContext) -> int:
     """readlink [-f] [-n] FILE"""
-    options = parse(p.argv[1:], "fnv")
-    if len(options.rest) != 1:
-        raise UsageError("")
+    options = parse(p.argv[1:], "fnv", least=1, most=1)
     path = p.path(options.rest[0])
     try:
         target = p.files.realpath(path) if "f" in options else p.files.readlink(path)

@@ -54,10 +54,13 @@ class Options:
             raise Failure(f"invalid number '{text}'") from None
 
 
-def parse(words: Sequence[str], spec: str, long: Mapping[str, str] | None = None) -> Options:
+def parse(
+    words: Sequence[str], spec: str, long: Mapping[str, str] | None = None, *, least: int = 0, most: int | None = None
+) -> Options:
     """`spec` as getopt's: `ab:c` (`b` takes a value; a leading + stops at the first word that is no option).
 
     `long` maps `--name` to its short letter or name; one whose target is followed by ":" takes a value.
+    UsageError when there are fewer than `least` other words or more than `most`.
     """
     stop = spec.startswith("+")
     spec = spec.lstrip("+")
@@ -99,6 +102,8 @@ def parse(words: Sequence[str], spec: str, long: Mapping[str, str] | None = None
                     raise UsageError(f"option requires an argument -- '{letter}'")
                 value, letters = letters or queue.pop(0), ""
             options.given.setdefault(letter, []).append(value)
+    if len(options.rest) < least or (most is not None and len(options.rest) > most):
+        raise UsageError("")
     return options
 
 

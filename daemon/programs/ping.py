@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from daemon.programs import resolver
-from daemon.programs.options import Failure, UsageError, parse, program
+from daemon.programs.options import Failure, parse, program
 from daemon.runtime.process import Interrupted
 from daemon.runtime.signals import Signals
 
@@ -42,9 +42,7 @@ class _Run:
 @program("ping [OPTIONS] HOST")
 async def ping(p: ProcessContext) -> int:
     """ping [-c COUNT] [-s SIZE] [-i SECS] [-W SECS] [-w SECS] [-t TTL] [-I ADDR] [-q] HOST"""
-    options = parse(p.argv[1:], "46c:s:i:At:I:W:w:qp:nbLvM:O")
-    if len(options.rest) != 1:
-        raise UsageError("")
+    options = parse(p.argv[1:], "46c:s:i:At:I:W:w:qp:nbLvM:O", least=1, most=1)
     count = int(options.number("c", 0))
     size = int(options.number("s", 56))
     interval = 0.0 if "A" in options else max(0.0, options.number("i", 1, whole=False))

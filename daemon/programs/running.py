@@ -35,9 +35,7 @@ def start(p: ProcessContext, argv: Sequence[str], verb: str = "can't execute") -
 @program("time [-vpao] PROG ARGS")
 async def time(p: ProcessContext) -> int:
     """time [-p] PROG ARGS"""
-    options = parse(p.argv[1:], "+vpao:f:")
-    if not options.rest:
-        raise UsageError("")
+    options = parse(p.argv[1:], "+vpao:f:", least=1)
     begin = p.clock()
     code = await start(p, options.rest).wait()
     took = p.clock() - begin
@@ -88,9 +86,7 @@ async def timeout(p: ProcessContext) -> int:
 @program("watch [-n SEC] [-t] PROG ARGS")
 async def watch(p: ProcessContext) -> int:
     """watch [-n SEC] [-t] PROG ARGS"""
-    options = parse(p.argv[1:], "+n:tdx")
-    if not options.rest:
-        raise UsageError("")
+    options = parse(p.argv[1:], "+n:tdx", least=1)
     interval = options.number("n", 2, whole=False)
     command = " ".join(options.rest)
     while True:

@@ -6,7 +6,7 @@ import asyncio
 import re
 from typing import TYPE_CHECKING
 
-from daemon.programs.options import Failure, UsageError, parse, program
+from daemon.programs.options import Failure, parse, program
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -295,9 +295,7 @@ def _within(ranges: list[tuple[int, int]], number: int) -> bool:
 @program("tr [-cds] STRING1 [STRING2]")
 async def tr(p: ProcessContext) -> int:
     """tr [-cds] STRING1 [STRING2]"""
-    options = parse(p.argv[1:], "+cCds")
-    if not options.rest:
-        raise UsageError("")
+    options = parse(p.argv[1:], "+cCds", least=1)
     one = _characters(options.rest[0])
     two = _characters(options.rest[1]) if len(options.rest) > 1 else b""
     if "c" in options or "C" in options:

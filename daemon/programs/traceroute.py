@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from daemon.programs import resolver
-from daemon.programs.options import Failure, UsageError, parse, program
+from daemon.programs.options import Failure, parse, program
 
 if TYPE_CHECKING:
     from daemon.runtime.context import ProcessContext
@@ -26,9 +26,7 @@ MARKS = {0: "!N", 1: "!H", 2: "!P", 4: "!F", 5: "!S", 9: "!A", 10: "!A", 13: "!X
 )
 async def traceroute(p: ProcessContext) -> int:
     """traceroute [-In] [-f TTL] [-m MAXTTL] [-q PROBES] [-p PORT] [-w SEC] HOST [BYTES]"""
-    options = parse(p.argv[1:], "46IFlnrvdf:m:q:p:t:w:s:i:z:g:")
-    if not options.rest:
-        raise UsageError("")
+    options = parse(p.argv[1:], "46IFlnrvdf:m:q:p:t:w:s:i:z:g:", least=1)
     host = options.rest[0]
     size = options.rest[1] if len(options.rest) > 1 else "46"
     if not size.isdigit():

@@ -8,7 +8,7 @@ from urllib.parse import urljoin, urlsplit
 
 from daemon.programs import resolver
 from daemon.programs.http_message import BadMessage, Head, Reader
-from daemon.programs.options import Failure, UsageError, parse, program
+from daemon.programs.options import Failure, parse, program
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -47,9 +47,7 @@ LONG = {
 )
 async def wget(p: ProcessContext) -> int:
     """wget [-q] [-O FILE] [-T SEC] [-S] [--spider] [--header STR] [--post-data STR] URL..."""
-    options = parse(p.argv[1:], "cqSO:o:P:U:T:t:Y:n", LONG)
-    if not options.rest:
-        raise UsageError("")
+    options = parse(p.argv[1:], "cqSO:o:P:U:T:t:Y:n", LONG, least=1)
     quiet = "q" in options
 
     async def say(text: str) -> None:

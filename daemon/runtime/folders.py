@@ -23,23 +23,15 @@ _PIECE = 64 * 1024
 _CAREFUL = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
 
 
-class FolderFile(File):
-    """A regular file of the machine."""
+class _OnMachine:
+    """What the machine's kernel knows of a file as of a directory."""
 
-    __slots__ = ("_path",)
-
-    def __init__(self, path: str, tree: Tree) -> None:
-        self._path = path
-        self.owner = tree
-        self.program: Program | None = None
+    __slots__ = ()
+    _path: str
 
     @property
     def path(self) -> str:
         return self._path
-
-    @property
-    def data(self) -> bytes | bytearray:  # type: ignore[override]
-        return self.read_at(0, self.size)
 
     @property
     def mode(self) -> int:
@@ -58,12 +50,30 @@ class FolderFile(File):
         os.utime(self._path, (when, when))
 
     @property
-    def size(self) -> int:
-        return os.lstat(self._path).st_size
-
-    @property
     def identity(self) -> int:
         return os.lstat(self._path).st_ino
+
+    def touched(self, now: float) -> None:
+        """The machine's kernel keeps the time."""
+
+
+class FolderFile(_OnMachine, File):
+    """A regular file of the machine."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str, tree: Tree) -> None:
+        self._path = path
+        self.owner = tree
+        self.program: Program | None = None
+
+    @property
+    def data(self) -> bytes | bytearray:  # type: ignore[override]
+        return self.read_at(0, self.size)
+
+    @property
+    def size(self) -> int:
+        return os.lstat(self._path).st_size
 
     def read_at(self, position: int, n: int) -> bytes:
         with _opened(self._path, os.O_RDONLY) as fd:
@@ -91,11 +101,8 @@ class FolderFile(File):
         with _opened(self._path, os.O_WRONLY) as fd:
             os.ftruncate(fd, 0)
 
-    def touched(self, now: float) -> None:
-        """The machine's kernel keeps the time."""
 
-
-class Folder(Directory):
+class Folder(_OnMachine, Directory):
     """A directory of the machine."""
 
     __slots__ = ("_path",)
@@ -105,36 +112,9 @@ class Folder(Directory):
         self.owner = tree
 
     @property
-    def path(self) -> str:
-        return self._path
-
-    @property
     def entries(self) -> MutableMapping[str, Node]:  # type: ignore[override]
         assert self.owner is not None
         return _Entries(self._path, self.owner)
-
-    @property
-    def mode(self) -> int:
-        return stat.S_IMODE(os.lstat(self._path).st_mode)
-
-    @mode.setter
-    def mode(self, mode: int) -> None:
-        os.chmod(self._path, mode & 0o777)
-
-    @property
-    def mtime(self) -> float:
-        return os.lstat(self._path).st_mtime
-
-    @mtime.setter
-    def mtime(self, when: float) -> None:
-        os.utime(self._path, (when, when))
-
-    @property
-    def identity(self) -> int:
-        return os.lstat(self._path).st_ino
-
-    def touched(self, now: float) -> None:
-        """The machine's kernel keeps the time."""
 
 
 class _Entries(MutableMapping[str, Node]):

@@ -5,8 +5,9 @@ Everything that programs read and write passes through one, so a slow reader hol
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
+
+from daemon.runtime.changes import Changes
 
 CAPACITY = 64 * 1024  # as Linux's default pipe (pipe(7))
 
@@ -14,7 +15,7 @@ CAPACITY = 64 * 1024  # as Linux's default pipe (pipe(7))
 class Pipe:
     """One-way bounded byte pipe. Any number of readers and writers, all on one event loop."""
 
-    __slots__ = ("_capacity", "_chunks", "_closed_read", "_closed_write", "_size", "_wakers")
+    __slots__ = ("_capacity", "_changes", "_chunks", "_closed_read", "_closed_write", "_size")
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
@@ -22,7 +23,7 @@ class Pipe:
         self._size = 0
         self._closed_read = False
         self._closed_write = False
-        self._wakers: list[asyncio.Future[None]] = []
+        self._changes = Changes()
 
     @property
     def write_closed(self) -> bool:
@@ -39,7 +40,7 @@ class Pipe:
         while not self._chunks:
             if self._closed_write or self._closed_read:
                 return b""
-            await self._changed()
+            await self._changes.wait()
         return self._take(n)
 
     async def readline(self, limit: int = CAPACITY) -> bytes:
@@ -53,7 +54,7 @@ class Pipe:
                 end += len(chunk)
             if self._closed_write or self._closed_read or end >= min(limit, self._capacity):
                 return self._take(limit)
-            await self._changed()
+            await self._changes.wait()
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append all of `data`, waiting while the pipe is full. BrokenPipeError when nobody will read."""
@@ -63,24 +64,24 @@ class Pipe:
                 raise BrokenPipeError(32, "Broken pipe")
             room = self._capacity - self._size
             if room <= 0:
-                await self._changed()
+                await self._changes.wait()
                 continue
             part, rest = (rest, b"") if len(rest) <= room else (rest[:room], rest[room:])
             self._chunks.append(part)
             self._size += len(part)
-            self._wake()
+            self._changes.tell()
 
     def close_write(self) -> None:
         """End of file for the reader once it has read what is buffered."""
         self._closed_write = True
-        self._wake()
+        self._changes.tell()
 
     def close_read(self) -> None:
         """Nobody reads any more: buffered bytes are dropped, writers get BrokenPipeError."""
         self._closed_read = True
         self._chunks.clear()
         self._size = 0
-        self._wake()
+        self._changes.tell()
 
     def _take(self, n: int) -> bytes:
         parts: list[bytes] = []
@@ -93,17 +94,5 @@ class Pipe:
             n -= len(head)
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         self._size -= len(data)
-        self._wake()
+        self._changes.tell()
         return data
-
-    async def _changed(self) -> None:
-        waker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._wakers.append(waker)
-        await waker
-
-    def _wake(self) -> None:
-        if self._wakers:
-            wakers, self._wakers = self._wakers, []
-            for waker in wakers:
-                if not waker.done():
-                    waker.set_result(None)
