@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,7 +74,9 @@ class Observer:
 
     async def _containers(self, host: str) -> None:
         since = self._since.get(host, self.wall)
-        until = self.wall + self.stage.swarm.now()
+        # Whole microseconds that have gone: asked for a moment ahead, the host would answer when that has come, and a
+        # run that is looked at would be another than one that is not.
+        until = math.floor((self.wall + self.stage.swarm.now()) * 1e6) / 1e6
         if until <= since:
             return
         self._since[host] = until

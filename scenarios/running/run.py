@@ -27,7 +27,7 @@ from scenarios.running.record import ERROR, PASSED, REAL, SIMULATED, Event, Host
 from scenarios.running.stage import Failed, Stage
 from scenarios.running.steps import Steps
 from scenarios.running.swarm import HostSilent, Swarm, SwarmFailed, make_swarm
-from scenarios.sim.loop import SimulatedDeadlock
+from scenarios.sim.loop import RunNeverEnds, SimulatedDeadlock
 from scenarios.sim.swarm import EPOCH, simulate
 
 START = 60.0
@@ -49,19 +49,24 @@ def new_record(source: Source, mode: str, seed: int) -> RunRecord:
 
 @dataclass(slots=True)
 class Run:
-    """`go` fills the record; it raises nothing but what cancels it twice."""
+    """`go` fills the record; it raises nothing but what cancels it twice.
+
+    record_all: with packets, messages and what the daemons noticed. Without, for sweeps, what is judged is the same.
+    """
 
     source: Source
     swarm: Swarm
     record: RunRecord
     wall: float
     tell: Tell = _silent
+    record_all: bool = True
+    stage: Stage | None = None
     _work: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def go(self) -> RunRecord:
         scenario, record, swarm = self.source.scenario, self.record, self.swarm
         variables = {**self.source.variables, "seed": record.seed}
-        stage = Stage(scenario, swarm, record, random.Random(f"{record.seed}/run"), variables, self.tell)
+        stage = self.stage = Stage(scenario, swarm, record, random.Random(f"{record.seed}/run"), variables, self.tell)
         breaker = Breaker(stage)
         started = time.monotonic()
         watch = Watch(stage, breaker)
@@ -111,7 +116,10 @@ class Run:
         self.wall = EPOCH if swarm.mode == SIMULATED else time.time() - swarm.now()
         observer.wall = self.wall
         stage.end(event, ok=True)
-        swarm.watch_packets(("gossip", "vxlan", "lost"), lambda packet: self._packet(stage, watch, packet))
+        if self.record_all:
+            swarm.watch_packets(("gossip", "vxlan", "lost"), lambda packet: self._packet(stage, watch, packet))
+        else:
+            swarm.watch_packets(("vxlan",), watch.packet)
         await breaker.links(scenario.links)
         if scenario.swarm:
             first = next(iter(scenario.hosts))
@@ -123,7 +131,8 @@ class Run:
             except TimeoutError:
                 raise SwarmFailed(f"the hosts run but were not one swarm within {START:g} s") from None
             stage.end(event, ok=True)
-        self._background(stage, observer.run())
+        if self.record_all:
+            self._background(stage, observer.run())
         self._background(stage, watch.run())
         await prologue(stage, self.source)
         stage.began = swarm.now()
@@ -176,7 +185,8 @@ class Run:
         if any(failure.outcome == ERROR for failure in stage.record.failures):
             return
         await self._guarded(stage, watch.last(), 3 * stage.scenario.invariants.settle + START)
-        await observer.look()
+        if self.record_all:
+            await observer.look()
 
     async def _stop(self, stage: Stage, watch: Watch) -> None:
         for task in self._work:
@@ -198,27 +208,42 @@ class Run:
 
 
 def run_simulated(source: Source, *, seed: int | None = None, tell: Tell = _silent,
-                  swarm: Callable[[], Swarm] | None = None) -> RunRecord:  # fmt: skip
-    """A run in simulated time, in this process. `swarm` gives other hosts than whole ones (tests that break them)."""
+                  swarm: Callable[[], Swarm] | None = None, record_all: bool = True,
+                  limit: float | None = None) -> RunRecord:  # fmt: skip
+    """A run in simulated time, in this process. `swarm` gives other hosts than whole ones (broken ones, models of
+    other systems); `limit`: seconds of real time after which it is given up."""
     from scenarios.running.simulated import SimulatedHosts
 
     seed = source.scenario.seed if seed is None else seed
     record = new_record(source, SIMULATED, seed)
+    runs: list[Run] = []
 
     async def main() -> RunRecord:
         hosts = swarm() if swarm is not None else SimulatedHosts(list(source.scenario.hosts), seed)
-        task = asyncio.ensure_future(Run(source, hosts, record, EPOCH, tell).go())
+        run = Run(source, hosts, record, EPOCH, tell, record_all)
+        runs.append(run)
+        task = asyncio.ensure_future(run.go())
         with _interrupt(task.cancel):
             return await task
 
     try:
-        return simulate(main())
-    except SimulatedDeadlock as error:
-        record.failures.append(Verdict(ERROR, f"simulated deadlock {error}"))
+        return simulate(main(), limit=limit)
+    except (SimulatedDeadlock, RunNeverEnds) as error:
+        what = "simulated deadlock" if isinstance(error, SimulatedDeadlock) else (
+            f"the run did not end within {limit:g} s of real time")  # fmt: skip
+        _given_up(record, runs[0] if runs else None, what, error)
     except KeyboardInterrupt:
         record.failures.append(Verdict(ERROR, "interrupted"))
     record.verdict = record.failures[0]
     return record
+
+
+def _given_up(record: RunRecord, run: Run | None, what: str, error: SimulatedDeadlock | RunNeverEnds) -> None:
+    """The loop itself ended the run: what was noted before stays, what ending it noted goes."""
+    record.failures = [failure for failure in record.failures if (failure.when or 0.0) < error.when]
+    doing = "; ".join(run.stage.doing.values()) if run is not None and run.stage is not None else ""
+    at = f"at {error.when:.3f} s of simulated time" + (f", in {doing}" if doing else "")
+    record.failures.append(Verdict(ERROR, f"{what}, {at}: {error}", error.when))
 
 
 def run_real(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import os
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar
@@ -20,13 +22,29 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 _MOST_CANCELLED = 512
+_LOOKS = 1024
+"""Rounds of the loop after which the real clock is looked at."""
+_NAMED = 12
+"""Tasks that a message about waiting names."""
 
 HOST: ContextVar[str | None] = ContextVar("host", default=None)
 """Whose code runs. Set when a host boots; its tasks, timers and what arrives for it inherit it."""
 
 
-class SimulatedDeadlock(RuntimeError):
+class LoopGaveUp(RuntimeError):
+    """The loop ended the run at `when` (simulated seconds); the text says what everything was waiting for."""
+
+    def __init__(self, when: float, text: str) -> None:
+        super().__init__(text)
+        self.when = when
+
+
+class SimulatedDeadlock(LoopGaveUp):
     """Nothing is ready and no timer is set: what still waits would wait for ever."""
+
+
+class RunNeverEnds(LoopGaveUp):
+    """The run used up the real time that it was given: it goes round in circles, or is larger than was thought."""
 
 
 class _Task(asyncio.Task[T]):
@@ -37,6 +55,8 @@ class _Task(asyncio.Task[T]):
     def __init__(self, coro: Coroutine[object, object, T], **keywords: object) -> None:
         _Task._made += 1
         self._number = _Task._made
+        context = keywords.get("context")
+        self.host = context.get(HOST, None) if isinstance(context, Context) else HOST.get()
         super().__init__(coro, **keywords)  # type: ignore[arg-type]
 
     def __hash__(self) -> int:
@@ -57,10 +77,16 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._servers: dict[str, InMemoryServer] = {}
         self._frozen: dict[str, deque[asyncio.Handle]] = {}
+        self._give_up: float | None = None
+        self._until_look = _LOOKS
         self.set_task_factory(lambda loop, coro, **keywords: _Task(coro, loop=loop, **keywords))
 
     def time(self) -> float:
         return self._now
+
+    def limit(self, seconds: float | None) -> None:
+        """From now on so many seconds of real time, then the loop raises RunNeverEnds; None: for ever."""
+        self._give_up = None if seconds is None else time.monotonic() + seconds
 
     def freeze(self, host: str) -> None:
         """As SIGSTOP: nothing of this host runs, and time passes; what is due for it waits."""
@@ -91,6 +117,9 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             self._cancelled = 0
 
     def _run_once(self) -> None:
+        self._until_look -= 1
+        if not self._until_look:
+            self._look_at_real_time()
         timers = self._timers
         while timers and timers[0][2].cancelled():
             heapq.heappop(timers)
@@ -98,7 +127,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         ready = self._ready  # type: ignore[attr-defined]
         if not ready:
             if not timers:
-                raise SimulatedDeadlock(f"at {self._now:.6f} s: {self._waiting()}")
+                raise SimulatedDeadlock(self._now, f"nothing can happen any more; {self.waiting()}")
             self._now = max(self._now, timers[0][0])
         while timers and timers[0][0] <= self._now:
             timer = heapq.heappop(timers)[2]
@@ -115,9 +144,22 @@ class SimulatedLoop(asyncio.BaseEventLoop):
                 continue
             handle._run()
 
-    def _waiting(self) -> str:
-        names = sorted(repr(task.get_coro()) for task in asyncio.all_tasks(self))
-        return f"nothing can happen any more; {len(names)} tasks wait: " + "; ".join(names[:20])
+    def _look_at_real_time(self) -> None:
+        self._until_look = _LOOKS
+        if self._give_up is not None and time.monotonic() > self._give_up:
+            self._give_up = None
+            raise RunNeverEnds(self._now, self.waiting())
+
+    def waiting(self) -> str:
+        """What all tasks wait for, those of no host (the run itself) first: whose, which coroutine, at which line."""
+        places: dict[str, int] = {}
+        for task in sorted(asyncio.all_tasks(self), key=lambda task: (_host_of(task), hash(task))):
+            place = _place(task)
+            places[place] = places.get(place, 0) + 1
+        named = [f"{place} ({count} of them)" if count > 1 else place for place, count in places.items()]
+        more = f"; and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        count = sum(places.values())
+        return f"{count} task{'s' if count != 1 else ''} wait: " + "; ".join(named[:_NAMED]) + more
 
     def call_soon_threadsafe(
         self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
@@ -162,3 +204,21 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         near.set_protocol(protocol)
         protocol.connection_made(near)
         return near, protocol
+
+
+def _host_of(task: asyncio.Task[object]) -> str:
+    return (task.host or "") if isinstance(task, _Task) else ""
+
+
+def _place(task: asyncio.Task[object]) -> str:
+    """Where a task waits: its coroutine, and the innermost line of ours below it."""
+    coroutine: object = task.get_coro()
+    name = str(getattr(coroutine, "__qualname__", coroutine)).replace(".<locals>", "")
+    where = ""
+    while coroutine is not None:
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
+        if frame is not None and f"{os.sep}asyncio{os.sep}" not in frame.f_code.co_filename:
+            where = f" at {os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
+    host = _host_of(task)
+    return f"{host + ': ' if host else ''}{name}{where}"

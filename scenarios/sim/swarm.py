@@ -7,6 +7,7 @@ API answers on a socket that exists only in the loop; clients are ordinary ones 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import sqlite3
@@ -23,13 +24,16 @@ from daemon.store.memory import MemoryStore
 from daemon.underlay.faults import STORED_AS, parse_faults
 from daemon.underlay.real_ports import NoPorts
 from daemon.world import World
-from scenarios.sim.loop import HOST, SimulatedLoop
+from scenarios.sim.loop import HOST, LoopGaveUp, SimulatedLoop
 from scenarios.sim.network import LinkQuality, Network
 
 T = TypeVar("T")
 
 EPOCH = 1_700_000_000.0
 """Wall-clock seconds at which every simulation starts."""
+
+_ENDING = 20.0
+"""Real seconds that what is left of a simulation may take to end when it is cancelled."""
 
 
 class ApiRefused(Exception):
@@ -259,17 +263,20 @@ class SimulatedSwarm:
             host.faults.set(parse_faults(faults))
 
 
-def simulate(main: Coroutine[object, object, T]) -> T:
-    """Run a coroutine in simulated time, to its end."""
+def simulate(main: Coroutine[object, object, T], *, limit: float | None = None) -> T:
+    """Run a coroutine in simulated time, to its end. Raises RunNeverEnds after `limit` seconds of real time."""
     loop = SimulatedLoop()
     try:
         asyncio.set_event_loop(loop)
+        loop.limit(limit)
         return loop.run_until_complete(main)
     finally:
+        loop.limit(_ENDING)
         leftover = sorted(asyncio.all_tasks(loop), key=hash)
         for task in leftover:
             task.cancel()
-        loop.run_until_complete(asyncio.gather(*leftover, return_exceptions=True))
-        loop.run_until_complete(loop.shutdown_asyncgens())
+        with contextlib.suppress(LoopGaveUp):  # it ended for that reason already
+            loop.run_until_complete(asyncio.gather(*leftover, return_exceptions=True))
+            loop.run_until_complete(loop.shutdown_asyncgens())
         asyncio.set_event_loop(None)
         loop.close()
