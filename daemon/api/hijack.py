@@ -100,6 +100,9 @@ class Hijacked:
 
     async def hung_up(self) -> None:
         """Until the client is gone altogether: a half-close is how the CLI begins, so end of input does not say so."""
+        if self._writer is not None and (gone := self._writer.get_extra_info("peer_gone")) is not None:
+            await gone.wait()  # a connection in memory
+            return
         connection = None if self._writer is None else self._writer.get_extra_info("socket")
         if connection is None or not hasattr(select, "poll"):
             await asyncio.get_running_loop().create_future()

@@ -157,22 +157,26 @@ class Containers:
             if container.state.status == "removing" or (was_running and container.host_config["AutoRemove"]):
                 self.forget(container)
                 continue
-            self._add(container)
-            self.save(container)
             policy = container.host_config["RestartPolicy"]
             exit_code, stopped = container.state.exit_code, container.manually_stopped
             if wants_start_at_boot(policy, was_running=was_running, exit_code=exit_code, manually_stopped=stopped):
+                container.stopped_by_daemon = was_running  # until it runs: this boot may end before that
                 again.append(container)
+            self._add(container)
+            self.save(container)
         self._engine.tasks.spawn(self._start_again(again), "start what ran")
 
     async def _start_again(self, containers: list[Container]) -> None:
         """All at once, but those that share another's network last; then this boot is complete for the cluster."""
         for sharing in (False, True):
             batch = [c for c in containers if (c.shares_sandbox_of is not None) is sharing]
-            results = await asyncio.gather(*(self.lifecycle.start(c) for c in batch), return_exceptions=True)
+            results = await asyncio.gather(*(self.lifecycle.start_at_boot(c) for c in batch), return_exceptions=True)
             for container, result in zip(batch, results, strict=True):
                 if isinstance(result, Exception):
-                    log.warning("a container was not started again", container=container.name, error=str(result))
+                    again = container.state.restarting
+                    log.warning(
+                        "a container was not started again", container=container.name, error=str(result), retried=again
+                    )
         self._engine.cluster.boot_complete()
 
     async def stop(self) -> None:

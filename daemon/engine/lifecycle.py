@@ -14,7 +14,7 @@ from daemon.engine import health, links, mount_points, mounting, validate
 from daemon.engine.container import Container
 from daemon.engine.mounting import mount_all
 from daemon.engine.reference import familiar
-from daemon.engine.restart import RestartBackoff, wants_restart
+from daemon.engine.restart import LONGEST_RETRY, RestartBackoff, wants_restart
 from daemon.engine.signals import parse_signal
 from daemon.engine.spawning import CannotStart, Running, host_pid, spawn
 from daemon.errors import ApiError, BadParameter, Conflict, NotFound, NotModified, ServerError
@@ -62,6 +62,17 @@ class Lifecycle:
                     await self._remove(container)  # whoever waits for its removal must not wait for ever
                 raise
 
+    async def start_at_boot(self, container: Container) -> None:
+        """As `start`; what cannot be started yet is tried again as its restart policy says."""
+        try:
+            await self.start(container)
+        except ApiError as error:
+            async with container.lock:
+                delay = self._try_again(container, error) if container.state.status == "exited" else None
+            if delay is not None:
+                self._engine.tasks.spawn(self._restart_later(container, delay), f"start {container.name}")
+            raise
+
     async def _start(self, container: Container) -> None:
         """With the lock held. On failure the container is as before, with the error in its state."""
         engine, state = self._engine, container.state
@@ -82,6 +93,7 @@ class Lifecycle:
             if isinstance(error, NetworkError):
                 raise ServerError(message) from error
             raise
+        container.stopped_by_daemon = False
         state.status, state.pid = "running", host_pid(container, running.process.pid)
         state.started_at = engine.world.wall()
         container.process = running.process
@@ -203,21 +215,46 @@ class Lifecycle:
         await self._restart_later(container, delay)
 
     async def _restart_later(self, container: Container, delay: float) -> None:
-        """After `delay` seconds, unless somebody stopped or removed it meanwhile."""
-        await asyncio.sleep(delay)
-        async with container.lock:
-            if not container.state.restarting:
-                return
-            if container.manually_stopped:
-                self._end_restarting(container)
-                return
-            try:
-                await self._start(container)
-            except ApiError:
-                _resolve(container.exit_waiters, container.state.exit_code)
+        """After `delay` seconds, unless somebody stopped or removed it meanwhile; again while it cannot be started."""
+        while True:
+            await asyncio.sleep(delay)
+            async with container.lock:
+                if not container.state.restarting:
+                    return
+                if container.manually_stopped:
+                    self._end_restarting(container)
+                    return
+                try:
+                    await self._start(container)
+                    return
+                except ApiError as error:
+                    again = self._try_again(container, error)
+                if again is None:
+                    _resolve(container.exit_waiters, container.state.exit_code)
+                    return
+                delay = again
+
+    def _try_again(self, container: Container, error: ApiError) -> float | None:
+        """With the lock held, after a start that failed: seconds until the next try, None if there is to be none.
+
+        What keeps it from starting (no address to be had inside a cut) may pass, so the restart policy goes for it as
+        for an exit; a command that cannot be run stays one.
+        """
+        state = container.state
+        wanted = wants_restart(
+            container.host_config["RestartPolicy"], exit_code=state.exit_code, restarts=container.restart_count,
+            manually_stopped=container.manually_stopped,
+        )  # fmt: skip
+        if isinstance(error, CannotStart) or not wanted:
+            return None
+        container.restart_count += 1
+        state.status = "restarting"
+        self._engine.containers.save(container)
+        return min(self._backoffs.setdefault(container.id, RestartBackoff()).next_delay(0.0), LONGEST_RETRY)
 
     def _end_restarting(self, container: Container) -> None:
         container.state.status = "exited"
+        container.stopped_by_daemon = False
         self._engine.containers.save(container)
         _resolve(container.exit_waiters, container.state.exit_code)
 

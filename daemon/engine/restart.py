@@ -8,6 +8,7 @@ from daemon.engine.documents import JsonObject
 
 FIRST_DELAY = 0.1  # seconds
 LONGEST_DELAY = 60.0
+LONGEST_RETRY = 5.0  # seconds between tries to start what could not be started: an address may be had again by now
 RESET_AFTER = 10.0  # seconds of running after which the delay starts over
 
 

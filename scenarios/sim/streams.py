@@ -1,11 +1,14 @@
 """Connections in memory: two transports whose bytes arrive at the other's protocol after a delay, in order.
 
 What is lost on a stream is only delayed: arrival times never go backwards. Nothing is delivered to a paused reader.
+As on sockets, who writes to an end that is closed altogether loses the connection; who only reads gets all that was
+sent, and its end. The extra information "peer_gone" is an event: what POLLHUP tells of a socket.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
@@ -24,7 +27,8 @@ class InMemoryTransport(asyncio.Transport):
         observe: Callable[[bytes], None],
         extra: dict[str, object],
     ) -> None:
-        super().__init__(extra)
+        self._peer_gone = asyncio.Event()
+        super().__init__({**extra, "peer_gone": self._peer_gone})
         self._loop = loop
         self._delay = delay
         self._observe = observe
@@ -52,6 +56,10 @@ class InMemoryTransport(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._closing or self._eof_sent or not data:
+            return
+        if self._peer_gone.is_set():
+            self._closing = True
+            self._loop.call_soon(self._lose, BrokenPipeError(errno.EPIPE, "Broken pipe"))
             return
         chunk = bytes(data)
         self._observe(chunk)
@@ -90,6 +98,8 @@ class InMemoryTransport(asyncio.Transport):
             self._eof_sent = True
             self._schedule(None)
         self._closing = True
+        assert self.other is not None
+        self._loop.call_at(self._arrival, self.other._peer_gone.set, context=self.other.context)
         self._loop.call_soon(self._lose, None)
 
     def abort(self) -> None:
@@ -113,18 +123,10 @@ class InMemoryTransport(asyncio.Transport):
                 keep_open = protocol.eof_received()
                 if not keep_open:
                     self.close()
-                elif self.other is not None and self.other._closing and not self._closing:
-                    # The other end is gone altogether, not half-closed: writes would meet a reset.
-                    self._loop.call_soon(self._reset_if_gone)
                 continue
             protocol.data_received(item)
             if self.other is not None:
                 self.other._delivered(len(item))
-
-    def _reset_if_gone(self) -> None:
-        if not self._closing and not self._inbox:
-            self._closing = True
-            self._lose(None)
 
     def _delivered(self, count: int) -> None:
         self._in_flight -= count

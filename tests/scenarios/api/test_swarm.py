@@ -27,18 +27,31 @@ def two(hosts: Swarm) -> Swarm:
     return hosts
 
 
-async def test_bytes_both_ways_and_half_close(two: Swarm) -> None:
+async def _reversed(swarm: Swarm, data: bytes) -> bytes:
     async def reverse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write((await reader.read())[::-1])
         writer.close()
 
-    data = bytes(range(256)) * 4000
-    async with await two.listen("h1/ov1", 7000, reverse, name="back"):
-        reader, writer = await two.open_connection("h2/ov1", "back", 7000, within=5)
+    async with await swarm.listen("h1/ov1", 7000, reverse, name="back"):
+        reader, writer = await swarm.open_connection("h2/ov1", "back", 7000, within=5)
         writer.write(data)
         writer.write_eof()
         async with asyncio.timeout(20):
-            assert await reader.read() == data[::-1]
+            return await reader.read()
+
+
+_MUCH = bytes(range(256)) * 4000
+
+
+async def test_bytes_both_ways_and_half_close(two: Swarm) -> None:
+    assert await _reversed(two, _MUCH) == _MUCH[::-1]
+
+
+def test_bytes_both_ways_in_simulated_time() -> None:
+    """More than any buffer on the way holds: a writer that closes at once is no reason to let go of it."""
+    with Swarm(hosts=2, simulated=True) as swarm:
+        swarm.docker("h1", "network create -d overlay --attachable ov1")
+        assert swarm.run(_reversed(swarm, _MUCH)) == _MUCH[::-1]
 
 
 async def test_failures_are_a_sockets(two: Swarm) -> None:
