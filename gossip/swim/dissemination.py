@@ -120,11 +120,11 @@ class Dissemination:
             parts.append(message)
             left -= size
         if left > 0 and record is not None:
-            riders = local.rumours.take(PART_OVERHEAD, left, local.table.size)
+            riders = local.rumours.take(PART_OVERHEAD, left, local.table.size, to)
             left -= sum(map(len, riders)) + PART_OVERHEAD * len(riders)
             parts += riders
             mark = _RELAYED if record.member.native else _USER
-            for message in local.for_strangers.take(PART_OVERHEAD + len(mark), left, local.table.size):
+            for message in local.for_strangers.take(PART_OVERHEAD + len(mark), left, local.table.size, to):
                 left -= len(message) + PART_OVERHEAD + len(mark)
                 parts.append(mark + message)
             if record.member.native and left > 0:

@@ -45,6 +45,8 @@ class Local:
     prompt: bool = False
     """There is news that should go out now and not at the next gossip tick."""
     leaving: bool = False
+    speaker: Address | None = None
+    """From where the packet came that is being read: no need to tell him what he says."""
 
     @property
     def profile(self) -> Profile:
@@ -59,11 +61,11 @@ class Local:
 
     def spread(self, subject: str, message: bytes, *, accuser: str = "") -> None:
         """A rumour: out at once, then repeated at each tick until it was sent often enough."""
-        self.rumours.put(subject, message, accuser=accuser)
+        self.rumours.put(subject, message, accuser=accuser, source=self.speaker)
         self.prompt = True
 
     def spread_to_strangers(self, subject: str, message: bytes) -> None:
-        self.for_strangers.put(subject, message)
+        self.for_strangers.put(subject, message, source=self.speaker)
         self.prompt = True
 
     def drop(self, why: str) -> None:

@@ -101,8 +101,12 @@ class Membership:
         told_by = teller(self._local, source)
         if self._local.table.at(source) is not None:
             self._liveness.heard(told_by)
-        for message in messages:
-            self._receive(message, source, told_by, now)
+        self._local.speaker = source
+        try:
+            for message in messages:
+                self._receive(message, source, told_by, now)
+        finally:
+            self._local.speaker = None
 
     def _expelled(self, source: Address) -> bool:
         sender = self._local.table.at(source)

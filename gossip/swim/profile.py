@@ -33,6 +33,8 @@ class Profile:
     """How often one dead member or seed is tried by push/pull, so that partitions heal."""
     retransmit_mult: int
     """Lambda of SWIM 4.1: a broadcast goes out ``mult * ceil(log10(n + 1))`` times."""
+    each_once_first: bool
+    """A broadcast goes to everybody once before it goes to anybody twice (ours; memberlist leaves it to chance)."""
     suspicion_mult: float
     """Lifeguard's alpha: the shortest suspicion is ``alpha * log(n) * probe_interval``."""
     confirmations: int
@@ -89,6 +91,7 @@ LAN = Profile(
     push_pull_interval=30.0,
     reconnect_interval=30.0,
     retransmit_mult=4,
+    each_once_first=False,
     suspicion_mult=4,
     confirmations=2,
     suspicion_log=10,
@@ -124,6 +127,7 @@ SHOAL = Profile(
     push_pull_interval=30.0,
     reconnect_interval=1.0,
     retransmit_mult=4,
+    each_once_first=True,
     suspicion_mult=3.2,
     confirmations=2,
     suspicion_log=16,

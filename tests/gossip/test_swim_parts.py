@@ -15,6 +15,8 @@ from gossip.swim.profile import LAN, SHOAL
 from gossip.swim.suspicion import Suspicion
 from gossip.swim.timers import Timers
 
+ONE = ("192.0.2.1", 7946)
+
 
 def test_suspicion_shortens_with_confirmations_as_memberlist_computes() -> None:
     """mult 4, 1 s, n = 10: min 4 s, max 24 s, k = 2; one confirmation: 24 - log(2)/log(3) * 20 = 11.38 s."""
@@ -79,12 +81,23 @@ def test_queue_sends_the_least_sent_and_the_newest_first() -> None:
     queue = TransmitLimitedQueue(profile, Counter())
     queue.put("a", b"a1")
     queue.put("b", b"b1")
-    assert queue.take(2, 4, 1) == [b"b1"], "newest first, and no more than fits"
-    assert queue.take(2, 4, 1) == [b"a1"]
+    assert queue.take(2, 4, 1, ONE) == [b"b1"], "newest first, and no more than fits"
+    assert queue.take(2, 4, 1, ONE) == [b"a1"]
     queue.put("a", b"a2")
-    assert queue.take(2, 100, 1) == [b"a2", b"b1"], "a newer rumour about the same subject replaces the older"
-    assert queue.take(2, 100, 1) == [b"a2"]
-    assert queue.take(2, 100, 1) == []
+    assert queue.take(2, 100, 1, ONE) == [b"a2", b"b1"], "a newer rumour about the same subject replaces the older"
+    assert queue.take(2, 100, 1, ONE) == [b"a2"]
+    assert queue.take(2, 100, 1, ONE) == []
+
+
+def test_a_rumour_goes_to_each_once_before_it_goes_to_anybody_twice() -> None:
+    """Six members: with memberlist's rule three of its seven copies may go to one of the five others."""
+    for profile, most in ((LAN, 4), (SHOAL, 7)):
+        queue = TransmitLimitedQueue(profile, Counter())
+        queue.put("a", b"a1", source=ONE)
+        others = [(f"192.0.2.{number}", 7946) for number in range(2, 6)]
+        sent = [to for _ in range(10) for to in (ONE, ONE, *others) for _ in queue.take(2, 100, 6, to)]
+        assert len(sent) == most
+        assert (sent[:4] == others) is (profile is SHOAL), "whom it came from has it"
 
 
 def test_token_bucket() -> None:
