@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 
 from aiohttp import web
 
 from daemon.api import schema
 from daemon.api.answers import json_answer, no_content
 from daemon.api.body import read_json
-from daemon.api.hijack import content_type, frame, relay, take_over
+from daemon.api.hijack import Client, content_type, frame, relay, take_over
 from daemon.api.keys import ENGINE
 from daemon.api.query import filters, flag, integer, timestamp
 from daemon.api.versions import asked_for
+from daemon.api.websocket import accept
 from daemon.engine import changes, hostconfig, links, listing, shown, stats, top, validate
 from daemon.engine.container import Container
 from daemon.engine.detach import parse_keys
@@ -235,6 +237,17 @@ def _wanted_streams(request: web.Request) -> tuple[int, ...]:
 @routes.post("/containers/{name}/attach")
 async def attach(request: web.Request) -> web.StreamResponse:
     container = _container(request)
+    return await _attach(request, container, partial(take_over, tty=bool(container.config["Tty"])))
+
+
+@routes.get("/containers/{name}/attach/ws")
+async def attach_websocket(request: web.Request) -> web.StreamResponse:
+    return await _attach(request, _container(request), accept)
+
+
+async def _attach(
+    request: web.Request, container: Container, connect: Callable[[web.Request], Awaitable[Client]]
+) -> web.StreamResponse:
     if container.state.paused:
         raise Conflict(f"Container {container.id} is paused, unpause the container before attach")
     if container.state.restarting:
@@ -248,7 +261,7 @@ async def attach(request: web.Request) -> web.StreamResponse:
     output = container.streams.attach(streams)
     try:
         stdin = container.streams.stdin if flag(request, "stdin") and container.config["OpenStdin"] else None
-        client = await take_over(request, tty=tty)
+        client = await connect(request)
         request.app[ENGINE].containers.publish(container, "attach")
         if flag(request, "logs"):
             async for entry in container.log.read(streams=streams):

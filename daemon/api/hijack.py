@@ -13,6 +13,7 @@ import socket
 import struct
 import sys
 from types import ModuleType
+from typing import Protocol
 
 from aiohttp import web
 
@@ -62,6 +63,17 @@ class _Raw(asyncio.StreamReaderProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._old.connection_lost(exc)
+
+
+class Client(Protocol):
+    """Who is attached. `response` is what the handler must return."""
+
+    @property
+    def response(self) -> web.StreamResponse: ...
+    async def send(self, stream: int, data: bytes) -> None: ...
+    async def receive(self) -> bytes: ...
+    async def hung_up(self) -> None: ...
+    async def close(self) -> None: ...
 
 
 class Hijacked:
@@ -190,7 +202,7 @@ def _unread(connection: socket.socket) -> int | None:
 
 
 async def relay(
-    client: Hijacked, output: Attachment, stdin: Pipe | None, *, close_stdin: bool, keys: bytes = b""
+    client: Client, output: Attachment, stdin: Pipe | None, *, close_stdin: bool, keys: bytes = b""
 ) -> bool:
     """Carry bytes until the output ends, the client is gone, or it typed the detach `keys`: then the answer is True.
 
@@ -216,7 +228,7 @@ async def relay(
 
 
 async def _pump_in(
-    client: Hijacked, output: Attachment, stdin: Pipe | None, close_stdin: bool, escape: Escape | None
+    client: Client, output: Attachment, stdin: Pipe | None, close_stdin: bool, escape: Escape | None
 ) -> bool:
     """True when the detach keys were typed."""
     while data := await client.receive():

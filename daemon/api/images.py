@@ -25,16 +25,20 @@ from daemon.engine.images import (
     select_images,
     tag_image,
 )
-from daemon.engine.reference import check_reference, familiar
+from daemon.engine.reference import check_reference, familiar, repository_of
 from daemon.errors import ApiError, ServerError
 
 routes = web.RouteTableDef()
+
+_FILTERS_ALONE = (1, 41)  # clients before say `filter=NAME` too
 
 
 @routes.get("/images/json")
 async def list_(request: web.Request) -> web.Response:
     engine = request.app[ENGINE]
     wanted = filters(request)
+    if (name := request.query.get("filter")) and asked_for(request) < _FILTERS_ALONE:
+        wanted = wanted.with_value("reference", name)
     return json_answer([image_summary(engine, image, asked_for(request)) for image in select_images(engine, wanted)])
 
 
@@ -60,7 +64,7 @@ async def pull(request: web.Request) -> web.StreamResponse:
     check_reference(reference)
     engine = request.app[ENGINE]
     image, brought = pull_image(engine, reference)
-    repository = reference.partition("@")[0].rpartition(":")[0]
+    repository = repository_of(reference)
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     await response.prepare(request)
     path = repository if "/" in repository else f"library/{repository}"

@@ -6,7 +6,6 @@ import re
 
 _LATER = (
     ("POST", r"/build|/session", "building images is"),
-    ("GET", r"/containers/[^/]+/attach/ws", "attaching over a websocket is"),
     ("GET", r"/images/search", "searching a registry is"),
     ("POST", r"/images/.+/push", "pushing images is"),
     ("POST", r"/auth", "logging in to a registry is"),

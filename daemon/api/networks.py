@@ -8,11 +8,14 @@ from daemon.api.answers import json_answer, no_content
 from daemon.api.body import Schema, checked, read_json
 from daemon.api.keys import ENGINE
 from daemon.api.query import filters, flag
+from daemon.api.versions import asked_for
 from daemon.engine.container import EndpointSettings
-from daemon.engine.documents import JsonObject
 from daemon.errors import NotFound
 
 routes = web.RouteTableDef()
+
+_LIST_IS_SHORT = (1, 28)  # before, a list says of each network all that inspect says
+_NAMES_ARE_UNIQUE = (1, 44)  # before, two networks of one host may have one name, unless CheckDuplicate is given
 
 _IPAM: Schema = {"Driver": "string", "Options": "map[string]string", "Config": "[]struct"}
 _CREATE: Schema = {
@@ -53,7 +56,11 @@ _DISCONNECT: Schema = {"Container": "string", "Force": "bool"}
 
 @routes.get("/networks")
 async def listed(request: web.Request) -> web.StreamResponse:
-    return json_answer(request.app[ENGINE].networks.listed(filters(request)))
+    networks = request.app[ENGINE].networks
+    chosen = networks.listed(filters(request))
+    if asked_for(request) < _LIST_IS_SHORT:
+        return json_answer([networks.inspect(network) for network in chosen])
+    return json_answer([network.to_api() for network in chosen])
 
 
 @routes.post("/networks/create")
@@ -63,15 +70,10 @@ async def create(request: web.Request) -> web.StreamResponse:
     ipam = body.get("IPAM") or {}
     if ipam.get("Config"):
         ipam["Config"] = [checked_pool(entry) for entry in ipam["Config"]]
-    network_id = await engine.tasks.finish(engine.networks.create(body), "network create")
-    return json_answer({"Id": network_id, "Warning": _warning(body)}, 201)
-
-
-def _warning(body: JsonObject) -> str:
-    """What was accepted for the clients' sake and does nothing yet."""
-    if "encrypted" in (body.get("Options") or {}):
-        return "packets between hosts are not encrypted in this version of shoal"
-    return ""
+    namesakes = asked_for(request) < _NAMES_ARE_UNIQUE and not body.get("CheckDuplicate")
+    work = engine.networks.create(body, namesakes=namesakes)
+    network_id, warning = await engine.tasks.finish(work, "network create")
+    return json_answer({"Id": network_id, "Warning": warning}, 201)
 
 
 def checked_pool(entry: dict[str, object] | None) -> dict[str, object]:

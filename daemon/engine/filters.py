@@ -27,6 +27,10 @@ class Filters:
     def values(self, key: str) -> list[str]:
         return self._values.get(key, [])
 
+    def with_value(self, key: str, value: str) -> Filters:
+        """These and one more."""
+        return Filters({**self._values, key: [*self.values(key), value]})
+
     def only(self, accepted: Sequence[str]) -> Filters:
         """These filters, or Docker's error for a key that the endpoint does not know."""
         for key in self._values:

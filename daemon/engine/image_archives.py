@@ -72,6 +72,7 @@ def commit(
     config = image_config.document(blank, architecture(), [_digest(layer)])
     config["config"] = image_config.changed(section, changes)
     config["container"], config["parent"] = container.id, container.image_id
+    config["container_config"] = container.config
     image = _added(engine, config, layer, tree, reference, "")
     engine.containers.publish(
         container, "commit", {"comment": note.get("comment", ""), "imageID": image.id, "imageRef": reference}

@@ -83,6 +83,8 @@ def image_of(raw: bytes, tree: Directory, size: int, *, id: str = "") -> Image:
             author=config.get("author") or "",
             comment=config.get("comment") or "",
             parent=config.get("parent") or "",
+            container=config.get("container") or "",
+            container_config=dict(config.get("container_config") or {}),
             created=_seconds(config.get("created") or ""),
             size=size,
         )

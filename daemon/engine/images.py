@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from daemon.engine.create import merged_config
 from daemon.engine.documents import JsonObject, rfc3339
 from daemon.engine.filters import Filters
-from daemon.engine.reference import check_reference, familiar
+from daemon.engine.reference import check_reference, familiar, repository_of
 from daemon.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def pull_image(engine: Engine, reference: str) -> tuple[Image, bool]:
 
     NotFound with a registry's words.
     """
-    repository = reference.partition("@")[0].rpartition(":")[0]
+    repository = repository_of(reference)
     image = engine.images.resolve(reference)
     if image is not None:
         return image, False
@@ -187,8 +187,6 @@ def image_document(image: Image, version: tuple[int, int], architecture: str) ->
         "Parent": image.parent,
         "Comment": image.comment,
         "Created": rfc3339(image.created),
-        "Container": "",
-        "ContainerConfig": config,
         "DockerVersion": "",
         "Author": image.author,
         "Config": config,
@@ -198,6 +196,8 @@ def image_document(image: Image, version: tuple[int, int], architecture: str) ->
     }
     if version < (1, 44):
         document["VirtualSize"] = image.size
+    if version < (1, 45):
+        document |= {"Container": image.container, "ContainerConfig": dict(image.container_config) or config}
     return document | {
         "GraphDriver": {"Data": None, "Name": "vfs"},
         "RootFS": {"Type": "layers", "Layers": [image.id]},

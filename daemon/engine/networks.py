@@ -135,8 +135,13 @@ class Networks:
         # Of two networks of the swarm that a cut has let take one name, the name means the one that keeps it.
         holder = self._engine.cluster.overlays.named(ref)
         for network in networks:
-            if network.id == ref or (network.name == ref and (network.scope == "local" or network is holder)):
+            if network.id == ref:
                 return network
+        called = [n for n in networks if n.name == ref and (n.scope == "local" or n is holder)]
+        if len(called) > 1:
+            raise BadParameter(f"network {ref} is ambiguous ({len(called)} matches found based on name)")
+        if called:
+            return called[0]
         begun = [n for n in networks if ref and n.id.startswith(ref)]
         if len(begun) > 1:
             raise BadParameter(f"network {ref} is ambiguous ({len(begun)} matches found based on ID prefix)")
@@ -160,7 +165,7 @@ class Networks:
         except ApiError:
             return None
 
-    def listed(self, filters: Filters) -> list[JsonObject]:
+    def listed(self, filters: Filters) -> list[Network]:
         """Docker's `dangling` looks before it knows what is in use, so that it means "not predefined"."""
         filters.only(_FILTERS)
         dangling = filters.boolean("dangling")
@@ -181,7 +186,7 @@ class Networks:
                 and filters.match_pattern("id", network.id)
                 and filters.match_labels("label", network.labels or {})
             ):
-                found.append(network.to_api())
+                found.append(network)
         return found
 
     def inspect(self, network: Network, *, verbose: bool = False) -> JsonObject:
@@ -206,25 +211,31 @@ class Networks:
 
     # -- create and remove --------------------------------------------------------------------------------------
 
-    async def create(self, body: JsonObject) -> str:
-        """The new network's id. Raises Docker's errors."""
+    async def create(self, body: JsonObject, *, namesakes: bool = False) -> tuple[str, str]:
+        """The new network's id, and a warning. `namesakes`: two of this host may have one name. Raises Docker's
+        errors."""
         engine = self._engine
         name = body.get("Name") or ""
         if not name:
             raise Conflict("network with name  already exists")
         if name in PREDEFINED or name == "default":
             raise Forbidden(f"operation is not permitted on predefined {name} network")
-        if name in self._coming or any(n.name == name for n in self.all()) or engine.cluster.overlays.named(name):
+        if name in self._coming or engine.cluster.overlays.named(name):
             raise Conflict(f"network with name {name} already exists")
+        warning = ""
+        if (namesake := next((n for n in self._local.values() if n.name == name), None)) is not None:
+            if not namesakes:
+                raise Conflict(f"network with name {name} already exists")
+            warning = f"Network with name {name} (id : {namesake.id}) already exists"
         network = network_plan.record_of(body, engine.world.hex_id(), self._now())
         if network.driver == "overlay" and not network.config_only:
-            return await self._create_overlay(network)
+            return await self._create_overlay(network), warning
         self._coming[name] = None
         try:
             await self._create_local(network, scope=body.get("Scope") or "")
         finally:
             del self._coming[name]
-        return network.id
+        return network.id, warning
 
     async def _create_local(self, network: Network, *, scope: str) -> None:
         engine = self._engine

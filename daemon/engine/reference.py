@@ -22,6 +22,13 @@ def familiar(reference: str) -> str:
     return f"{name}:latest"
 
 
+def repository_of(reference: str) -> str:
+    """A reference without its tag and digest."""
+    name = reference.partition("@")[0]
+    head, colon, tag = name.rpartition(":")
+    return head if colon and "/" not in tag else name
+
+
 def check_reference(reference: str) -> None:
     """BadParameter with Docker's text."""
     if not _REFERENCE.fullmatch(reference):

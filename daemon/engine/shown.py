@@ -138,11 +138,13 @@ def inspect(engine: Engine, container: Container, version: tuple[int, int], *, s
     if container.health is not None:
         shown_state["Health"] = container.health.to_api()
     settings = engine.networks.settings(container)
-    if version >= (1, 44):
-        for name, endpoint in settings["Networks"].items():
-            asked = container.endpoints.get(name)
+    for name, endpoint in settings["Networks"].items():
+        asked = container.endpoints.get(name)
+        # Before 1.44 `--mac-address` is the container's, and a network shows only what was asked of it itself.
+        if asked is not None and (version >= (1, 44) or asked.desired_mac != container.config.get("MacAddress")):
+            endpoint["MacAddress"] = endpoint["MacAddress"] or asked.desired_mac
+        if version >= (1, 44):
             endpoint["DNSNames"] = asked.dns_names if asked is not None else None
-            endpoint["MacAddress"] = endpoint["MacAddress"] or (asked.desired_mac if asked is not None else "")
     document: JsonObject = {
         "Id": container.id,
         "Created": rfc3339(container.created),

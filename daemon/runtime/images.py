@@ -73,6 +73,8 @@ class Image:
     author: str = ""
     comment: str = ""
     parent: str = ""  # id of the image that it was committed over
+    container: str = ""  # id of the container that it was committed from
+    container_config: Mapping[str, object] = field(default_factory=dict)  # and that container's configuration
     programs: Mapping[str, Program] = field(default_factory=dict, compare=False)  # what its executables may be
 
 
