@@ -7,6 +7,14 @@ import shutil
 import tempfile
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# No law is judged by the clock: a busy machine stops any example for longer than hypothesis's 200 ms. Where CI judges a
+# change it does so on the same examples each time; on everybody's own machine new ones are drawn.
+settings.register_profile(
+    "shoal", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
+settings.load_profile("shoal")
 
 _PREFIX = "shoal-home-"
 

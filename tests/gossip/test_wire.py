@@ -245,7 +245,7 @@ def damaged_streams(draw: st.DrawFn) -> bytes:
     return _mutated(draw, encoder.encode(draw(stream_messages)))
 
 
-@settings(max_examples=300, deadline=2000)
+@settings(max_examples=300, deadline=20_000)
 @given(st.binary(max_size=200) | damaged_packets(), st.sampled_from([b"", KEY]))
 def test_packets_raise_only_the_decoders_error(data: bytes, key: bytes) -> None:
     codec = PacketCodec(b"", Keyring([key] if key else [], entropy()))
@@ -256,7 +256,7 @@ def test_packets_raise_only_the_decoders_error(data: bytes, key: bytes) -> None:
         assert error.name
 
 
-@settings(max_examples=300, deadline=2000)
+@settings(max_examples=300, deadline=20_000)
 @given(st.binary(max_size=200) | damaged_streams(), st.sampled_from([b"", KEY]), st.booleans())
 def test_streams_raise_only_the_decoders_error(data: bytes, key: bytes, dialler: bool) -> None:
     decoder = StreamDecoder(b"", Keyring([key] if key else [], entropy()), dialler=dialler)

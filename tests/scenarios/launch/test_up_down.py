@@ -140,15 +140,24 @@ def test_ports_mode_needs_one_loopback_address_only(state: Path) -> None:
         probe.bind(("127.0.0.1", base + 64))  # h1's gossip
 
 
+def started(state: Path, host: int) -> None:
+    """Wait until that host's daemon is a process."""
+    deadline = time.monotonic() + 60
+    while not ((swarm := record.load(state)) and swarm.hosts[host].process.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 def test_an_interrupted_up_stops_what_it_started(state: Path) -> None:
     up = subprocess.Popen(
         [sys.executable, "-m", "scenarios.cli", "up", "3"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
         env={**os.environ, "SHOAL_STATE": str(state), "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    deadline = time.monotonic() + 20
-    while not ((swarm := record.load(state)) and swarm.hosts[-1].process.pid) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    assert swarm is not None
+    started(state, 0)
+    swarm = record.running(state)
+    os.kill(swarm.hosts[0].process.pid, signal.SIGSTOP)  # so that `up` is not done before it is interrupted
+    started(state, -1)
+    swarm = record.running(state)
     up.send_signal(signal.SIGINT)
     _, errors = up.communicate(timeout=30)
     assert up.returncode == 130 and b"Traceback" not in errors
