@@ -14,6 +14,7 @@ from pathlib import Path
 from aiohttp import web
 
 from daemon.api.app import make_app
+from daemon.cluster.control_plane import ControlPlane
 from daemon.config import Config
 from daemon.control.app import make_control_app
 from daemon.control.history import History
@@ -29,6 +30,8 @@ from daemon.world import World
 from overlay.host import HostNetwork
 from overlay.spec import MachineNetwork, RealPorts
 
+_OWN = ControlPlane()
+
 
 def _anyone(path: Path) -> AbstractContextManager[None]:
     return nullcontext()
@@ -37,7 +40,7 @@ def _anyone(path: Path) -> AbstractContextManager[None]:
 class Host:
     """`carrier` is the bare network, `machine` what the LAN's router forwards to. `folders` keep volumes and show what
     is outside; without, memory keeps them and nothing is outside. `guard` wraps the making of each unix socket
-    (rights, leftovers)."""
+    (rights, leftovers). `control_plane`: the swarm's insides, for models of others'."""
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class Host:
         machine: MachineNetwork | None = None,
         folders: Folders | None = None,
         guard: Callable[[Path], AbstractContextManager[None]] = _anyone,
+        control_plane: ControlPlane = _OWN,
     ) -> None:
         self.config = config
         self.world = world
@@ -76,9 +80,11 @@ class Host:
                 extra_addresses=config.extra_addresses,
                 on_link=config.on_link,
                 machine=machine,
+                directory=control_plane.directory(),
             ),
             images=Images(),
             folders=folders or MemoryFolders(),
+            control_plane=control_plane,
         )
         self._guard = guard
         self._runners: list[web.AppRunner] = []

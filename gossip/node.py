@@ -19,6 +19,7 @@ from gossip.numbers.inheritance import INHERIT, Inheritance
 from gossip.numbers.numbers import NUMBERS, Numbers
 from gossip.shell import Memberlist, MemberUnreachable
 from gossip.storage import Storage
+from gossip.swim.delegate import Delegate
 from gossip.swim.member import Address, EventKind, MemberEvent
 from gossip.swim.profile import Config
 from gossip.tables.claims import Claims
@@ -82,8 +83,10 @@ class GossipNode:
         entropy: Callable[[int], bytes],
         config: Callable[[Config], Config] = lambda config: config,
         everybody: int = EVERYBODY,
+        delegate: Callable[[Delegate], Delegate] = lambda own: own,
     ) -> None:
-        """`config` may change memberlist's configuration (profile, seeds) before it is used.
+        """`config` may change memberlist's configuration (profile, seeds) before it is used. `delegate` may put
+        something beside what rides on membership: it gets the tables' own delegate and gives the one to use.
 
         `everybody`: members up to which all rows are pushed to all (see `tables.interests`).
         """
@@ -121,7 +124,9 @@ class GossipNode:
             differs=self._anti_entropy.repair_soon,
             too_large=self._anti_entropy.stream_soon,
         )
-        self.members = Memberlist(settings, underlay=underlay, delegate=self._spreading, random=random, entropy=entropy)
+        self.members = Memberlist(
+            settings, underlay=underlay, delegate=delegate(self._spreading), random=random, entropy=entropy
+        )
         self._chores_due = asyncio.Event()
         self._complete = False
         self._floor: tuple[int, float] | None = None

@@ -153,6 +153,12 @@ class Memberlist:
             self._membership.broadcast_soon()
             self._pump_soon()
 
+    def send_user(self, member: str, data: bytes) -> None:
+        """A message for the delegate of one member, in a datagram that may be lost; nothing for an unknown name."""
+        if self._membership is not None:
+            self._membership.send_user(member, data)
+            self._pump_soon()
+
     def update_meta(self) -> None:
         """The delegate's metadata changed: tell everybody."""
         membership, _ = self._running()

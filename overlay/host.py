@@ -79,13 +79,14 @@ class HostNetwork:
         on_link: Sequence[str] = (),
         machine: MachineNetwork | None = None,
         reflective_relay: bool = False,
+        directory: Directory | None = None,
     ) -> None:
         """`on_link`: addresses outside of the LAN's subnet that other hosts have on it. `machine`: what the LAN's
         router forwards to; without it the LAN is all there is. `reflective_relay`: the LAN's switch sends frames back
-        where they came from (802.1Qbg), as vepa wants."""
+        where they came from (802.1Qbg), as vepa wants. `directory`: another than an empty one of its own."""
         self.hostname = hostname
         self.address = address
-        self.directory = Directory()
+        self.directory = directory if directory is not None else Directory()
         self._counters: Counter[str] = Counter()
         self._random = Random(random.getrandbits(64))
         self._extra = tuple(each if "/" in each else f"{each}/{_LAN_PREFIX}" for each in extra_addresses)

@@ -23,7 +23,6 @@ from daemon.cluster.joining import CLUSTER_PORT, Door, Visitor, authority_of
 from daemon.cluster.network_rows import DefaultSubnets
 from daemon.cluster.nodes import Nodes
 from daemon.cluster.overlay_keys import overlay_keys
-from daemon.cluster.overlays import Overlays
 from daemon.cluster.renewal import Renewal
 from daemon.cluster.rpc import Refused
 from daemon.cluster.standing import Standing
@@ -73,7 +72,7 @@ class Cluster:
         self._busy = asyncio.Lock()
         self._member_callbacks: list[Callable[[MemberEvent], None]] = []
         self.gossip: GossipNode | None = None
-        self.overlays = Overlays(engine, self)
+        self.overlays = engine.control_plane.overlays(engine, self)
         self.nodes = Nodes(engine, self)
         self.swarm = SwarmObject(engine, self)
         self._standing = Standing(engine, self)
@@ -261,7 +260,7 @@ class Cluster:
         engine = self._engine
         self._membership = membership
         seeds = tuple((seed, GOSSIP_PORT) for seed in membership.seeds)
-        gossip = GossipNode(
+        gossip = engine.control_plane.gossip(
             Identity(membership.node_id, engine.config.hostname, membership.cluster_id, membership.address),
             keys=membership.gossip_keys,
             role=membership.role,

@@ -20,6 +20,7 @@ from daemon.world import World
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from daemon.cluster.control_plane import ControlPlane
     from daemon.config import Config
     from daemon.runtime.images import Image, Images
     from daemon.underlay.contract import Underlay
@@ -55,8 +56,10 @@ class Engine:
         host_network: HostNetwork,
         images: Images,
         folders: Folders,
+        control_plane: ControlPlane,
     ) -> None:
         self.config = config
+        self.control_plane = control_plane
         self.world = world
         self.store = store
         self.underlay = underlay

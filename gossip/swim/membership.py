@@ -30,7 +30,19 @@ from gossip.swim.table import MemberTable
 from gossip.swim.timers import Timers
 from gossip.wire.errors import WireError
 from gossip.wire.label import label_header
-from gossip.wire.messages import Ack, Alive, Dead, IndirectPing, Message, Nack, Ping, Relayed, Suspect, User
+from gossip.wire.messages import (
+    Ack,
+    Alive,
+    Dead,
+    IndirectPing,
+    Message,
+    MessageType,
+    Nack,
+    Ping,
+    Relayed,
+    Suspect,
+    User,
+)
 from gossip.wire.packet import PacketCodec
 from gossip.wire.seal import Keyring
 from gossip.wire.streams import PushPull
@@ -280,6 +292,12 @@ class Membership:
         """The delegate has news: gossip with the next ``datagrams_to_send``, within the token bucket."""
         self._local.prompt = True
 
+    def send_user(self, name: str, data: bytes) -> None:
+        """A user message to one native member, in a datagram (memberlist: SendBestEffort); nothing for another name."""
+        record = self._local.table.get(name)
+        if record is not None and record.member.native:
+            self._local.send(record.member.endpoint, bytes((MessageType.USER,)) + data)
+
     def update_meta(self, now: float) -> None:
         """``Delegate.meta`` changed. Raises ValueError when it is too large."""
         self._liveness.announce(wrap_meta(self._delegate.meta()), now)
@@ -393,5 +411,5 @@ class Membership:
             self._prober.probe_for(name, now, "suspected by another")
 
     def _came_back(self, member: Member, now: float) -> None:
-        if member.state is MemberState.ALIVE:
+        if member.state is MemberState.ALIVE and self.config.profile.exchange_on_return:
             self._exchange.came_back(member, now)

@@ -31,6 +31,8 @@ class Profile:
     push_pull_interval: float
     reconnect_interval: float
     """How often one dead member or seed is tried by push/pull, so that partitions heal."""
+    exchange_on_return: bool
+    """Whether a dead member that lives again is asked for its whole state at once (memberlist: at its next turn)."""
     retransmit_mult: int
     """Lambda of SWIM 4.1: a broadcast goes out ``mult * ceil(log10(n + 1))`` times."""
     each_once_first: bool
@@ -90,6 +92,7 @@ LAN = Profile(
     gossip_to_the_dead=30.0,
     push_pull_interval=30.0,
     reconnect_interval=30.0,
+    exchange_on_return=True,
     retransmit_mult=4,
     each_once_first=False,
     suspicion_mult=4,
@@ -126,6 +129,7 @@ SHOAL = Profile(
     gossip_to_the_dead=30.0,
     push_pull_interval=30.0,
     reconnect_interval=1.0,
+    exchange_on_return=True,
     retransmit_mult=4,
     each_once_first=True,
     suspicion_mult=3.2,

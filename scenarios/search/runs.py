@@ -27,7 +27,7 @@ LIMIT = 300.0
 
 _LOADED = "scenarios.running.simulated:SimulatedHosts"
 
-MODELS = {"shoal": _LOADED}
+MODELS = {"shoal": _LOADED, "docker": "scenarios.docker_model.hosts:DockerHosts"}
 """What runs below a scenario, by name: "module:callable", called with the names of the hosts and the seed."""
 
 

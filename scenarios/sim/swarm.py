@@ -18,6 +18,7 @@ from typing import TypeVar
 
 import aiohttp
 
+from daemon.cluster.control_plane import ControlPlane
 from daemon.config import Config
 from daemon.host import Host
 from daemon.store.memory import MemoryStore
@@ -68,7 +69,8 @@ class _Disk:
 
 
 class SimulatedSwarm:
-    """Hosts by name; not yet a swarm in Docker's sense: `form()` makes it one."""
+    """Hosts by name; not yet a swarm in Docker's sense: `form()` makes it one. `control_plane` and `on_boot` (called
+    with each host before it starts) may be set before any host is booted."""
 
     def __init__(
         self,
@@ -89,6 +91,8 @@ class SimulatedSwarm:
         self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._boots: dict[str, int] = {}
         self._clocks: dict[str, tuple[float, float, float]] = {}
+        self.control_plane = ControlPlane()
+        self.on_boot: Callable[[Host], None] = lambda host: None
 
     async def __aenter__(self) -> SimulatedSwarm:
         for name in self.addresses:
@@ -128,7 +132,9 @@ class SimulatedSwarm:
             carrier=self.network.host(self.addresses[name]),
             store=disk,
             real_ports=NoPorts(),
+            control_plane=self.control_plane,
         )
+        self.on_boot(host)
         await host.start()
         self.hosts[name] = host
         self._sessions[name] = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(config.socket)))

@@ -1,0 +1,48 @@
+"""Simulated hosts with Docker's control plane: `shoal sim FILE --model docker`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from daemon.cluster.control_plane import ControlPlane
+from daemon.host import Host
+from daemon.underlay.tap import Capture, Captured
+from scenarios.docker_model.directory import PatchedDirectory, source_of
+from scenarios.docker_model.node import DockerNode
+from scenarios.docker_model.overlays import DockerOverlays
+from scenarios.running.simulated import SimulatedHosts
+from scenarios.sim.swarm import SimulatedSwarm
+
+CONTROL_PLANE = ControlPlane(gossip=DockerNode, overlays=DockerOverlays, directory=PatchedDirectory)
+
+
+class _Snoop(Capture):
+    """The vxlan device learns where a MAC is from what arrives."""
+
+    def __init__(self, overlays: DockerOverlays) -> None:
+        super().__init__(frozenset({"vxlan"}))
+        self._overlays = overlays
+
+    def offer(self, packet: Captured) -> None:
+        if packet.kind == "vxlan" and packet.direction == "in":
+            source = source_of(packet.data)
+            if source is not None:
+                self._overlays.learned(*source, packet.source[0])
+
+
+def _prepare(swarm: SimulatedSwarm) -> None:
+    swarm.control_plane = CONTROL_PLANE
+    swarm.on_boot = _snoop
+
+
+def _snoop(host: Host) -> None:
+    overlays = host.engine.cluster.overlays
+    assert isinstance(overlays, DockerOverlays)
+    host.tap.captures.append(_Snoop(overlays))
+
+
+class DockerHosts(SimulatedHosts):
+    """As SimulatedHosts."""
+
+    def __init__(self, names: Sequence[str], seed: int) -> None:
+        super().__init__(names, seed, prepare=_prepare)
