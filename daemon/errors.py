@@ -28,6 +28,10 @@ class BadParameter(ApiError):
     status = 400
 
 
+class Unauthorized(ApiError):
+    status = 401
+
+
 class Forbidden(ApiError):
     status = 403
 

@@ -8,7 +8,8 @@ from daemon.api.answers import json_answer
 from daemon.api.body import Schema, read_json
 from daemon.api.keys import ENGINE
 from daemon.api.query import flag
-from daemon.errors import BadParameter, NotImplementedYet
+from daemon.cluster.vault import key_text
+from daemon.errors import BadParameter
 
 routes = web.RouteTableDef()
 
@@ -85,24 +86,25 @@ async def update(request: web.Request) -> web.StreamResponse:
     engine = request.app[ENGINE]
     engine.cluster.manage()
     body = await read_json(request, "Spec", _SPEC)
-    if flag(request, "rotateManagerUnlockKey"):
-        raise NotImplementedYet("autolock is not there in this version of shoal")
     engine.cluster.swarm.update(
         version_of(request),
         body,
         rotate_worker=flag(request, "rotateWorkerToken"),
         rotate_manager=flag(request, "rotateManagerToken"),
+        rotate_unlock=flag(request, "rotateManagerUnlockKey"),
     )
     return web.Response(status=200)
 
 
 @routes.get("/swarm/unlockkey")
 async def unlock_key(request: web.Request) -> web.StreamResponse:
-    """Managers are not locked, so there is no key."""
-    request.app[ENGINE].cluster.manage()
-    return json_answer({"UnlockKey": ""})
+    """Empty while managers are not locked."""
+    return json_answer({"UnlockKey": key_text(request.app[ENGINE].cluster.swarm.secrets().unlock)})
 
 
 @routes.post("/swarm/unlock")
 async def unlock(request: web.Request) -> web.StreamResponse:
-    raise BadParameter("swarm is not locked")
+    engine = request.app[ENGINE]
+    body = await read_json(request, "UnlockRequest", {"UnlockKey": "string"})
+    await engine.tasks.finish(engine.cluster.unlock(body.get("UnlockKey") or ""), "swarm unlock")
+    return web.Response(status=200)

@@ -1,21 +1,21 @@
-"""Who this host is in its swarm, as kept on disk, and where its gossip's state lies.
+"""Who this host is in its swarm, and where its gossip's state lies on disk.
 
-One document names the membership. Gossip's own documents lie under kinds that begin with the node's id: a host that
-leaves and joins again is a new node with a clean slate, and what the old one knew stays as an archive.
+One document names the membership (`vault.py` keeps it). Gossip's own documents lie under kinds that begin with the
+node's id: a host that leaves and joins again is a new node with a clean slate, and what the old one knew stays as an
+archive.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-import msgpack
+from daemon.engine.documents import JsonObject
 
 if TYPE_CHECKING:
     from daemon.engine.engine import Storage
 
-_KIND, _KEY = "swarm", "membership"
 _VERSION = 1
 
 
@@ -49,29 +49,21 @@ class Membership:
         return replace(self, role=role, certificate=certificate, ca_key=ca_key)
 
 
-def load(store: Storage) -> Membership | None:
+def packed(membership: Membership) -> JsonObject:
+    """The document that is stored."""
+    return {name: getattr(membership, name) for name in Membership.__dataclass_fields__} | {"version": _VERSION}
+
+
+def unpacked(document: JsonObject) -> Membership:
     """Raises UnreadableMembership."""
-    data = store.get(_KIND, _KEY)
-    if data is None:
-        return None
     try:
-        document = msgpack.unpackb(data)
         if document.pop("version") != _VERSION:
             raise UnreadableMembership("written by a later version of shoal")
         for name in ("gossip_keys", "seeds", "pools"):
             document[name] = tuple(document[name])
         return Membership(**document)
-    except (ValueError, TypeError, KeyError, AttributeError, msgpack.exceptions.UnpackException) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UnreadableMembership(str(error)) from error
-
-
-def save(store: Storage, membership: Membership) -> None:
-    document = {name: getattr(membership, name) for name in Membership.__dataclass_fields__} | {"version": _VERSION}
-    store.commit([(_KIND, _KEY, cast(bytes, msgpack.packb(document)))])
-
-
-def forget(store: Storage) -> None:
-    store.commit([(_KIND, _KEY, None)])
 
 
 class NodeStorage:

@@ -53,10 +53,11 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """The secrets of the two tokens."""
+    """The secrets of the two tokens, and the key of locked managers (b"": they are not locked)."""
 
     worker: str
     manager: str
+    unlock: bytes = b""
 
 
 class Door:

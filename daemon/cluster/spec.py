@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from daemon.cluster.authority import NODE_LIFE, issuer_facts
 from daemon.cluster.joining import Secrets
 from daemon.cluster.tokens import JoinToken, digest_of, new_secret
+from daemon.cluster.vault import new_key
 from daemon.engine.documents import JsonObject, rfc3339
 from daemon.errors import ApiError, BadParameter, NotImplementedYet
 from gossip.tables.row import Plain, Row, Value
@@ -76,13 +77,18 @@ def _sealing(ca_key: bytes) -> AESGCM:
     return AESGCM(hashlib.sha256(b"shoal join tokens\0" + ca_key).digest())
 
 
-def new_secrets(entropy: Callable[[int], bytes]) -> Secrets:
-    return Secrets(new_secret(entropy), new_secret(entropy))
+def new_secrets(entropy: Callable[[int], bytes], *, locks: bool = False) -> Secrets:
+    return Secrets(new_secret(entropy), new_secret(entropy), new_key(entropy) if locks else b"")
+
+
+def locks(spec: JsonObject) -> bool:
+    """Whether a completed spec has managers locked."""
+    return bool(spec["EncryptionConfig"]["AutoLockManagers"])
 
 
 def seal(secrets: Secrets, ca_key: bytes, cluster_id: str, entropy: Callable[[int], bytes]) -> bytes:
     nonce = entropy(_NONCE)
-    text = cast(bytes, msgpack.packb([secrets.worker, secrets.manager]))
+    text = cast(bytes, msgpack.packb([secrets.worker, secrets.manager, secrets.unlock]))
     return nonce + _sealing(ca_key).encrypt(nonce, text, cluster_id.encode())
 
 
@@ -94,8 +100,8 @@ def unseal(sealed: Plain, ca_key: bytes, cluster_id: str) -> Secrets | None:
         text = _sealing(ca_key).decrypt(sealed[:_NONCE], sealed[_NONCE:], cluster_id.encode())
     except InvalidTag:
         return None
-    worker, manager = msgpack.unpackb(text)
-    return Secrets(str(worker), str(manager))
+    worker, manager, *unlock = msgpack.unpackb(text)
+    return Secrets(str(worker), str(manager), *unlock)
 
 
 def first_row(spec: JsonObject, sealed: bytes, wall: float) -> Value:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from daemon.cluster import spec
 from daemon.cluster.joining import Secrets
 from daemon.engine.documents import JsonObject
-from daemon.errors import NotImplementedYet, ServerError
+from daemon.errors import ServerError
 
 if TYPE_CHECKING:
     from daemon.cluster.cluster import Cluster
@@ -55,21 +55,32 @@ class SwarmObject:
         row = gossip.row(spec.SWARM_TABLE, spec.SWARM_KEY) if gossip is not None else None
         return spec.certificate_life(row.value.get("spec") if row is not None else None)
 
-    def update(self, version: int, body: JsonObject, *, rotate_worker: bool, rotate_manager: bool) -> None:
-        """`docker swarm update` and `join-token --rotate`."""
+    def unlock_key(self) -> bytes | None:
+        """The key that locked managers need, b"" while they are not locked; None while the row has not reached this
+        manager, or is sealed with a key that it has not got yet."""
+        gossip, membership = self._cluster.manage()
+        row = gossip.row(spec.SWARM_TABLE, spec.SWARM_KEY)
+        secrets = spec.unseal(row.value.get("tokens"), membership.ca_key, membership.cluster_id) if row else None
+        return secrets.unlock if secrets is not None else None
+
+    def update(
+        self, version: int, body: JsonObject, *, rotate_worker: bool, rotate_manager: bool, rotate_unlock: bool
+    ) -> None:
+        """`docker swarm update`, `join-token --rotate` and `unlock-key --rotate`."""
         gossip, membership = self._cluster.manage()
         row = gossip.row(spec.SWARM_TABLE, spec.SWARM_KEY)
         if row is None or row.lamport != version:
             raise ServerError("rpc error: code = Unknown desc = update out of sequence")
         wished = spec.completed(body)
-        if wished["EncryptionConfig"]["AutoLockManagers"]:
-            raise NotImplementedYet("autolock is not there in this version of shoal")
         if (refusal := spec.refused_ca(wished, row.value.get("spec"))) is not None:
             raise refusal
         world, old = self._engine.world, self.secrets()
-        fresh = spec.new_secrets(world.entropy)
+        fresh = spec.new_secrets(world.entropy, locks=spec.locks(wished))
+        keep_lock = spec.locks(wished) and old.unlock and not rotate_unlock
         secrets = Secrets(
-            fresh.worker if rotate_worker else old.worker, fresh.manager if rotate_manager else old.manager
+            fresh.worker if rotate_worker else old.worker,
+            fresh.manager if rotate_manager else old.manager,
+            old.unlock if keep_lock else fresh.unlock,
         )
         sealed = spec.seal(secrets, membership.ca_key, membership.cluster_id, world.entropy)
         value = {**row.value, "spec": wished, "tokens": sealed, "updated": world.wall()}

@@ -6,9 +6,12 @@ the owner alone, where Docker has swarm/certificates.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import ssl
 from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
 
 
 def _write_private(path: Path, data: bytes) -> None:
@@ -20,9 +23,19 @@ def _write_private(path: Path, data: bytes) -> None:
 
 
 def _load_own(context: ssl.SSLContext, folder: Path, certificate: bytes, key: bytes) -> None:
-    _write_private(folder / "swarm-node.key", key)
+    password = hashlib.sha256(b"shoal node key\0" + key).hexdigest().encode()
+    _write_private(folder / "swarm-node.key", _encrypted(key, password))
     _write_private(folder / "swarm-node.crt", certificate)
-    context.load_cert_chain(folder / "swarm-node.crt", folder / "swarm-node.key")
+    context.load_cert_chain(folder / "swarm-node.crt", folder / "swarm-node.key", password)
+
+
+def _encrypted(key: bytes, password: bytes) -> bytes:
+    """The file is of use only to who has the key already: a membership may lie sealed beside it (`vault.py`)."""
+    return serialization.load_pem_private_key(key, None).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(password),
+    )
 
 
 def server_context(folder: Path, *, ca: bytes, certificate: bytes, key: bytes) -> ssl.SSLContext:

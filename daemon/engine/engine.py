@@ -31,11 +31,13 @@ _IDENTITY = ("engine", "id")  # in the store
 
 
 class Storage(Protocol):
-    """Durable documents by (kind, key); `commit` is atomic and durable before it returns."""
+    """Durable documents by (kind, key); `commit` is atomic and durable before it returns. After `purge` what was
+    replaced or deleted before cannot be found on the disk."""
 
     def get(self, kind: str, key: str) -> bytes | None: ...
     def all(self, kind: str) -> list[tuple[str, bytes]]: ...
     def commit(self, changes: Sequence[tuple[str, str, bytes | None]]) -> None: ...
+    def purge(self) -> None: ...
 
 
 class Engine:

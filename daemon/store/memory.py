@@ -24,5 +24,8 @@ class MemoryStore:
             else:
                 self._documents[kind, key] = bytes(value)
 
+    def purge(self) -> None:
+        """Nothing stays behind."""
+
     def close(self) -> None:
         """Nothing is open."""

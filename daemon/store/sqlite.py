@@ -31,6 +31,8 @@ class SqliteStore:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute(f"PRAGMA cache_size=-{_CACHE}")
+            # What is replaced must not stay behind in free pages: it may have been a secret in the clear.
+            self._db.execute("PRAGMA secure_delete=ON")
             version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
             if version not in (0, _SCHEMA_VERSION):
                 raise StoreUnusable(f"{path} has schema version {version}; this daemon knows {_SCHEMA_VERSION}")
@@ -66,6 +68,10 @@ class SqliteStore:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise OSError(f"the store cannot be written: {error}") from error
+
+    def purge(self) -> None:
+        """What was replaced until now is gone from the disk too: the log is written back and cut."""
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         self._db.close()

@@ -67,6 +67,9 @@ class _Disk:
         if self.attached:
             self._store.commit(changes)
 
+    def purge(self) -> None:
+        self._store.purge()
+
 
 class SimulatedSwarm:
     """Hosts by name; not yet a swarm in Docker's sense: `form()` makes it one. `control_plane` and `on_boot` (called
