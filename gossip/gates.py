@@ -19,7 +19,11 @@ LONELY = 5.0
 class Gates:
     """Two questions that can be waited for: synced, and may give."""
 
-    def __init__(self, node_id: str, roster: Roster, live_peers: Callable[[], list[str]]) -> None:
+    def __init__(
+        self, node_id: str, roster: Roster, live_peers: Callable[[], list[str]], now: Callable[[], float]
+    ) -> None:
+        """`now`: seconds of the loop's clock."""
+        self._now = now
         self._node_id = node_id
         self._roster = roster
         self._live_peers = live_peers
@@ -31,7 +35,7 @@ class Gates:
 
     def start(self) -> None:
         """The time since the start counts from now."""
-        self._started = _now()
+        self._started = self._now()
         self.look()
 
     def sync(self) -> None:
@@ -50,22 +54,22 @@ class Gates:
         if self._started is None or not self._roster.contains(self._node_id):
             return False
         if not self._giving:
-            lonely = _now() - self._started >= LONELY and not self._live_peers()
+            lonely = self._now() - self._started >= LONELY and not self._live_peers()
             self._giving = self.is_synced or lonely or self._roster.only_member()
         return self._giving
 
     async def wait_may_give(self, deadline: float) -> bool:
         """Wait for may_give for some seconds; whether it came true."""
-        end = _now() + deadline
+        end = self._now() + deadline
         while not self.may_give():
             lonely = LONELY + 0.01 + (self._started or 0.0)
-            if not await self._wait(min(end, lonely) if lonely > _now() else end) and _now() >= end:
+            if not await self._wait(min(end, lonely) if lonely > self._now() else end) and self._now() >= end:
                 return self.may_give()
         return True
 
     async def wait_synced(self, deadline: float) -> bool:
         """Wait for a sync (the only member needs none) for some seconds; whether it came true."""
-        end = _now() + deadline
+        end = self._now() + deadline
         while not (self.is_synced or self._roster.only_member()):
             if not await self._wait(end):
                 return False
@@ -79,7 +83,3 @@ class Gates:
         except TimeoutError:
             return False
         return True
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

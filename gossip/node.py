@@ -113,7 +113,7 @@ class GossipNode:
                 label=identity.cluster_id.encode(),
             )
         )
-        self._gates = Gates(self.node_id, self.roster, self.live_peers)
+        self._gates = Gates(self.node_id, self.roster, self.live_peers, self.now)
         self._everybody = everybody
         self._interests = Interests(self._replica)
         self._anti_entropy = AntiEntropy(self, self._replica, self._interests, random)
@@ -245,6 +245,10 @@ class GossipNode:
     def row(self, table: str, key: str, owner: str = "") -> Row | None:
         """One visible row."""
         return self._replica.view.row(table, key, owner)
+
+    def unfinished_removals(self) -> list[str]:
+        """Shared rows ("table key") whose tombstones some roster member has not acknowledged yet."""
+        return [f"{id.table} {id.key}" for id in self._replica.held_tombstones()]
 
     def watch(self, callback: Callable[[Change], None]) -> Callable[[], None]:
         """Call back for every visible change, in order, each once; returns what ends it. Must not block."""

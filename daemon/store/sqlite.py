@@ -3,16 +3,25 @@
 Write-ahead log with synchronous=NORMAL: a commit survives the daemon's death (kill -9) at once; the loss of power
 may cost the commits since the last checkpoint, never the file's integrity. docs/guarantees.md says what that means to
 clients.
+
+Each commit has a number, which the witness beside the file has too: so a store that is not the last one is known as
+`doubtful` when it is opened, and stays so until its host has learned from the others what it may have forgotten.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+
+from daemon.store.witness import Witness, machine_boot
 
 _SCHEMA_VERSION = 1
 _CACHE = 256  # KiB of pages; SQLite's own 2 MB would be a thirtieth of the daemon, and all is read once, at the start
+_SELF = "store"  # kind of the store's own documents
+_IDENTITY, _NUMBER, _BOOT, _DOUBT = "identity", "number", "boot", "doubt"
 
 
 class StoreUnusable(Exception):
@@ -20,11 +29,13 @@ class StoreUnusable(Exception):
 
 
 class SqliteStore:
-    """Synchronous on purpose: a commit takes about 10 µs, a thread's hop two hundred times that."""
+    """Synchronous on purpose: a commit takes about 20 µs, a thread's hop a hundred times that."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, boot: Callable[[], str] = machine_boot) -> None:
+        """`boot`: which boot of the machine this is."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
+        new = not path.exists()
+        if new:
             path.touch(mode=0o600)
         self._db = sqlite3.connect(path, isolation_level=None, timeout=2.0)
         try:
@@ -41,9 +52,38 @@ class SqliteStore:
                 " (kind TEXT, key TEXT, value BLOB, PRIMARY KEY (kind, key)) WITHOUT ROWID"
             )
             self._db.execute(f"PRAGMA user_version={_SCHEMA_VERSION}")
+            self._witness = Witness(path.with_suffix(".witness"))
+            self._boot = boot()
+            self._open(new)
         except sqlite3.DatabaseError as error:
             self._db.close()
             raise StoreUnusable(f"{path}: {error}") from error
+
+    def _open(self, new: bool) -> None:
+        """Compare with the witness; note what is found before anything else is committed."""
+        identity, number = self._text(_IDENTITY), int(self._text(_NUMBER) or 0)
+        if new or not identity:
+            self.doubtful = not new and self._db.execute("SELECT 1 FROM documents LIMIT 1").fetchone() is not None
+            identity, number = os.urandom(8).hex(), 0
+        else:
+            witnessed = self._witness.read()
+            last = witnessed[0] == identity and witnessed[1] <= number and self._text(_BOOT) == self._boot
+            self.doubtful = bool(self._text(_DOUBT)) or not last
+        self._identity, self._number = identity, number
+        self._state([(_IDENTITY, identity), (_DOUBT, "1" if self.doubtful else "")])
+
+    def _text(self, key: str) -> str:
+        return (self.get(_SELF, key) or b"").decode()
+
+    def _state(self, values: Sequence[tuple[str, str]]) -> None:
+        boot = [] if self.doubtful else [(_SELF, _BOOT, self._boot.encode())]
+        self.commit([*((_SELF, key, value.encode()) for key, value in values), *boot])
+
+    def settle(self) -> None:
+        """The host knows all that its store may have forgotten: from now on this is the last one."""
+        if self.doubtful:
+            self.doubtful = False
+            self._state([(_DOUBT, "")])
 
     def get(self, kind: str, key: str) -> bytes | None:
         row = self._db.execute("SELECT value FROM documents WHERE kind=? AND key=?", (kind, key)).fetchone()
@@ -56,9 +96,10 @@ class SqliteStore:
 
     def commit(self, changes: Sequence[tuple[str, str, bytes | None]]) -> None:
         """All of it or none; on disk before it returns. Raises OSError when the disk refuses."""
+        number = self._number + 1
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            for kind, key, value in changes:
+            for kind, key, value in (*changes, (_SELF, _NUMBER, b"%d" % number)):
                 if value is None:
                     self._db.execute("DELETE FROM documents WHERE kind=? AND key=?", (kind, key))
                 else:
@@ -68,6 +109,9 @@ class SqliteStore:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise OSError(f"the store cannot be written: {error}") from error
+        self._number = number
+        with suppress(OSError):  # a witness that lags behind accuses nobody
+            self._witness.write(self._identity, number)
 
     def purge(self) -> None:
         """What was replaced until now is gone from the disk too: the log is written back and cut."""
@@ -75,3 +119,4 @@ class SqliteStore:
 
     def close(self) -> None:
         self._db.close()
+        self._witness.close()

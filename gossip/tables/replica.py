@@ -100,6 +100,10 @@ class Replica:
         body = self._holdings.get(id)
         return id in self._tombstones.collected or (isinstance(body, SharedBody) and body.value is None)
 
+    def held_tombstones(self) -> list[RecordId]:
+        """Removed rows that not every roster member has acknowledged yet, sorted."""
+        return sorted(self._tombstones.held)
+
     def records(self) -> list[Record]:
         """Everything, sorted by id."""
         return self._holdings.all()

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import cast
 
+from scenarios.sim.power import POWER
+
 _HIGH_WATER = 256 * 1024
 
 
@@ -60,6 +62,8 @@ class InMemoryTransport(asyncio.Transport):
         if self._peer_gone.is_set():
             self._closing = True
             self._loop.call_soon(self._lose, BrokenPipeError(errno.EPIPE, "Broken pipe"))
+            return
+        if (power := self.context.get(POWER)) is not None and power.dead:
             return
         chunk = bytes(data)
         self._observe(chunk)

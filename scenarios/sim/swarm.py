@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import random
-import sqlite3
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import copy_context
 from pathlib import Path
@@ -21,12 +20,13 @@ import aiohttp
 from daemon.cluster.control_plane import ControlPlane
 from daemon.config import Config
 from daemon.host import Host
-from daemon.store.memory import MemoryStore
 from daemon.underlay.faults import STORED_AS, parse_faults
 from daemon.underlay.real_ports import NoPorts
 from daemon.world import World
+from scenarios.sim.disk import Copy, Handle, SimulatedDisk
 from scenarios.sim.loop import HOST, LoopGaveUp, SimulatedLoop
 from scenarios.sim.network import LinkQuality, Network
+from scenarios.sim.power import POWER, Power
 
 T = TypeVar("T")
 
@@ -44,31 +44,6 @@ class ApiRefused(Exception):
         super().__init__(f"{status}: {message}")
         self.status = status
         self.message = message
-
-
-class _Disk:
-    """A daemon's handle on its disk; a crash takes the handle away, what was committed stays. When it is full, a commit
-    fails as SQLite's does."""
-
-    def __init__(self, store: MemoryStore) -> None:
-        self._store = store
-        self.attached = True
-        self.full = False
-
-    def get(self, kind: str, key: str) -> bytes | None:
-        return self._store.get(kind, key)
-
-    def all(self, kind: str) -> list[tuple[str, bytes]]:
-        return self._store.all(kind)
-
-    def commit(self, changes: Sequence[tuple[str, str, bytes | None]]) -> None:
-        if self.full:
-            raise sqlite3.OperationalError("database or disk is full")
-        if self.attached:
-            self._store.commit(changes)
-
-    def purge(self) -> None:
-        self._store.purge()
 
 
 class SimulatedSwarm:
@@ -89,8 +64,8 @@ class SimulatedSwarm:
         names = names or [f"{prefix}{n}" for n in range(1, hosts + 1)]
         self.addresses = {name: f"192.0.2.{n}" for n, name in enumerate(names, 1)}
         self.hosts: dict[str, Host] = {}
-        self._stores = {name: MemoryStore() for name in self.addresses}
-        self._disks: dict[str, _Disk] = {}
+        self.disks = {name: SimulatedDisk() for name in self.addresses}
+        self._power: dict[str, Power] = {}
         self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._boots: dict[str, int] = {}
         self._clocks: dict[str, tuple[float, float, float]] = {}
@@ -110,6 +85,8 @@ class SimulatedSwarm:
         """Start a host on the disk that it had."""
         context = copy_context()
         context.run(HOST.set, name)
+        power = self._power[name] = Power()
+        context.run(POWER.set, power)
         await asyncio.get_running_loop().create_task(self._boot(name), context=context)
 
     async def _boot(self, name: str) -> None:
@@ -121,7 +98,7 @@ class SimulatedSwarm:
             random=random.Random(f"{self.seed}/{name}/{boot}"),
             entropy=entropy.randbytes,
         )
-        disk = self._disks[name] = _Disk(self._stores[name])
+        power = self._power[name]
         config = Config(
             hostname=name,
             address=self.addresses[name],
@@ -133,7 +110,7 @@ class SimulatedSwarm:
             config,
             world,
             carrier=self.network.host(self.addresses[name]),
-            store=disk,
+            store=Handle(self.disks[name], lambda: power.dead),
             real_ports=NoPorts(),
             control_plane=self.control_plane,
         )
@@ -174,11 +151,11 @@ class SimulatedSwarm:
 
     def fill_disk(self, name: str, full: bool) -> None:
         """While it is full, nothing more is written to this host's disk."""
-        self._disks[name].full = full
+        self.disks[name].full = full
 
     def leave_faults(self, name: str, faults: Mapping[str, object]) -> None:
         """Write faults to the disk of a host that is down, so that it starts in them."""
-        self._stores[name].commit([(*STORED_AS, json.dumps(faults).encode())])
+        self.disks[name].commit([(*STORED_AS, json.dumps(faults).encode())])
 
     async def _halt(self, name: str) -> None:
         await self._sessions.pop(name).close()
@@ -186,12 +163,30 @@ class SimulatedSwarm:
 
     async def crash(self, name: str) -> None:
         """As SIGKILL: nothing more is heard of it and nothing more reaches its disk."""
-        self._disks[name].attached = False
+        self.cut_off(name)
+        self.resume(name)
+        await self._halt(name)
+
+    def is_alive(self, name: str) -> bool:
+        """Whether it runs and has not died in this very instant."""
+        return name in self.hosts and not self._power[name].dead
+
+    def cut_off(self, name: str) -> None:
+        """The first half of a crash, in an instant: whatever the process still does reaches nobody. `crash` clears it
+        away."""
+        self._power[name].dead = True
         underlay = self.network.at(self.addresses[name])
         if underlay is not None:
             underlay.unplug()
-        self.resume(name)
-        await self._halt(name)
+
+    async def lose_power(self, name: str) -> int:
+        """A crash that takes unsynced commits with it; how many."""
+        await self.crash(name)
+        return self.disks[name].lose_power(random.Random(f"{self.seed}/{name}/{self._boots[name]}/power"))
+
+    def copy_disk(self, name: str) -> Copy:
+        """As a backup."""
+        return self.disks[name].copy()
 
     async def api(self, host: str, method: str, path: str, body: object = None) -> object:
         """One request to a host's API; the answer's JSON or text. Raises ApiRefused."""

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.store.memory import MemoryStore
 from daemon.store.sqlite import SqliteStore, StoreUnusable
+from scenarios.sim.disk import SimulatedDisk
 
 KILLED = """
 import os, signal, sys
@@ -36,13 +36,12 @@ def test_a_commit_outlives_kill_9(tmp_path: Path) -> None:
     store.close()
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "memory"])
+@pytest.mark.parametrize("kind", ["sqlite", "simulated"])
 def test_both_stores_agree(tmp_path: Path, kind: str) -> None:
-    store = SqliteStore(tmp_path / "s.db") if kind == "sqlite" else MemoryStore()
+    store: SqliteStore | SimulatedDisk = SqliteStore(tmp_path / "s.db") if kind == "sqlite" else SimulatedDisk()
     store.commit([("t", "2", b"b"), ("t", "1", b"a"), ("t", "2", b"c")])
     assert store.all("t") == [("1", b"a"), ("2", b"c")]
     assert store.all("none") == [] and store.get("t", "9") is None
-    store.close()
 
 
 def test_what_is_not_ours_is_left_as_it_was(tmp_path: Path) -> None:
@@ -57,3 +56,48 @@ def test_what_is_not_ours_is_left_as_it_was(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(StoreUnusable, match="schema version 99"):
         SqliteStore(later)
+
+
+def test_a_store_that_is_not_the_last_one_is_in_doubt_until_it_is_settled(tmp_path: Path) -> None:
+    path, aside = tmp_path / "state.db", tmp_path / "aside.db"
+    store = SqliteStore(path)
+    assert not store.doubtful
+    store.commit([("k", "a", b"1")])
+    store.close()
+    aside.write_bytes(path.read_bytes())
+    store = SqliteStore(path)
+    assert not store.doubtful
+    store.commit([("k", "a", b"2")])
+    store.close()
+    path.write_bytes(aside.read_bytes())
+    for _ in range(2):  # a restart does not make it the last one
+        store = SqliteStore(path)
+        assert store.doubtful and store.get("k", "a") == b"1"
+        for n in range(9):
+            store.commit([("k", "b", b"%d" % n)])
+        store.close()
+    store = SqliteStore(path)
+    store.settle()
+    store.close()
+    store = SqliteStore(path)
+    assert not store.doubtful
+    store.close()
+
+
+def test_another_boot_of_the_machine_and_another_s_store_are_in_doubt(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "one.db", boot=lambda: "monday")
+    store.commit([("k", "a", b"1")])
+    store.close()
+    store = SqliteStore(tmp_path / "one.db", boot=lambda: "tuesday")
+    assert store.doubtful
+    store.settle()
+    store.close()
+    store = SqliteStore(tmp_path / "one.db", boot=lambda: "tuesday")
+    assert not store.doubtful
+    store.close()
+    other = SqliteStore(tmp_path / "two.db", boot=lambda: "tuesday")
+    other.close()
+    (tmp_path / "two.db").write_bytes((tmp_path / "one.db").read_bytes())
+    other = SqliteStore(tmp_path / "two.db", boot=lambda: "tuesday")
+    assert other.doubtful
+    other.close()

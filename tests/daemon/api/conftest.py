@@ -19,9 +19,9 @@ import pytest_asyncio
 from daemon.config import Config
 from daemon.engine.volumes import Folders
 from daemon.host import Host
-from daemon.store.memory import MemoryStore
 from daemon.underlay.real_ports import NoPorts
 from daemon.world import World
+from scenarios.sim.disk import SimulatedDisk
 from scenarios.sim.network import LinkQuality, Network
 
 
@@ -39,7 +39,7 @@ class Machine:
 
     def __init__(self, directory: Path) -> None:
         self.config = Config(hostname="d1", address="192.0.2.1", state_dir=directory, lan={"d1": "192.0.2.1"})
-        self.store = MemoryStore()
+        self.store = SimulatedDisk()
         self.folders: Folders | None = None
         self.host: Host
 

@@ -11,13 +11,13 @@ import pytest
 import overlay.directory as directory
 import overlay.vtep as vtep
 from daemon.host import Host
-from daemon.store.memory import MemoryStore
 from gossip.anti_entropy import AntiEntropy
 from gossip.numbers.ring import Ring
 from overlay.vtep import Segment
 from scenarios.language.reading import parse
 from scenarios.running.record import RunRecord
 from scenarios.running.run import run_simulated
+from scenarios.sim.disk import SimulatedDisk
 
 STORY = """\
 hosts: {h1: , h2: {role: manager}, h3: }
@@ -128,12 +128,12 @@ def one_vni_for_all(patch: pytest.MonkeyPatch) -> None:
 
 
 def containers_that_are_not_written_down(patch: pytest.MonkeyPatch) -> None:
-    whole = MemoryStore.commit
+    whole = SimulatedDisk.commit
 
-    def forgetful(self: MemoryStore, changes: list[tuple[str, str, bytes | None]]) -> None:
+    def forgetful(self: SimulatedDisk, changes: list[tuple[str, str, bytes | None]]) -> None:
         whole(self, [change for change in changes if change[0] != "containers"])
 
-    patch.setattr(MemoryStore, "commit", forgetful)
+    patch.setattr(SimulatedDisk, "commit", forgetful)
 
 
 def no_repair(patch: pytest.MonkeyPatch) -> None:

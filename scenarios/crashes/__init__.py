@@ -1,0 +1,1 @@
+"""A story of a swarm's life, done again and again with one host dying between two persisted steps of it."""
