@@ -26,6 +26,7 @@ from gossip.tables.claims import Claims
 from gossip.tables.interests import EVERYBODY, Interests
 from gossip.tables.record import OWNED, RecordId
 from gossip.tables.repair import answer
+from gossip.tables.digest import fingerprint, group
 from gossip.tables.replica import ATTACHMENTS_TABLE, SPACES_TABLE, Replica
 from gossip.tables.roster import Roster
 from gossip.tables.row import Change, Row, Value
@@ -241,6 +242,16 @@ class GossipNode:
     def all_rows(self, table: str) -> list[Row]:
         """Hidden rows too (of the dead, of an owner's earlier boot): for what is in use."""
         return self._replica.all_rows(table)
+
+    def fingerprints(self) -> dict[str, dict[str, int]]:
+        """All that is held, deleted, hidden and counted out rows too: by group (kind and table), what a record is about
+        and 64 bits that stand for its bytes. Hosts that saw the same answer the same."""
+        found: dict[str, dict[str, int]] = {}
+        for id, _ in self._replica.records():
+            packed = self._replica.packed(id)
+            assert packed is not None
+            found.setdefault(group(id), {})[f"{id.key} {id.owner}".strip()] = fingerprint(packed)
+        return found
 
     def row(self, table: str, key: str, owner: str = "") -> Row | None:
         """One visible row."""

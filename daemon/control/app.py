@@ -1,6 +1,6 @@
 """The control API, on a unix socket of its own.
 
-GET /v1/status; GET /v1/nat; GET /v1/tables; GET, PUT, DELETE /v1/faults; PUT /v1/clock;
+GET /v1/status; GET /v1/nat; GET /v1/tables?all=1; GET, PUT, DELETE /v1/faults; PUT /v1/clock;
 GET /v1/events?since=N&follow=1 (JSON lines);
 GET /v1/capture?kind=vxlan,lost (JSON lines, until the reader goes away; lost: what faults swallowed, too).
 """
@@ -112,10 +112,13 @@ class Control:
         return web.json_response({"rules": rules, "flows": network.flows})
 
     async def tables(self, request: web.Request) -> web.Response:
-        """What this host holds for true now: by table, "key owner" and a digest of the value."""
+        """What this host holds for true now: by table, "key owner" and a digest of the value. With all=1 every record
+        that it holds (deleted and hidden ones, rings, roster), by its kind and table."""
         gossip = self._host.engine.cluster.gossip
         if gossip is None:
             return web.json_response({})
+        if request.query.get("all") == "1":
+            return web.json_response(gossip.fingerprints())
         return web.json_response(
             {
                 table: {f"{r.key} {r.owner}": hashlib.sha256(repr(_ordered(r.value)).encode()).hexdigest()[:16]

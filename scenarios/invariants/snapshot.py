@@ -30,11 +30,12 @@ class Endpoint:
 
 @dataclass(slots=True)
 class View:
-    """Of one host. networks: id to the API's document; containers: id to (name, state)."""
+    """Of one host. active: it is a member of the swarm; manager: and shows all of its networks. networks: id to the API's document; containers: id to (name, state)."""
 
     host: str
     at: float
     active: bool
+    manager: bool = False
     networks: dict[str, dict[str, Any]] = field(default_factory=dict)
     containers: dict[str, tuple[str, str]] = field(default_factory=dict)
     endpoints: list[Endpoint] = field(default_factory=list)
@@ -61,7 +62,7 @@ async def look(stage: Stage, host: str) -> View | None:
             containers = await client.get("containers/json", all=1)
     except (DockerError, HostSilent, SwarmFailed, TimeoutError, OSError):
         return None
-    view = View(host, at, status["swarm"]["LocalNodeState"] == "active")
+    view = View(host, at, status["swarm"]["LocalNodeState"] == "active", bool(status["swarm"].get("ControlAvailable")))
     view.networks = {n["Id"]: n for n in networks}
     for c in containers:
         name = next((n.removeprefix("/") for n in c["Names"] if n.count("/") == 1), c["Id"][:12])
