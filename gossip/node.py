@@ -23,10 +23,10 @@ from gossip.swim.delegate import Delegate
 from gossip.swim.member import Address, EventKind, MemberEvent
 from gossip.swim.profile import Config
 from gossip.tables.claims import Claims
+from gossip.tables.digest import fingerprint, group
 from gossip.tables.interests import EVERYBODY, Interests
 from gossip.tables.record import OWNED, RecordId
 from gossip.tables.repair import answer
-from gossip.tables.digest import fingerprint, group
 from gossip.tables.replica import ATTACHMENTS_TABLE, SPACES_TABLE, Replica
 from gossip.tables.roster import Roster
 from gossip.tables.row import Change, Row, Value

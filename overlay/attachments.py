@@ -63,6 +63,12 @@ class Attachments:
             for joined in namespace.endpoints.values()
         )
 
+    def network_of(self, sandbox: Sandbox, interface: str) -> NetworkSpec | None:
+        """The network that an interface of a sandbox is plugged into."""
+        namespace = self._namespaces.get(sandbox)
+        joined = namespace.endpoints.values() if namespace is not None else ()
+        return next((each.network for each in joined if each.interface == interface), None)
+
     def default(self, sandbox: Sandbox) -> Joined | None:
         """The endpoint that a sandbox's default route goes through."""
         namespace = self._namespaces.get(sandbox)

@@ -69,6 +69,16 @@ class Capture:
             self._wake()
 
 
+class Watching:
+    """Hands every frame on at once, instead of keeping it for a reader."""
+
+    def __init__(self, see: Callable[[Captured], None]) -> None:
+        self.offer = see
+
+    def close(self) -> None:
+        """The sandbox ended: nothing more comes."""
+
+
 def pcap(frames: Iterable[tuple[float, bytes]]) -> bytes:
     """A pcap file (microseconds, Ethernet) of (seconds, frame)."""
     out = [_PCAP_HEADER.pack(0xA1B2C3D4, 2, 4, 0, 0, _SNAPLEN, _LINKTYPE_ETHERNET)]

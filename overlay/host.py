@@ -10,6 +10,7 @@ from dataclasses import replace
 from random import Random
 
 from overlay.attachments import Attachments
+from overlay.capture import Captured
 from overlay.directory import Directory
 from overlay.dns.names import Names
 from overlay.dns.resolver import Resolver
@@ -55,6 +56,9 @@ _INGRESS = "ingress-sbox"
 _LAN_PREFIX = 24
 _ROUTER = 254
 _CLOSING = 1024
+
+SeeFrame = Callable[[str, NetworkSpec, Captured], None]
+"""Is called with the sandbox's name (the container's id), the network, and the frame."""
 
 
 class HostNetwork:
@@ -116,6 +120,7 @@ class HostNetwork:
         self._attachments = Attachments(next_index=self._next_index, entropy=entropy, counters=self._counters)
         self._resolvers: dict[Sandbox, Resolver] = {}
         self._sandboxes: dict[Sandbox, None] = {}
+        self._frame_watchers: list[SeeFrame] = []
         self._ingress: Sandbox | None = None
         self._closing = Nursery(_CLOSING)
         self._started = False
@@ -227,6 +232,28 @@ class HostNetwork:
             self._attachments.close_bridge()
         del self._networks[network_id]
         self._driver(spec.driver).delete_network(network_id)
+
+    def watch_frames(self, see: SeeFrame) -> Callable[[], None]:
+        """Calls `see` with each frame at a container's interface on a network: what really left it and what really
+        came, whatever the wire between looks like. The answer ends it."""
+        self._frame_watchers.append(see)
+        ends = [self._watch(sandbox, see) for sandbox in self._sandboxes]
+
+        def end() -> None:
+            if see in self._frame_watchers:
+                self._frame_watchers.remove(see)
+            for each in ends:
+                each()
+
+        return end
+
+    def _watch(self, sandbox: Sandbox, see: SeeFrame) -> Callable[[], None]:
+        def seen(captured: Captured) -> None:
+            network = self._attachments.network_of(sandbox, captured.interface)
+            if network is not None and see in self._frame_watchers:
+                see(sandbox.name, network, captured)
+
+        return sandbox.watch(seen)
 
     def new_sandbox(self, container_id: str) -> Sandbox:
         """An empty network namespace (lo only)."""
@@ -347,6 +374,8 @@ class HostNetwork:
     def _sandbox(self, name: str) -> Sandbox:
         sandbox = Sandbox(name, random=self._child_random())
         self._sandboxes[sandbox] = None
+        for see in self._frame_watchers:
+            self._watch(sandbox, see)
         return sandbox
 
     def _child_random(self) -> Random:

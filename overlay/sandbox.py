@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from random import Random
 
-from overlay.capture import Capture, Captured
+from overlay.capture import Capture, Captured, Watching
 from overlay.port import Port
 from overlay.sockets import (
     Address,
@@ -71,7 +71,7 @@ class Sandbox:
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
         self._ports: dict[str, Port] = {}
-        self._captures: list[Capture] = []
+        self._captures: list[Capture | Watching] = []
         self._closed = False
         self.stack.lo.transmit = self._loopback
 
@@ -400,6 +400,12 @@ class Sandbox:
         capture = Capture(interface, limit, self._captures.remove)
         self._captures.append(capture)
         return capture
+
+    def watch(self, see: Callable[[Captured], None]) -> Callable[[], None]:
+        """As `capture`, but `see` is called for each frame as it passes; the answer ends it."""
+        watching = Watching(see)
+        self._captures.append(watching)
+        return lambda: self._captures.remove(watching) if watching in self._captures else None
 
     def _tap(self, interface: Interface, frame: bytes, *, outgoing: bool) -> None:
         captured = Captured(self.time(), interface.name, frame, outgoing)

@@ -2,6 +2,7 @@
 
 GET /v1/status; GET /v1/nat; GET /v1/tables?all=1; GET, PUT, DELETE /v1/faults; PUT /v1/clock;
 GET /v1/events?since=N&follow=1 (JSON lines);
+GET /v1/frames (JSON lines: which MACs and ICMP echoes pass containers' interfaces, until the reader goes away);
 GET /v1/capture?kind=vxlan,lost (JSON lines, until the reader goes away; lost: what faults swallowed, too).
 """
 
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from daemon.control.frames import FrameWatch
 from daemon.underlay.faults import BadFaults, FaultList, parse_faults
 from daemon.underlay.tap import Captured
 from daemon.world import WallClock
@@ -44,6 +46,7 @@ def make_control_app(host: Host) -> web.Application:
     app.router.add_put("/v1/clock", control.set_clock)
     app.router.add_get("/v1/events", control.events)
     app.router.add_get("/v1/capture", control.capture)
+    app.router.add_get("/v1/frames", control.frames)
     return app
 
 
@@ -178,7 +181,24 @@ class Control:
             await answer.prepare(request)
             while True:
                 packet = await capture.next()
+                if capture.dropped:
+                    await answer.write(json.dumps({"dropped": capture.dropped}).encode() + b"\n")
+                    capture.dropped = 0
                 offset = self._host.world.wall() - asyncio.get_running_loop().time()
                 await answer.write(json.dumps(_describe(packet, offset)).encode() + b"\n")
         finally:
             end()
+
+    async def frames(self, request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        watch = FrameWatch(self._host.engine.host_network)
+        try:
+            await answer.prepare(request)
+            while True:
+                seen = await watch.next()
+                offset = self._host.world.wall() - asyncio.get_running_loop().time()
+                told = {"when": seen.when + offset, "container": seen.container, "network": seen.network,
+                        "outgoing": seen.outgoing, "data": seen.data.hex()}  # fmt: skip
+                await answer.write(json.dumps(told).encode() + b"\n")
+        finally:
+            watch.end()

@@ -27,6 +27,8 @@ async def captured(host: Host, kind: str) -> AsyncIterator[asyncio.Queue[Datagra
     async def follow() -> None:
         while line := await reader.readline():
             entry = json.loads(line)
+            if "dropped" in entry:
+                continue
             source, target = entry["source"], entry["target"]
             queue.put_nowait(Datagram(
                 entry["direction"], (source[0], source[1]), (target[0], target[1]), bytes.fromhex(entry["data"])

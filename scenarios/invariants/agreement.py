@@ -9,7 +9,6 @@ from scenarios.invariants.statics import Violation
 from scenarios.running.stage import Stage
 from scenarios.running.swarm import HostSilent, SwarmFailed, alive
 
-
 _KINDS = {
     "o": "owned rows of {}, deleted and hidden ones too", "s": "shared rows of {}, tombstones too",
     "n": "rings of the number spaces", "r": "the roster", "e": "the owners' boots",
@@ -22,7 +21,7 @@ async def agreement(stage: Stage, views: Mapping[str, View]) -> list[Violation]:
     hosts = [host for host, view in views.items() if view.active]
     found: list[Violation] = []
     tables: dict[str, dict[str, dict[str, str]]] = {}
-    records: dict[str, dict[str, dict[str, int]]] = {}
+    records: dict[str, dict[str, Mapping[str, int]]] = {}
     for host in hosts:
         try:
             seen = sorted(await alive(stage.swarm, host))

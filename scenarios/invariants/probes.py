@@ -9,7 +9,12 @@ from collections.abc import Mapping, Sequence
 
 from aiodocker.exceptions import DockerError
 
-from scenarios.invariants.snapshot import Endpoint, View
+from overlay.wire import icmp, vxlan
+from overlay.wire.address import pack_ip, pack_mac
+from overlay.wire.ethernet import ETHERTYPE_IPV4, Frame
+from overlay.wire.ipv4 import PROTOCOL_ICMP, Packet
+from scenarios.invariants.delivered import FORGED
+from scenarios.invariants.snapshot import Endpoint, View, vni
 from scenarios.invariants.statics import Violation
 from scenarios.running.judging import resolve, run_in
 from scenarios.running.stage import Stage
@@ -144,6 +149,31 @@ async def gone(stage: Stage, asker: Endpoint, name: str) -> Violation | None:
     return Violation("names", f"gone {asker.container} {name}",
         f"{name} was removed, and resolves to {', '.join(found)} in {asker.host}/{asker.name}",
         f"{asker.host}/{asker.name}")  # fmt: skip
+
+
+def forgeries(views: Mapping[str, View]) -> list[tuple[str, str, bytes]]:
+    """(host that it seems to come from, host that gets it, datagram): packets that look like a container's and that
+    nobody made, which must be refused. Into each overlay from a host that is not on it, and, in the clear, into each
+    that is encrypted."""
+    found = []
+    for a, b in pairs(views):
+        view = views[b.host]
+        number = vni(view.networks.get(b.network, {}))
+        if a.host == b.host or number is None or not view.is_overlay(b.network):
+            continue
+        on = {e.host for v in views.values() for e in v.endpoints if e.network == b.network}
+        packet = _vxlan(number, a, b)
+        found += [(host, b.host, packet) for host in views if host not in on]
+        if "encrypted" in (view.networks[b.network].get("Options") or {}):
+            found.append((a.host, b.host, packet))
+    return found
+
+
+def _vxlan(number: int, a: Endpoint, b: Endpoint) -> bytes:
+    echo = icmp.Icmp(icmp.ECHO_REQUEST, 0, 1, 1, FORGED)
+    packet = Packet(pack_ip(a.address), pack_ip(b.address), PROTOCOL_ICMP, echo.emit())
+    frame = Frame(pack_mac(b.mac), pack_mac(a.mac), ETHERTYPE_IPV4, packet.emit())
+    return vxlan.emit(vxlan.Header(number)) + frame.emit()
 
 
 def chosen(

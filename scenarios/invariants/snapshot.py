@@ -30,7 +30,8 @@ class Endpoint:
 
 @dataclass(slots=True)
 class View:
-    """Of one host. active: it is a member of the swarm; manager: and shows all of its networks. networks: id to the API's document; containers: id to (name, state)."""
+    """Of one host. active: it is a member of the swarm; manager: and shows all of its networks.
+    networks: id to the API's document; containers: id to (name, state)."""
 
     host: str
     at: float

@@ -1,16 +1,20 @@
-"""Watches the invariants of a run: asks all hosts every second, sees every packet, probes now and then, and once all is
-mended and quiet wants agreement within the bound."""
+"""Watches the invariants of a run: asks all hosts every second and when one says that a container came, sees every
+packet, probes now and then, and once all is mended and quiet wants agreement within the bound."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import re
 from collections.abc import Sequence
 
+from aiodocker.exceptions import DockerError
+
 from scenarios.invariants import probes, statics
 from scenarios.invariants.agreement import agreement
+from scenarios.invariants.delivered import Delivered
 from scenarios.invariants.history import History
 from scenarios.invariants.snapshot import Endpoint, View, look_at_all
 from scenarios.invariants.statics import Violation
@@ -18,9 +22,16 @@ from scenarios.invariants.wire import Wire
 from scenarios.running.breaking import Breaker
 from scenarios.running.record import Packet
 from scenarios.running.stage import Stage
+from scenarios.running.swarm import Frame, HostSilent, SwarmFailed
 
 EVERY = 1.0
 _CONFIRM = 0.1
+_BETWEEN = 0.05
+"""Seconds between two looks, however much happens."""
+_NEWS = ("start", "connect")
+"""Events after which an address may be held that was not."""
+_FORGED = 6
+_ON_THE_WAY = 0.5
 _PROBES = 24
 """Pairs that are probed at the end; more are sampled."""
 _GONE = 4
@@ -37,27 +48,60 @@ class Watch:
         self._settle = stage.scenario.invariants.settle
         self._chance = random.Random(f"{stage.record.seed}/invariants")
         self._wire = Wire()
+        self._delivered = Delivered()
+        self._news = asyncio.Event()
         self._told: dict[str, None] = {}
         stage.history = History()
         stage.copied = self._copied
 
     async def run(self) -> None:
         """Until cancelled."""
-        round_ = 0
+        listening = [asyncio.create_task(self._listen(host)) for host in self._stage.swarm.addresses]
+        try:
+            await self._rounds()
+        finally:
+            for task in listening:
+                task.cancel()
+            await asyncio.gather(*listening, return_exceptions=True)
+
+    async def _rounds(self) -> None:
+        swarm = self._stage.swarm
+        round_, due = 0, swarm.now() + EVERY
         while True:
-            await asyncio.sleep(EVERY)
-            round_ += 1
+            await asyncio.sleep(_BETWEEN)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, due - swarm.now())):
+                    await self._news.wait()
+            self._news.clear()
             views = await self._look()
+            if swarm.now() < due:
+                continue
+            due = swarm.now() + EVERY
+            round_ += 1
             if round_ % 5 == 0:
                 await self._probe(views)
-            if round_ % 3 == 0 and self._quiet() and self._stage.swarm.now() - self._stage.disturbed > self._settle:
+            if round_ % 3 == 0 and self._quiet() and swarm.now() - self._stage.disturbed > self._settle:
                 since = self._stage.disturbed
                 found = await self._agreed(views, most=2)
                 if found and self._stage.disturbed == since:
                     self._violated(found)
 
+    async def _listen(self, host: str) -> None:
+        """A violation that lasts a fifth of a second lies between two looks; what begins it is an event."""
+        swarm = self._stage.swarm
+        filters = json.dumps({"type": ["container", "network"], "event": list(_NEWS)})
+        while True:
+            if swarm.is_up(host) and host not in self._stage.expected_down:
+                with contextlib.suppress(DockerError, HostSilent, SwarmFailed, OSError, EOFError, ValueError):
+                    async for _ in swarm.client(host).json_lines("events", filters=filters):
+                        self._news.set()
+            await asyncio.sleep(EVERY / 2)
+
     def packet(self, packet: Packet) -> None:
         self._violated(self._wire.see(packet, self._breaker.explains_copies()))
+
+    def frame(self, frame: Frame) -> None:
+        self._violated(self._delivered.see(frame, self._breaker.explains_copies()))
 
     def _quiet(self) -> bool:
         return not self._breaker.active and not self._stage.expected_down
@@ -71,6 +115,7 @@ class Watch:
             again = {v.key for v in self._judged(await look_at_all(self._stage))}
             self._violated([v for v in found if v.key in again])
         self._violated(self._wire.learn(views))
+        self._violated(self._delivered.learn(views))
         return views
 
     def _judged(self, views: dict[str, View]) -> list[Violation]:
@@ -144,8 +189,16 @@ class Watch:
             for asker, asked in probes.chosen(probes.strangers(views), _PROBES // 4, self._chance):
                 if (violation := await probes.isolated(stage, asker, asked)) is not None:
                     self._violated([violation])
+            await self._forge(views)
         if "leaks" in self._names:
             self._violated(await self._leaked_endpoints(views))
+
+    async def _forge(self, views: dict[str, View]) -> None:
+        forged = probes.forgeries(views)
+        for source, target, data in forged if len(forged) <= _FORGED else self._chance.sample(forged, _FORGED):
+            await self._stage.swarm.forge(source, target, data)
+        if forged:
+            await asyncio.sleep(_ON_THE_WAY)  # whoever lets one in is told of by `frame`
 
     async def _leaked_endpoints(self, views: dict[str, View]) -> list[Violation]:
         """An endpoint of a network whose container does not run."""

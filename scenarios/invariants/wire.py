@@ -11,6 +11,9 @@ from scenarios.running.record import Packet
 
 _HEADER = 8
 _INNER = 14
+_SEALED = 0x20
+_TURNS = 1.0
+"""Seconds after which a MAC may have moved to another host and back."""
 _WINDOW = 0.25
 """Seconds within which an equal echo is the same one; its sender takes another number each second."""
 
@@ -22,6 +25,7 @@ class Wire:
     networks: dict[int, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     macs: dict[str, dict[str, str]] = field(default_factory=dict)
+    _senders: dict[tuple[int, str], dict[str, tuple[float, float]]] = field(default_factory=dict)
     _echoes: dict[tuple[str, str, bytes], float] = field(default_factory=dict)
     _order: deque[tuple[float, tuple[str, str, bytes]]] = field(default_factory=deque)
     _unknown: deque[tuple[Packet, int, str]] = field(default_factory=lambda: deque(maxlen=256))
@@ -47,7 +51,11 @@ class Wire:
             return []
         number = int.from_bytes(data[4:7], "big")
         mac = ":".join(f"{b:02x}" for b in data[_HEADER + 6 : _HEADER + 12])
+        if data[0] & _SEALED:
+            return []  # judged where it comes out (delivered.py)
         found = self._isolation(packet, number, mac)
+        if packet.direction == "sent":
+            found += self._one_holder(packet, number, mac)
         if packet.direction == "sent" and not duplicating:
             found += self._once(packet, data[_HEADER:])
         return found
@@ -66,6 +74,22 @@ class Wire:
                 f"a packet of {sender} ({mac}) is on {self.names[network]} (VNI {number}), "
                 f"and its sender is only on {', '.join(self.names[n] for n in own)}",
                 f"{packet.source} to {packet.target}")]  # fmt: skip
+
+    def _one_holder(self, packet: Packet, number: int, mac: str) -> list[Violation]:
+        """Packets of one MAC that two hosts send by turns: it is held twice at one time, however shortly."""
+        at = packet.at
+        senders = self._senders.setdefault((number, mac), {})
+        for host, (_, last) in list(senders.items()):
+            if last < at - _TURNS:
+                del senders[host]
+        first, last = senders.get(packet.host, (at, at))
+        senders[packet.host] = first, last = min(first, at), max(last, at)
+        for host, (begin, end) in senders.items():
+            if host != packet.host and max(first, begin) < min(last, end):
+                both = f"{packet.host} and {host}"
+                return [Violation("addresses", f"turns {number} {mac}",
+                    f"{both} both send packets of {mac} on VNI {number}, by turns", both)]  # fmt: skip
+        return []
 
     def _once(self, packet: Packet, frame: bytes) -> list[Violation]:
         """ICMP echoes have numbers: an equal one sent to the same host again is a copy that nothing explains."""

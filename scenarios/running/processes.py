@@ -9,16 +9,19 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
 import scenarios
+from daemon.underlay.contract import VXLAN_PORT
 from scenarios.chaos import faults as chaos
 from scenarios.client import HostClient
 from scenarios.launch import launcher, record
@@ -26,9 +29,13 @@ from scenarios.launch.errors import LaunchError
 from scenarios.launch.process import KILL, send_signal, wait_gone
 from scenarios.running import swarm as common
 from scenarios.running.record import DIRECTIONS, REAL, Packet
-from scenarios.running.swarm import HostSilent, Sockets, SwarmFailed
+from scenarios.running.swarm import Frame, HostSilent, Sockets, SwarmFailed
 
 _LINES = 500
+_LATEST = 30.0
+
+Follow = Callable[[str], Coroutine[Any, Any, None]]
+"""Reads something of a host as long as its daemon runs."""
 
 
 class Processes:
@@ -45,7 +52,8 @@ class Processes:
         self.addresses: Mapping[str, str] = {name: f"192.0.2.{n}" for n, name in enumerate(names, 1)}
         self._sockets = Sockets()
         self._began = asyncio.get_running_loop().time()
-        self._watchers: list[tuple[str, Callable[[Packet], None]]] = []
+        self._watchers: list[Follow] = []
+        self._dropped: dict[str, int] = {}
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._janitor: subprocess.Popen[bytes] | None = None
         self._limits: dict[str, tuple[int, int]] = {}
@@ -167,29 +175,61 @@ class Processes:
                 chaos.leave_for(self._host(host), json.loads(json.dumps(faults)))
 
     def watch_packets(self, kinds: Sequence[str], see: Callable[[Packet], None]) -> None:
-        self._watchers.append((",".join(kinds), see))
+        self._watch(lambda host: self._packets(host, ",".join(kinds), see))
+
+    def watch_frames(self, see: Callable[[Frame], None]) -> None:
+        self._watch(lambda host: self._frames(host, see))
+
+    def _watch(self, follow: Follow) -> None:
+        self._watchers.append(follow)
         for host in self.addresses:
             self._follow(host, len(self._watchers) - 1)
 
     def _follow(self, host: str, number: int) -> None:
         if (old := self._tasks.get((host, number))) is not None:
             old.cancel()
-        self._tasks[host, number] = asyncio.create_task(self._packets(host, *self._watchers[number]))
+        self._tasks[host, number] = asyncio.create_task(self._watchers[number](host))
 
     async def _packets(self, host: str, kinds: str, see: Callable[[Packet], None]) -> None:
-        import time
+        async for found in self._lines(host, f"/v1/capture?kind={kinds}"):
+            if "dropped" in found:
+                self._dropped[host] = self._dropped.get(host, 0) + found["dropped"]
+                continue
+            ends = [f"{address}:{port}" for address, port in (found["source"], found["target"])]
+            direction = DIRECTIONS[found["direction"]]
+            see(Packet(self._at(found["when"]), host, direction, found["kind"], ends[0], ends[1], found["data"],
+                       found.get("stream", "")))  # fmt: skip
 
+    def packets_dropped(self) -> int:
+        return sum(self._dropped.values())
+
+    async def _frames(self, host: str, see: Callable[[Frame], None]) -> None:
+        async for found in self._lines(host, "/v1/frames"):
+            data = bytes.fromhex(found["data"])
+            see(Frame(self._at(found["when"]), host, found["container"], found["network"], found["outgoing"], data))
+
+    async def _lines(self, host: str, path: str) -> AsyncIterator[dict[str, Any]]:
+        """JSON lines of a control socket, until the daemon ends."""
         session, base = self._sockets.control_session(host, self._host(host).control_api)
-        loop = asyncio.get_running_loop()
-        began = time.time() - (loop.time() - self._began)
         with contextlib.suppress(aiohttp.ClientError, OSError, ValueError, RuntimeError):
-            async with session.get(f"{base}/v1/capture", params={"kind": kinds},
-                                   timeout=aiohttp.ClientTimeout(total=None)) as answer:  # fmt: skip
+            async with session.get(base + path, timeout=aiohttp.ClientTimeout(total=None)) as answer:
                 async for line in answer.content:
-                    found = json.loads(line)
-                    ends = [f"{address}:{port}" for address, port in (found["source"], found["target"])]
-                    direction = DIRECTIONS[found["direction"]]
-                    see(Packet(found["when"] - began, host, direction, found["kind"], ends[0], ends[1], found["data"]))
+                    yield json.loads(line)
+
+    def _at(self, wall: float) -> float:
+        """A daemon's wall clock may be set off; nothing that it tells of was later than now, or long ago."""
+        now = self.now()
+        at = wall - (time.time() - now)
+        return at if now - _LATEST < at <= now else now
+
+    async def forge(self, source: str, target: str, data: bytes) -> None:
+        """From the source's address of this machine, at a port of no daemon's."""
+        ends = [self._host(name).real for name in (source, target)]
+        if "127.0.0.1" in ends:
+            return  # hosts that share an address are told apart by the ports that their daemons have
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as forger:
+            forger.bind((ends[0], 0))
+            forger.sendto(data, (ends[1], VXLAN_PORT))
 
     def logs(self, host: str) -> list[str]:
         if host in self._last_words:

@@ -100,8 +100,8 @@ class HostRecord:
 
 @dataclass(slots=True)
 class Packet:
-    """One datagram at a host's underlay. direction: "sent", "received", or "lost" (a fault kept it from leaving).
-    Ends are "address:port"; data in hex."""
+    """One datagram at a host's underlay, or a part of a stream. direction: "sent", "received", or "lost" (a fault kept
+    it from leaving). Ends are "address:port"; data in hex. stream: "" for a datagram, else "open", "data" or "end"."""
 
     at: float
     host: str
@@ -110,6 +110,7 @@ class Packet:
     source: str
     target: str
     data: str
+    stream: str = ""
 
 
 @dataclass(slots=True)

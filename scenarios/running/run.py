@@ -117,9 +117,11 @@ class Run:
         observer.wall = self.wall
         stage.end(event, ok=True)
         if self.record_all:
-            swarm.watch_packets(("gossip", "vxlan", "lost"), lambda packet: self._packet(stage, watch, packet))
+            swarm.watch_packets(("gossip", "vxlan", "lan", "cluster", "lost"),
+                                lambda packet: self._packet(stage, watch, packet))  # fmt: skip
         else:
             swarm.watch_packets(("vxlan",), watch.packet)
+        swarm.watch_frames(watch.frame)
         await breaker.links(scenario.links)
         if scenario.swarm:
             first = next(iter(scenario.hosts))

@@ -10,16 +10,19 @@ from typing import Any
 
 import structlog
 
+from daemon.control.frames import FrameWatch, Seen
+from daemon.underlay.contract import VXLAN_PORT
 from daemon.underlay.faults import parse_faults
 from daemon.underlay.tap import Capture, Captured
 from scenarios.client import HostClient
 from scenarios.running import swarm as common
 from scenarios.running.record import DIRECTIONS, SIMULATED, Packet
-from scenarios.running.swarm import Sockets
+from scenarios.running.swarm import Frame, Sockets
 from scenarios.sim.loop import HOST
 from scenarios.sim.swarm import SimulatedSwarm
 
 _LINES = 500
+_FORGED_FROM = 49160
 
 
 class _HostLogs(logging.Handler):
@@ -62,6 +65,7 @@ class SimulatedHosts:
         self._began = 0.0
         self._faults: Mapping[str, object] = {"partitions": [], "impairments": []}
         self._watchers: list[tuple[frozenset[str], Callable[[Packet], None]]] = []
+        self._frame_watchers: list[Callable[[Frame], None]] = []
         self._paused: dict[str, None] = {}
         self._logs: dict[str, deque[str]] = {}
         self._handler = _HostLogs(self._logs)
@@ -132,6 +136,8 @@ class SimulatedHosts:
         await self._swarm.boot(host)
         for kinds, see in self._watchers:
             self._watch(host, kinds, see)
+        for see_frame in self._frame_watchers:
+            self._watch_frames(host, see_frame)
 
     async def pause(self, host: str) -> None:
         if self.is_up(host):
@@ -169,6 +175,25 @@ class SimulatedHosts:
             see(Packet(packet.when - self._began, host, direction, packet.kind, ends[0], ends[1], packet.data.hex()))
 
         self._swarm.hosts[host].tap.captures.append(_Seen(kinds, seen))
+
+    def packets_dropped(self) -> int:
+        return 0
+
+    def watch_frames(self, see: Callable[[Frame], None]) -> None:
+        self._frame_watchers.append(see)
+        for host in self._swarm.hosts:
+            self._watch_frames(host, see)
+
+    def _watch_frames(self, host: str, see: Callable[[Frame], None]) -> None:
+        def seen(frame: Seen) -> None:
+            see(Frame(frame.when - self._began, host, frame.container, frame.network, frame.outgoing, frame.data))
+
+        FrameWatch(self._swarm.hosts[host].engine.host_network, seen)
+
+    async def forge(self, source: str, target: str, data: bytes) -> None:
+        underlay = self._swarm.network.at(self.addresses[source])
+        if underlay is not None:
+            underlay.send(data, _FORGED_FROM, (self.addresses[target], VXLAN_PORT))
 
     def logs(self, host: str) -> list[str]:
         return list(self._logs.get(host, ()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import aiohttp
@@ -22,6 +23,19 @@ class SwarmFailed(Exception):
 
 class HostSilent(Exception):
     """A daemon does not answer: killed, paused or hung."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame's first bytes at a container's interface on a network, of those that judges want (daemon.control.frames).
+    at: seconds since the start."""
+
+    at: float
+    host: str
+    container: str
+    network: str
+    outgoing: bool
+    data: bytes
 
 
 class Swarm(Protocol):
@@ -45,6 +59,15 @@ class Swarm(Protocol):
     async def set_clock(self, host: str, *, jump: float, skew: float) -> None: ...
     async def set_faults(self, faults: Mapping[str, object]) -> None: ...
     def watch_packets(self, kinds: Sequence[str], see: Callable[[Packet], None]) -> None: ...
+    def packets_dropped(self) -> int:
+        """How many packets the hosts could not tell of."""
+        ...
+
+    def watch_frames(self, see: Callable[[Frame], None]) -> None: ...
+    async def forge(self, source: str, target: str, data: bytes) -> None:
+        """Sends a VXLAN datagram to a host as if another had: what no daemon made."""
+        ...
+
     def logs(self, host: str) -> list[str]: ...
     def digest(self) -> str: ...
     def left(self) -> list[str]:

@@ -13,7 +13,9 @@ import overlay.vtep as vtep
 from daemon.host import Host
 from gossip.anti_entropy import AntiEntropy
 from gossip.numbers.ring import Ring
+from overlay.bridge import BridgePort
 from overlay.vtep import Segment
+from overlay.wire.vxlan import FLAG_SEALED
 from scenarios.language.reading import parse
 from scenarios.running.record import RunRecord
 from scenarios.running.run import run_simulated
@@ -61,6 +63,36 @@ steps:
   - {on: h1, docker: network create -d overlay --attachable left}
   - {on: h2, docker: network create -d overlay --attachable right}
   - wait: 6s
+"""
+
+SHORTLY = """\
+hosts: {h1: , h2: {role: manager}}
+networks: {ov1: {subnet: 10.7.0.0/24}}
+steps:
+  - wait: 1300ms
+  - fault: {partition: [[h1], [h2]], for: 2s}
+  - {on: h1, docker: run -d --name c1 --network ov1 alpine sleep 999}
+  - {on: h2, docker: run -d --name c2 --network ov1 alpine sleep 999}
+  - wait: 200ms
+  - {on: h1, docker: rm -f c1}
+"""
+
+SECRET = """\
+hosts: {h1: , h2: {role: manager}, h3: }
+networks: {ov1: {options: {encrypted: ""}}}
+containers: {c1: {on: h1, networks: ov1}, c2: {on: h2, networks: ov1}}
+steps:
+  - {on: h2/c2, exec: ping -c 2 c1}
+"""
+
+TWO_NETWORKS = """\
+hosts: 2
+networks: {ov1: , ov2: }
+containers:
+  c1: {on: h1, networks: [ov1, ov2]}
+  c2: {on: h2, networks: [ov1, ov2], aliases: [c3]}
+  c3: {on: h2, networks: ov1}
+steps: [{wait: 1s}]
 """
 
 Break = Callable[[pytest.MonkeyPatch], None]
@@ -127,6 +159,27 @@ def one_vni_for_all(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Segment, "_transmit", mislabelled)
 
 
+def plain_where_it_should_be_sealed(patch: pytest.MonkeyPatch) -> None:
+    """What comes in the clear into an encrypted network is taken."""
+    whole = Segment._opened
+
+    def lax(self: Segment, data: bytes, vtep: str) -> bytes | None:
+        return whole(self, data, vtep) if data[0] & FLAG_SEALED else data[8:]
+
+    patch.setattr(Segment, "_opened", lax)
+
+
+def put_in_twice(patch: pytest.MonkeyPatch) -> None:
+    """What no capture between hosts can see: the copy is made behind the seal."""
+    whole = BridgePort.deliver
+
+    def twice(self: BridgePort, frame: bytes, source: BridgePort | None) -> None:
+        whole(self, frame, source)
+        whole(self, frame, source)
+
+    patch.setattr(BridgePort, "deliver", twice)
+
+
 def containers_that_are_not_written_down(patch: pytest.MonkeyPatch) -> None:
     whole = SimulatedDisk.commit
 
@@ -168,32 +221,38 @@ def a_task_that_stays(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Host, "start", leaking)
 
 
-def test_whole_daemons_pass() -> None:
-    record = story()
+@pytest.mark.parametrize("text", [STORY, SHORTLY, SECRET, TWO_NETWORKS], ids=["all", "shortly", "secret", "two"])
+def test_whole_daemons_pass(text: str) -> None:
+    record = story(text)
     assert record.passed, record.failures
 
 
 @pytest.mark.parametrize(
-    ("broken", "caught_by"),
+    ("broken", "caught_by", "text"),
     [
-        (rings_without_owners, "addresses"),
-        (rings_without_owners, "vnis"),
-        (fdb_that_keeps_what_it_has, "names"),
-        (names_that_keep_what_they_have, "names"),
-        (every_frame_twice, "delivery"),
-        (delivered_twice, "delivery"),
-        (one_vni_for_all, "isolation"),
-        (containers_that_are_not_written_down, "durability"),
-        (no_repair, "convergence"),
-        (an_error_in_the_log, "logs"),
-        (a_task_that_stays, "leaks"),
+        (rings_without_owners, "addresses", STORY),
+        (rings_without_owners, "addresses", SHORTLY),
+        (rings_without_owners, "vnis", CUT),
+        (fdb_that_keeps_what_it_has, "names", STORY),
+        (names_that_keep_what_they_have, "names", STORY),
+        (every_frame_twice, "delivery", STORY),
+        (delivered_twice, "delivery", STORY),
+        (put_in_twice, "delivery", SECRET),
+        (one_vni_for_all, "isolation", STORY),
+        (plain_where_it_should_be_sealed, "isolation", SECRET),
+        (containers_that_are_not_written_down, "durability", STORY),
+        (no_repair, "convergence", STORY),
+        (an_error_in_the_log, "logs", STORY),
+        (a_task_that_stays, "leaks", STORY),
     ],
-    ids=lambda value: value if isinstance(value, str) else value.__name__,
+    ids=lambda value: value.__name__ if callable(value) else value.partition("\n")[0] if "\n" in value else value,
 )
-def test_a_broken_daemon_is_caught(broken: Break, caught_by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_daemon_is_caught(
+    broken: Break, caught_by: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken(monkeypatch)
     # Only this invariant may speak: that another catches it as well proves nothing of this one.
-    record = story((CUT if caught_by == "vnis" else STORY) + f"invariants: {{only: [{caught_by}]}}\n")
+    record = story(text + f"invariants: {{only: [{caught_by}]}}\n")
     told = [failure for failure in record.failures if failure.what.startswith(f"invariant {caught_by}:")]
     assert told, record.failures
     assert told[0].when is not None and told[0].leading, "it says when, and what led to it"
