@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -29,6 +29,8 @@ NODE_LIFE = 90 * 86400.0
 """Seconds for which a node's certificate is good, unless the swarm's spec says otherwise (swarmkit's default)."""
 # A node's clock may be behind the manager's that signs for it.
 _BACKDATE = timedelta(hours=1)
+_LEAST_ROOT_LIFE = timedelta(days=365)  # of a CA that is brought (swarmkit's ca.RootCAExpiration less what it allows)
+_PEM = b"-----BEGIN CERTIFICATE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,9 @@ class Authority(Protocol):
     def issue(self, request: bytes, name: NodeName, wall: float, life: float = NODE_LIFE) -> bytes:
         """A node's certificate for the public key of `request`, good for `life` seconds. Raises NotOurs for a request
         that cannot be read."""
+
+    def vouch(self, root: bytes) -> bytes:
+        """This CA's certificate for another one: who trusts this root may trust that one."""
 
 
 def _number(entropy: Entropy, below: int) -> int:
@@ -154,6 +159,26 @@ class X509Authority:
         return builder.sign(self._signing, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
+    def vouch(self, root: bytes) -> bytes:
+        other = x509.load_pem_x509_certificate(root)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(other.subject)
+            .issuer_name(self._root.subject)
+            .public_key(other.public_key())
+            .serial_number(_number(self._entropy, 1 << 159))
+            .not_valid_before(max(other.not_valid_before_utc, self._root.not_valid_before_utc))
+            .not_valid_after(min(other.not_valid_after_utc, self._root.not_valid_after_utc))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_usage(signs=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(other.public_key()), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._signing.public_key()), critical=False
+            )
+        )
+        return builder.sign(self._signing, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
 def _usage(*, signs: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=not signs,
@@ -168,14 +193,69 @@ def _usage(*, signs: bool) -> x509.KeyUsage:
     )
 
 
-def name_of(certificate: bytes, root: bytes) -> NodeName:
-    """Whom a node's certificate (DER or PEM) speaks for, once the CA's signature on it holds. Raises NotOurs."""
+def issued_by(certificate: bytes, root: bytes) -> bool:
+    """Whether a CA has signed a certificate itself."""
+    if not root.startswith(_PEM):
+        return certificate.rpartition(b"\n")[2] == root
     try:
-        load = x509.load_pem_x509_certificate if certificate.startswith(b"-----") else x509.load_der_x509_certificate
+        x509.load_pem_x509_certificate(certificate).verify_directly_issued_by(x509.load_pem_x509_certificate(root))
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def vouched(cross: bytes, other: bytes, root: bytes) -> bool:
+    """Whether `cross` is the certificate by which the holder of `root` vouches for the root `other`."""
+    if not issued_by(cross, root):
+        return False
+    if not root.startswith(_PEM):
+        return cross.startswith(other + b"\n")
+    try:
+        mine, theirs = x509.load_pem_x509_certificate(cross), x509.load_pem_x509_certificate(other)
+    except (ValueError, TypeError):
+        return False
+    return mine.public_key() == theirs.public_key() and mine.subject == theirs.subject
+
+
+def checked_root(certificate: bytes, key: bytes, entropy: Entropy, wall: float) -> X509Authority:
+    """A CA that somebody brings. Raises NotOurs with swarmkit's reasons."""
+    try:
+        root = x509.load_pem_x509_certificate(certificate)
+    except (ValueError, TypeError) as error:
+        text = 'invalid root certificates: {"code":1003,"message":"Failed to parse certificate"}'
+        raise NotOurs(text) from error
+    try:
+        signing = _private(key)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        text = 'malformed private key: {"code":2003,"message":"Failed to parse private key"}'
+        raise NotOurs(text) from error
+    if root.public_key() != signing.public_key():
+        raise NotOurs("certificate key mismatch")
+    if root.not_valid_after_utc < datetime.fromtimestamp(wall, UTC) + _LEAST_ROOT_LIFE:
+        raise NotOurs("CA certificate expires too soon")
+    try:
+        constraints = root.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except x509.ExtensionNotFound:
+        constraints = None
+    if constraints is None or not constraints.ca:
+        raise NotOurs("certificate is not a CA certificate")
+    return X509Authority(root.public_bytes(serialization.Encoding.PEM), new_form(key), entropy)
+
+
+def new_form(key: bytes) -> bytes:
+    """A private key in PEM as this program writes it."""
+    return _private(key).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def name_in(certificate: bytes) -> NodeName:
+    """Whom a node's certificate (DER or PEM) speaks for. Who signed it is for the caller to know. Raises NotOurs."""
+    try:
+        load = x509.load_pem_x509_certificate if certificate.startswith(_PEM) else x509.load_der_x509_certificate
         node = load(certificate)
-        node.verify_directly_issued_by(x509.load_pem_x509_certificate(root))
-    except (ValueError, TypeError, InvalidSignature) as error:
-        raise NotOurs(f"not signed by this cluster's CA: {error}") from error
+    except (ValueError, TypeError) as error:
+        raise NotOurs(f"no certificate: {error}") from error
 
     def only(oid: x509.ObjectIdentifier) -> str:
         found = node.subject.get_attributes_for_oid(oid)
@@ -189,7 +269,7 @@ def name_of(certificate: bytes, root: bytes) -> NodeName:
 
 def issuer_facts(certificate: bytes) -> tuple[str, str]:
     """Subject and public key of the CA in base64 DER, as `docker node inspect` shows them; empty for a stand-in."""
-    if not certificate.startswith(b"-----BEGIN CERTIFICATE"):
+    if not certificate.startswith(_PEM):
         return "", ""
     root = x509.load_pem_x509_certificate(certificate)
     public = root.public_key().public_bytes(
@@ -201,7 +281,7 @@ def issuer_facts(certificate: bytes) -> tuple[str, str]:
 def validity(certificate: bytes) -> tuple[float, float]:
     """From when until when a node's certificate is good, in wall-clock seconds. Raises NotOurs."""
     try:
-        if not certificate.startswith(b"-----"):
+        if not certificate.startswith(_PEM):
             _, _, _, since, until = json.loads(certificate.partition(b"\n")[0])
             return float(since), float(until)
         found = x509.load_pem_x509_certificate(certificate)
@@ -224,5 +304,10 @@ class StandIn:
         return cls(b"stand-in " + hashlib.sha256(key).hexdigest().encode(), key)
 
     def issue(self, request: bytes, name: NodeName, wall: float, life: float = NODE_LIFE) -> bytes:
-        body = json.dumps([name.node_id, name.role, name.cluster_id, wall, wall + life]).encode()
-        return body + b"\n" + hmac.new(self.key, body, hashlib.sha256).hexdigest().encode()
+        return self._signed(json.dumps([name.node_id, name.role, name.cluster_id, wall, wall + life]).encode())
+
+    def vouch(self, root: bytes) -> bytes:
+        return self._signed(root)
+
+    def _signed(self, body: bytes) -> bytes:
+        return body + b"\n" + hmac.new(self.key, body, hashlib.sha256).hexdigest().encode() + b"\n" + self.certificate

@@ -19,24 +19,24 @@ from daemon.cluster.authority import NotOurs
 from daemon.cluster.founding import found
 from daemon.cluster.gossip_keys import GossipKeys
 from daemon.cluster.identity import Membership, NodeStorage, UnreadableMembership
-from daemon.cluster.joining import CLUSTER_PORT, Door, Visitor, authority_of
+from daemon.cluster.joining import CLUSTER_PORT, Door, Visitor, issuing
+from daemon.cluster.lock import LOCKED, Lock
 from daemon.cluster.network_rows import DefaultSubnets
 from daemon.cluster.nodes import Nodes
 from daemon.cluster.overlay_keys import overlay_keys
 from daemon.cluster.renewal import Renewal
+from daemon.cluster.rotation import Rotation
 from daemon.cluster.rpc import Refused
 from daemon.cluster.standing import Standing
 from daemon.cluster.swarm import SwarmObject
 from daemon.cluster.tokens import BadToken, parse_token
-from daemon.cluster.vault import BadKey, Locked, Vault, parse_key
 from daemon.engine.documents import JsonObject
-from daemon.errors import ApiError, BadParameter, Conflict, ServerError, Unauthorized, Unavailable
+from daemon.errors import ApiError, BadParameter, NotImplementedYet, ServerError, Unavailable
 from gossip.node import GossipNode, Identity
 from gossip.swim.member import EventKind, MemberEvent
 
 if TYPE_CHECKING:
     from daemon.engine.engine import Engine
-    from gossip.tables.row import Change
 
 log = structlog.get_logger("cluster")
 
@@ -56,12 +56,6 @@ _INACTIVE = (
 _WORKER = (
     "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this "
     "command on a manager node or promote the current node to a manager."
-)
-LOCKED = (
-    'Swarm is encrypted and needs to be unlocked before it can be used. Please use "docker swarm unlock" to unlock it.'
-)
-_LEAVING_LOCKED = (
-    "Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message."
 )
 _LEAVING_MANAGER = "You are attempting to leave the swarm on a node that is participating as a manager. "
 _LAST_MANAGER = (
@@ -86,8 +80,8 @@ class Cluster:
         self._standing = Standing(engine, self)
         self.keys = GossipKeys(engine, self)
         self._renewal = Renewal(engine, self, self._standing)
-        self._vault = Vault(engine.store, engine.world.entropy)
-        self._locked_at = ""  # this host's address in the swarm whose membership is sealed
+        self.rotation = Rotation(engine, self)
+        self._lock = Lock(engine, self)
         self.ready = False
         self.error = ""
 
@@ -100,7 +94,7 @@ class Cluster:
     @property
     def state(self) -> str:
         """Docker's LocalNodeState."""
-        if self._locked_at:
+        if self._lock.address:
             return "locked"
         return "active" if self.active else "error" if self.error else "inactive"
 
@@ -127,7 +121,7 @@ class Cluster:
         return DefaultSubnets(membership.pools, membership.subnet_size) if membership else _DEFAULT_SUBNETS
 
     def no_manager_text(self) -> str:
-        return LOCKED if self._locked_at else _WORKER if self.active else _INACTIVE
+        return LOCKED if self._lock.address else _WORKER if self.active else _INACTIVE
 
     def manage(self) -> tuple[GossipNode, Membership]:
         """For operations that only a manager does. Raises Unavailable with Docker's text."""
@@ -140,14 +134,16 @@ class Cluster:
     async def init(self, body: JsonObject) -> str:
         """`docker swarm init`; the node's id."""
         async with self._busy:
-            if self.active or self._locked_at:
+            if self.active or self._lock.address:
                 raise Unavailable(_IN_A_SWARM)
             address = self._own_address(body)
             pools, size = addresses.default_pools(body)
             wished = spec.completed(body.get("Spec"))
             wished["EncryptionConfig"]["AutoLockManagers"] |= bool(body.get("AutoLockManagers"))
-            if (refusal := spec.refused_ca(wished, None)) is not None:
+            if (refusal := spec.refused_ca(wished)) is not None:
                 raise refusal
+            if wished["CAConfig"].get("SigningCACert"):
+                raise NotImplementedYet("a swarm begins with a CA of its own; docker swarm ca --rotate brings yours")
             world = self._engine.world
             membership = found(world, address, pools=pools, subnet_size=size, use_tls=self._engine.config.cluster_tls)
             node_id = membership.node_id
@@ -164,15 +160,14 @@ class Cluster:
             except BaseException:
                 await self._end(say_goodbye=False)
                 raise
-            self._vault.use(secrets.unlock)
-            self._vault.save(membership)
+            self._lock.save_new(membership, secrets.unlock)
             self.ready, self.error = True, ""
             return node_id
 
     async def join(self, body: JsonObject) -> None:
         """`docker swarm join`."""
         async with self._busy:
-            if self.active or self._locked_at:
+            if self.active or self._lock.address:
                 raise Unavailable(_IN_A_SWARM)
             address = self._own_address(body)
             try:
@@ -204,70 +199,51 @@ class Cluster:
             except BaseException:
                 await self._end(say_goodbye=True)
                 raise
-            self._lock_changed()
-            self._vault.save(membership)
+            self._lock.save(membership)
             self.ready, self.error = True, ""
             log.info("joined a swarm", cluster=membership.cluster_id, node=membership.node_id, role=membership.role)
 
     async def leave(self, force: bool) -> None:
         """`docker swarm leave`: its containers lose their overlays, its ranges go to a peer, its id is spent."""
         async with self._busy:
-            if self._locked_at and force:
-                self._vault.forget()
-                self._locked_at = ""
+            if self._lock.given_up(force=force):
                 return
-            if self._locked_at:
-                raise Unavailable(_LEAVING_LOCKED)
             if not self.active:
                 raise Unavailable(_NOT_IN_A_SWARM)
             if self.is_manager and not force:
                 last = len(self.nodes.managers()) < 2
                 raise Unavailable(_LEAVING_MANAGER + (_LAST_MANAGER if last else _OTHER_MANAGERS))
             await self._end(say_goodbye=True)
-            self._vault.forget()
+            self._lock.forget()
             self.error = ""
 
     async def resume(self) -> None:
         """At the daemon's start: the same node again. Members that cannot be reached now are tried for ever."""
         try:
-            membership = self._vault.load()
-        except Locked as locked:
-            self._locked_at = locked.address
-            log.warning("the swarm is locked: it waits for `docker swarm unlock`")
-            return
+            membership = self._lock.load()
         except UnreadableMembership as error:
             self.error = f"the stored membership cannot be read: {error}"
             log.error("not resuming the swarm", error=self.error)
             return
         if membership is not None:
             await self._resume_as(membership)
+        elif self._lock.address:
+            log.warning("the swarm is locked: it waits for `docker swarm unlock`")
 
     async def unlock(self, text: str) -> None:
         """`docker swarm unlock`: what resume could not do without the key. The containers whose networks were missing
         are tried again by their restart policies."""
         async with self._busy:
-            if self.is_manager:
-                raise Conflict("swarm is not locked")
-            if not self._locked_at:
-                raise Unavailable(self.no_manager_text())
-            try:
-                membership = self._vault.load(parse_key(text))
-            except BadKey as error:
-                raise BadParameter(str(error)) from error
-            except Locked as error:
-                raise Unauthorized("swarm could not be unlocked: invalid key provided") from error
-            except UnreadableMembership as error:
-                raise ServerError(f"swarm component could not be started: {error}") from error
-            assert membership is not None
+            membership = self._lock.opened(text)
             await self._resume_as(membership)
-            self._locked_at = ""
+            self._lock.address = ""
             self.boot_complete()
             log.info("unlocked", node=membership.node_id)
 
     async def _resume_as(self, membership: Membership) -> None:
         gossip = await self._begin(membership)
         self.ready = True
-        self._follow_lock()
+        self._lock.follow()
         self.overlays.join_ingress()
         self._engine.tasks.spawn(self._rejoin(gossip, membership), "rejoin the swarm")
 
@@ -326,9 +302,11 @@ class Cluster:
         self.overlays.start(gossip)
         gossip.watch(self._standing.changed)
         gossip.watch(self.keys.changed)
-        gossip.watch(self._row_changed)
+        gossip.watch(self._lock.changed)
+        gossip.watch(self.rotation.changed)
         self.keys.begin(gossip)
         self._renewal.begin(gossip)
+        self.rotation.begin(gossip)
         self.nodes.describe_self()
         if membership.is_manager:
             await self._open_door()
@@ -360,7 +338,7 @@ class Cluster:
         self._door = Door(
             underlay=engine.underlay,
             folder=engine.config.state_dir / "swarm",
-            authority=authority_of(membership, engine.world.entropy, use_tls=use_tls),
+            authority=issuing(membership, engine),
             membership=membership,
             wall=engine.world.wall,
             new_id=engine.world.swarm_id,
@@ -394,23 +372,13 @@ class Cluster:
     def keep_keys(self, keys: tuple[bytes, ...]) -> None:
         """The gossip keys are others now. Raises OSError when the disk refuses."""
         assert self._membership is not None
-        membership = replace(self._membership, gossip_keys=keys)
+        self.keep(replace(self._membership, gossip_keys=keys))
+
+    def keep(self, membership: Membership) -> None:
+        """The membership is this now, and its role as before. Raises OSError when the disk refuses."""
         if self.ready:
-            self._vault.save(membership)
+            self._lock.save(membership)
         self._membership = membership
-
-    def _row_changed(self, change: Change) -> None:
-        if change.table == spec.SWARM_TABLE and change.key == spec.SWARM_KEY and self.ready:
-            self._follow_lock()
-
-    def _lock_changed(self) -> bool:
-        """Seal from the next save on as the swarm's row says by now; a worker's membership is not sealed."""
-        key = self.swarm.unlock_key() if self.is_manager else b""
-        return key is not None and self._vault.use(key)
-
-    def _follow_lock(self) -> None:
-        if self._membership is not None and self._lock_changed():
-            self._vault.save(self._membership)
 
     def _is_removed(self, node_id: str) -> bool:
         return self.gossip is not None and self.gossip.roster.removed(node_id)
@@ -420,14 +388,13 @@ class Cluster:
         gossip.roster.admit(node_id, hostname, role, address)
         self.nodes.admit(node_id, role)
 
-    async def take_role(self, before: Membership, renewed: Membership) -> None:
-        """Act in the role that a new certificate gives; nothing if the membership has changed meanwhile."""
+    async def adopt(self, before: Membership, renewed: Membership) -> None:
+        """Act with a new certificate, in the role that it gives; nothing if the membership has changed meanwhile."""
         async with self._busy:
             if self._membership is not before or self.gossip is None:
                 return
             self._membership = renewed
-            self._lock_changed()
-            self._vault.save(renewed)
+            self._lock.save(renewed)
             self.gossip.role = renewed.role
             self.nodes.describe_self()
             await self._close_door()
@@ -441,7 +408,7 @@ class Cluster:
                 return
             log.warning("this node was removed from the swarm", node=node_id)
             await self._end(say_goodbye=False)
-            self._vault.forget()
+            self._lock.forget()
             self.error = "this node was removed from the swarm; join again"
 
     def _own_address(self, body: JsonObject) -> str:
@@ -455,10 +422,10 @@ class Cluster:
         managers = [{"NodeID": node, "Addr": f"{a}:{CLUSTER_PORT}"} for a, node in self.nodes.managers().items()]
         document: JsonObject = {
             "NodeID": self.node_id,
-            "NodeAddr": self._membership.address if self._membership is not None else self._locked_at,
+            "NodeAddr": self._membership.address if self._membership is not None else self._lock.address,
             "LocalNodeState": self.state,
             "ControlAvailable": self.is_manager,
-            "Error": LOCKED if self._locked_at else self.error,
+            "Error": LOCKED if self._lock.address else self.error,
             "RemoteManagers": managers or None,
         }
         if self.is_manager and self.gossip is not None:

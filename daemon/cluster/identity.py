@@ -8,7 +8,7 @@ archive.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from daemon.engine.documents import JsonObject
@@ -26,7 +26,8 @@ class UnreadableMembership(Exception):
 @dataclass(frozen=True, slots=True)
 class Membership:
     """Secrets: `key` (this node's), `gossip_keys`, and on a manager `ca_key`. `seeds`: addresses of members to try
-    at a start, managers first. `pools`, `subnet_size`: of `docker swarm init --default-addr-pool`."""
+    at a start, managers first. `pools`, `subnet_size`: of `docker swarm init --default-addr-pool`. While the root CA is
+    being replaced: `next_ca`, on managers its `next_ca_key`, and `cross`, the present CA's certificate for it."""
 
     node_id: str
     cluster_id: str
@@ -40,13 +41,18 @@ class Membership:
     pools: tuple[str, ...] = ("10.0.0.0/8",)
     subnet_size: int = 24
     ca_key: bytes = b""
+    next_ca: bytes = b""
+    next_ca_key: bytes = b""
+    cross: bytes = b""
 
     @property
     def is_manager(self) -> bool:
         return self.role == "manager"
 
-    def with_role(self, role: str, certificate: bytes, ca_key: bytes) -> Membership:
-        return replace(self, role=role, certificate=certificate, ca_key=ca_key)
+    @property
+    def roots(self) -> tuple[bytes, ...]:
+        """Root certificates that it trusts; the last one signs by now."""
+        return (self.ca, self.next_ca) if self.next_ca else (self.ca,)
 
 
 def packed(membership: Membership) -> JsonObject:

@@ -13,7 +13,7 @@ import ssl
 from collections import Counter
 from collections.abc import Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,9 +25,10 @@ from daemon.cluster.authority import (
     NotOurs,
     StandIn,
     X509Authority,
-    name_of,
+    name_in,
     new_key,
     public_part,
+    vouched,
 )
 from daemon.cluster.identity import Membership
 from daemon.cluster.tokens import JoinToken
@@ -36,6 +37,7 @@ from daemon.errors import ApiError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from daemon.engine.engine import Engine
     from daemon.underlay.contract import Address, Listener, Underlay
 
 CLUSTER_PORT = 2377
@@ -105,8 +107,7 @@ class Door:
         """Raises OSError when the port is taken."""
         context = None
         if self._use_tls:
-            me = self._membership
-            context = tls.server_context(self._folder, ca=me.ca, certificate=me.certificate, key=me.key)
+            context = tls.server_context(self._folder, self._membership)
         self._listener = await self._underlay.listen(CLUSTER_PORT, self._accept, tls=context)
 
     async def close(self) -> None:
@@ -196,7 +197,7 @@ class Door:
         if certificate is None:
             raise rpc.Refused("PermissionDenied", "a member's certificate is needed")
         try:
-            name = name_of(certificate, self._membership.ca)
+            name = name_in(certificate)  # the handshake has proved that it is the swarm's
         except NotOurs as error:
             raise rpc.Refused("PermissionDenied", str(error)) from error
         if name.cluster_id != self._membership.cluster_id:
@@ -209,9 +210,12 @@ class Door:
             certificate = self._authority.issue(rpc.field(request, "key", bytes), name, self._wall(), self._life())
         except NotOurs as error:
             raise rpc.Refused("InvalidArgument", str(error)) from error
-        answer: rpc.Message = {"role": role, "certificate": certificate}
+        me = self._membership
+        answer: rpc.Message = {
+            "role": role, "certificate": certificate, "ca": me.ca, "next_ca": me.next_ca, "cross": me.cross
+        }  # fmt: skip
         if role == "manager":
-            answer["ca_key"] = self._authority.key
+            answer |= {"ca_key": me.ca_key, "next_ca_key": me.next_ca_key}
         return answer
 
 
@@ -243,21 +247,21 @@ class Visitor:
             "key": public_part(key) if self._use_tls else key,
         }
         context = tls.client_context(ca) if self._use_tls else None
-        answer = await self._ask(manager, context, request, ca=ca)
-        return Membership(
+        answer = await self._ask(manager, context, request)
+        joined = Membership(
             node_id=rpc.field(answer, "node_id", str),
             cluster_id=rpc.field(answer, "cluster_id", str),
-            role=rpc.field(answer, "role", str),
+            role="",
             address=address,
             ca=ca,
-            certificate=rpc.field(answer, "certificate", bytes),
+            certificate=b"",
             key=key,
             gossip_keys=tuple(rpc.field(answer, "gossip_keys", list)),
             seeds=tuple(rpc.field(answer, "seeds", list)),
             pools=tuple(rpc.field(answer, "pools", list)),
             subnet_size=rpc.field(answer, "subnet_size", int),
-            ca_key=answer.get("ca_key") or b"",
         )
+        return _credited(joined, answer)
 
     async def renew(self, manager: Address, me: Membership) -> Membership:
         """A certificate (and, for a manager, the CA's key) for the role that the swarm says this node has now.
@@ -267,15 +271,12 @@ class Visitor:
             "node_id": me.node_id,
             "key": public_part(me.key) if self._use_tls else me.key,
         }
-        answer = await self._ask(manager, self._as_member(me), request, ca=me.ca)
-        return me.with_role(
-            rpc.field(answer, "role", str), rpc.field(answer, "certificate", bytes), answer.get("ca_key") or b""
-        )
+        return _credited(me, await self._ask(manager, self._as_member(me), request))
 
     async def keys(self, manager: Address, me: Membership) -> list[bytes]:
         """The gossip keys of the swarm, the one that seals first. Raises as renew."""
         request = {"operation": "keys", "node_id": me.node_id}
-        answer = await self._ask(manager, self._as_member(me), request, ca=me.ca)
+        answer = await self._ask(manager, self._as_member(me), request)
         found: list[bytes] = rpc.field(answer, "gossip_keys", list)
         if not found or not all(isinstance(key, bytes) and len(key) in (16, 24, 32) for key in found):
             raise rpc.BadMessage("no gossip keys")
@@ -284,15 +285,15 @@ class Visitor:
     def _as_member(self, me: Membership) -> ssl.SSLContext | None:
         if not self._use_tls:
             return None
-        return tls.member_context(self._folder, ca=me.ca, certificate=me.certificate, key=me.key)
+        return tls.member_context(self._folder, me)
 
     async def _ask(
-        self, manager: Address, context: ssl.SSLContext | None, request: rpc.Message, ca: bytes | None = None
+        self, manager: Address, context: ssl.SSLContext | None, request: rpc.Message
     ) -> rpc.Message:
         async with asyncio.timeout(rpc.DEADLINE), self._stream(manager, context) as (reader, writer):
-            if ca is not None and context is not None:
+            if context is not None and context.verify_mode is ssl.CERT_REQUIRED:
                 connection = writer.get_extra_info("ssl_object")
-                if name_of(connection.getpeercert(binary_form=True), ca).role != "manager":
+                if name_in(connection.getpeercert(binary_form=True)).role != "manager":
                     raise NotOurs("the node that answers is not a manager")
             await rpc.send(writer, request)
             try:
@@ -314,9 +315,40 @@ class Visitor:
             writer.close()
 
 
-def authority_of(membership: Membership, entropy: Callable[[int], bytes], *, use_tls: bool) -> Authority:
-    """The CA as a manager holds it."""
+def _credited(me: Membership, answer: rpc.Message) -> Membership:
+    """A membership with what a manager has answered: role, certificate, and where the swarm is between two root CAs.
+    Raises NotOurs for a root that this node has no reason to trust."""
+    ca: bytes = rpc.field(answer, "ca", bytes)
+    following, cross = answer.get("next_ca") or b"", answer.get("cross") or b""
+    role = rpc.field(answer, "role", str)
+    if ca not in me.roots or (following and not vouched(cross, following, ca)):
+        raise NotOurs("the manager's root CA is none that this node trusts")
+    keys = (answer.get("ca_key") or b"", answer.get("next_ca_key") or b"") if role == "manager" else (b"", b"")
+    if ca == me.ca and following in (b"", me.next_ca):  # the manager may not have come as far as this node
+        following, cross = me.next_ca, me.cross
+        keys = keys[0], keys[1] or (me.next_ca_key if role == "manager" else b"")
+    return replace(
+        me, role=role, certificate=rpc.field(answer, "certificate", bytes), ca=ca, ca_key=keys[0],
+        next_ca=following, next_ca_key=keys[1], cross=cross,
+    )  # fmt: skip
 
-    if use_tls:
-        return X509Authority(membership.ca, membership.ca_key, entropy)
-    return StandIn(membership.ca, membership.ca_key)
+
+def authority_of(membership: Membership, entropy: Callable[[int], bytes], *, use_tls: bool) -> Authority:
+    """The CA as a manager holds it; the next one when it can sign as that."""
+    certificate, key = membership.ca, membership.ca_key
+    if membership.next_ca_key:
+        certificate, key = membership.next_ca, membership.next_ca_key
+    return X509Authority(certificate, key, entropy) if use_tls else StandIn(certificate, key)
+
+
+def issuing(membership: Membership, engine: Engine) -> Authority:
+    """As authority_of, with what this host takes from outside."""
+    return authority_of(membership, engine.world.entropy, use_tls=engine.config.cluster_tls)
+
+
+def own_certificate(membership: Membership, engine: Engine, life: float) -> Membership:
+    """A manager signs for itself."""
+    name = NodeName(membership.node_id, membership.role, membership.cluster_id)
+    request = public_part(membership.key) if engine.config.cluster_tls else membership.key
+    certificate = issuing(membership, engine).issue(request, name, engine.world.wall(), life)
+    return replace(membership, certificate=certificate)

@@ -60,6 +60,8 @@ class Nodes:
             "os": config.os,
             "architecture": "x86_64",
         }
+        if (membership := self._cluster.membership) is not None:
+            value |= self._cluster.rotation.said_of_self(membership)
         gossip.put(NODES, gossip.node_id, value)
 
     def admit(self, node_id: str, role: str, availability: str = "active") -> None:
@@ -145,7 +147,6 @@ class Nodes:
         raise NotFound(f"node {ref} not found")
 
     def _document(self, gossip: GossipNode, entry: RosterEntry) -> JsonObject:
-        _, membership = self._cluster.manage()
         row, said = self._spec(entry.node_id), self._said(gossip, entry.node_id)
         value = row.value
         role = self.role_of(entry.node_id) or entry.role
@@ -173,7 +174,7 @@ class Nodes:
                     "EngineVersion": str(said.get("engine") or ""),
                     "Plugins": [{"Type": kind, "Name": name} for kind, name in _PLUGINS],
                 },
-                "TLSInfo": tls_info(membership.ca),
+                "TLSInfo": tls_info(*self._cluster.rotation.roots_of(dict(said))),
             },
             "Status": {"State": self._status(gossip, entry.node_id), "Addr": entry.address},
         }

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from daemon.cluster.authority import NodeName, NotOurs, public_part, validity
-from daemon.cluster.joining import authority_of
+from daemon.cluster.authority import NotOurs, validity
+from daemon.cluster.joining import own_certificate
 
 if TYPE_CHECKING:
     from daemon.cluster.cluster import Cluster
@@ -45,9 +45,13 @@ class Renewal:
             membership = self._cluster.membership
             if self._cluster.gossip is not gossip or membership is None or not self._due(membership, part):
                 continue
-            renewed = self._own(membership) if membership.is_manager else await self._standing.renewed(membership)
+            renewed = (
+                own_certificate(membership, self._engine, self._cluster.swarm.certificate_life())
+                if membership.is_manager
+                else await self._standing.renewed(membership)
+            )
             if renewed is not None:
-                await self._cluster.take_role(membership, renewed)
+                await self._cluster.adopt(membership, renewed)
                 part = self._engine.world.random.uniform(_EARLIEST, _LATEST)
                 log.info("certificate renewed", node=membership.node_id)
 
@@ -58,11 +62,3 @@ class Renewal:
             log.error("the node's certificate cannot be read", error=str(error))
             return True
         return self._engine.world.wall() >= since + part * (until - since)
-
-    def _own(self, membership: Membership) -> Membership:
-        world, use_tls = self._engine.world, self._engine.config.cluster_tls
-        authority = authority_of(membership, world.entropy, use_tls=use_tls)
-        name = NodeName(membership.node_id, membership.role, membership.cluster_id)
-        request = public_part(membership.key) if use_tls else membership.key
-        certificate = authority.issue(request, name, world.wall(), self._cluster.swarm.certificate_life())
-        return membership.with_role(membership.role, certificate, membership.ca_key)

@@ -59,18 +59,26 @@ def certificate_life(shown: object) -> float:
     return life / 1e9 if isinstance(life, int) else NODE_LIFE
 
 
-def refused_ca(wished: JsonObject, before: object) -> ApiError | None:
+def refused_ca(wished: JsonObject) -> ApiError | None:
     """Why a CA cannot be configured so, in swarmkit's words where it has some; None if it can."""
     config = wished["CAConfig"]
     if config["NodeCertExpiry"] < _LEAST_LIFE:
         return BadParameter("rpc error: code = InvalidArgument desc = minimum certificate expiry time is: 1h0m0s")
-    old = before.get("CAConfig") if isinstance(before, dict) else None
-    turned = isinstance(old, dict) and (config.get("ForceRotate") or 0) != (old.get("ForceRotate") or 0)
-    if turned or config.get("SigningCACert") or config.get("SigningCAKey"):
-        return NotImplementedYet("rotating the swarm's root CA is not there in this version of shoal")
+    if config.get("SigningCAKey") and not config.get("SigningCACert"):
+        return BadParameter(
+            "rpc error: code = InvalidArgument desc = if a signing CA key is provided, the signing CA cert must also "
+            "be provided"
+        )
     if config.get("ExternalCAs"):
         return NotImplementedYet("external certificate authorities are not there in this version of shoal")
     return None
+
+
+def turned(wished: JsonObject, before: object) -> bool:
+    """Whether a completed spec asks for another root CA than the one before."""
+    old = before.get("CAConfig") if isinstance(before, dict) else None
+    known = old.get("ForceRotate") if isinstance(old, dict) else 0
+    return bool((wished["CAConfig"].get("ForceRotate") or 0) != (known or 0))
 
 
 def _sealing(ca_key: bytes) -> AESGCM:
@@ -108,12 +116,14 @@ def first_row(spec: JsonObject, sealed: bytes, wall: float) -> Value:
     return {"created": wall, "updated": wall, "spec": cast(Plain, spec), "tokens": sealed}
 
 
-def tls_info(ca: bytes) -> JsonObject:
-    subject, public = issuer_facts(ca)
-    return {"TrustRoot": ca.decode(), "CertIssuerSubject": subject, "CertIssuerPublicKey": public}
+def tls_info(root: bytes, issuer: bytes) -> JsonObject:
+    subject, public = issuer_facts(issuer)
+    return {"TrustRoot": root.decode(), "CertIssuerSubject": subject, "CertIssuerPublicKey": public}
 
 
-def document(row: Row, *, cluster_id: str, ca: bytes, pools: list[str], subnet_size: int) -> JsonObject:
+def document(
+    row: Row, *, cluster_id: str, roots: tuple[bytes, bytes], rotating: bool, pools: list[str], subnet_size: int
+) -> JsonObject:
     """As `GET /swarm` and `docker info` show it, without the tokens."""
     created, updated = row.value.get("created"), row.value.get("updated")
     return {
@@ -122,8 +132,8 @@ def document(row: Row, *, cluster_id: str, ca: bytes, pools: list[str], subnet_s
         "CreatedAt": rfc3339(created if isinstance(created, int | float) else None),
         "UpdatedAt": rfc3339(updated if isinstance(updated, int | float) else None),
         "Spec": row.value.get("spec") or {},
-        "TLSInfo": tls_info(ca),
-        "RootRotationInProgress": False,
+        "TLSInfo": tls_info(*roots),
+        "RootRotationInProgress": rotating,
         "DefaultAddrPool": pools,
         "SubnetSize": subnet_size,
         "DataPathPort": 4789,

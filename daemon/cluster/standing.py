@@ -72,7 +72,7 @@ class Standing:
                 if renewed is None or renewed.role != wanted:
                     await asyncio.sleep(_RETRY)
                     continue
-                await self._cluster.take_role(membership, renewed)
+                await self._cluster.adopt(membership, renewed)
                 log.info("role changed", role=renewed.role)
         finally:
             self._following = False

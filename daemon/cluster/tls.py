@@ -13,6 +13,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 
+from daemon.cluster.identity import Membership
+
 
 def _write_private(path: Path, data: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -22,10 +24,11 @@ def _write_private(path: Path, data: bytes) -> None:
     temporary.replace(path)
 
 
-def _load_own(context: ssl.SSLContext, folder: Path, certificate: bytes, key: bytes) -> None:
-    password = hashlib.sha256(b"shoal node key\0" + key).hexdigest().encode()
-    _write_private(folder / "swarm-node.key", _encrypted(key, password))
-    _write_private(folder / "swarm-node.crt", certificate)
+def _load_own(context: ssl.SSLContext, folder: Path, me: Membership) -> None:
+    """With the certificate by which the present CA vouches for the next one, for peers that have not heard of that."""
+    password = hashlib.sha256(b"shoal node key\0" + me.key).hexdigest().encode()
+    _write_private(folder / "swarm-node.key", _encrypted(me.key, password))
+    _write_private(folder / "swarm-node.crt", me.certificate + me.cross)
     context.load_cert_chain(folder / "swarm-node.crt", folder / "swarm-node.key", password)
 
 
@@ -38,12 +41,12 @@ def _encrypted(key: bytes, password: bytes) -> bytes:
     )
 
 
-def server_context(folder: Path, *, ca: bytes, certificate: bytes, key: bytes) -> ssl.SSLContext:
-    """A manager's. Peers may show a certificate, which must then be this CA's."""
+def server_context(folder: Path, me: Membership) -> ssl.SSLContext:
+    """A manager's. Peers may show a certificate, which must then be the swarm's."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    _load_own(context, folder, certificate, key)
-    context.load_verify_locations(cadata=ca.decode())
+    _load_own(context, folder, me)
+    _trust(context, *me.roots)
     context.verify_mode = ssl.CERT_OPTIONAL
     return context
 
@@ -57,17 +60,21 @@ def first_contact() -> ssl.SSLContext:
     return context
 
 
-def client_context(ca: bytes) -> ssl.SSLContext:
-    """Trusts one CA and nothing else. Names are checked by the caller: nodes have ids, not host names."""
+def client_context(*roots: bytes) -> ssl.SSLContext:
+    """Trusts these CAs and nothing else. Names are checked by the caller: nodes have ids, not host names."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False
-    context.load_verify_locations(cadata=ca.decode())
+    _trust(context, *roots)
     return context
 
 
-def member_context(folder: Path, *, ca: bytes, certificate: bytes, key: bytes) -> ssl.SSLContext:
+def member_context(folder: Path, me: Membership) -> ssl.SSLContext:
     """As client_context, showing the own certificate."""
-    context = client_context(ca)
-    _load_own(context, folder, certificate, key)
+    context = client_context(*me.roots)
+    _load_own(context, folder, me)
     return context
+
+
+def _trust(context: ssl.SSLContext, *roots: bytes) -> None:
+    context.load_verify_locations(cadata=b"\n".join(roots).decode())

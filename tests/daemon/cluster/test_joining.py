@@ -12,7 +12,16 @@ from pathlib import Path
 import pytest
 
 from daemon.cluster import tls
-from daemon.cluster.authority import NodeName, NotOurs, X509Authority, name_of, new_key, public_part, validity
+from daemon.cluster.authority import (
+    NodeName,
+    NotOurs,
+    X509Authority,
+    issued_by,
+    name_in,
+    new_key,
+    public_part,
+    validity,
+)
 from daemon.cluster.identity import Membership
 from daemon.cluster.joining import CLUSTER_PORT, REMOVED, Door, Secrets, Visitor
 from daemon.cluster.rpc import Refused
@@ -44,13 +53,28 @@ class Manager:
         self.admitted: dict[str, tuple[str, str, str]] = {}
         self.roles: dict[str, str] = {}
         self._count = 0
-        self.door = Door(
-            underlay=loopback(1), folder=folder / "manager", authority=self.authority, membership=self.membership,
+        self._folder = folder / "manager"
+        self.door = self._door(self.authority)
+
+    def _door(self, authority: X509Authority) -> Door:
+        return Door(
+            underlay=loopback(1), folder=self._folder, authority=authority, membership=self.membership,
             wall=self.wall, new_id=self.new_id, secrets=lambda: Secrets("w" * 25, "x" * 25),
             seeds=lambda: ["192.0.2.1"], admit=self.admit, role_of=self.roles.get,
             keys=lambda: self.membership.gossip_keys,
             removed=lambda node_id: self.roles.get(node_id) == "removed", use_tls=True,
         )  # fmt: skip
+
+    async def turn_to(self, coming: X509Authority) -> None:
+        """Open the door again as a manager that is on its way to another root CA."""
+        name = NodeName("m" * 25, "manager", CLUSTER)
+        self.membership = replace(
+            self.membership, next_ca=coming.certificate, next_ca_key=coming.key,
+            cross=self.authority.vouch(coming.certificate),
+            certificate=coming.issue(public_part(self.membership.key), name, self.wall()),
+        )  # fmt: skip
+        self.door = self._door(coming)
+        await self.door.open()
 
     def new_id(self) -> str:
         self._count += 1
@@ -84,7 +108,8 @@ async def test_a_worker_gets_its_identity_and_no_secret_of_managers(manager: Man
     assert (joined.cluster_id, joined.role, joined.ca_key) == (CLUSTER, "worker", b"")
     assert joined.gossip_keys == (b"g" * 32,)
     assert joined.seeds == ("192.0.2.1",)
-    assert name_of(joined.certificate, joined.ca) == NodeName(joined.node_id, "worker", CLUSTER)
+    assert issued_by(joined.certificate, joined.ca)
+    assert name_in(joined.certificate) == NodeName(joined.node_id, "worker", CLUSTER)
 
 
 async def test_a_managers_token_brings_the_cas_key(manager: Manager, tmp_path: Path) -> None:
@@ -92,7 +117,8 @@ async def test_a_managers_token_brings_the_cas_key(manager: Manager, tmp_path: P
     assert joined.role == "manager"
     again = X509Authority(joined.ca, joined.ca_key, os.urandom)
     signed = again.issue(public_part(joined.key), NodeName("n" * 25, "worker", CLUSTER), manager.wall())
-    assert name_of(signed, manager.authority.certificate).node_id == "n" * 25
+    assert issued_by(signed, manager.authority.certificate)
+    assert name_in(signed).node_id == "n" * 25
 
 
 async def test_a_wrong_secret_is_refused(manager: Manager, tmp_path: Path) -> None:
