@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from scenarios.cli import chaos, scenario
+from scenarios.cli import chaos, scenario, sim
 from scenarios.cli.arguments import HostName, State
 from scenarios.cli.verbs import on
 from scenarios.launch import record
@@ -30,6 +30,8 @@ app = typer.Typer(
 app.add_typer(on.app, name="on")
 app.add_typer(chaos.app, name="chaos")
 app.add_typer(scenario.app, name="scenario")
+app.command("sim")(sim.sim)
+scenario.app.command("sim")(sim.sim)
 
 
 class Addresses(StrEnum):
@@ -47,7 +49,7 @@ class Api(StrEnum):
 
 
 def _systems(texts: list[str], names: list[str]) -> dict[str, str]:
-    """"windows" is for all hosts, "h2=windows" for one."""
+    """ "windows" is for all hosts, "h2=windows" for one."""
     found: dict[str, str] = {}
     for text in texts:
         name, _, system = text.rpartition("=")

@@ -178,18 +178,7 @@ def run(
     def one(source: Source, tell: Callable[[Event], None]) -> RunRecord:
         return run_real(source, seed=seed, tell=tell, directory=state)
 
-    _run_all(file, variables, "real", output, quiet, one)
-
-
-@app.command()
-def sim(file: File, seed: Seed = None, variables: Set = None, output: Output = None, quiet: Quiet = False) -> None:
-    """Run a scenario in simulated time, in this process: one seed is one run."""
-    from scenarios.running.run import run_simulated
-
-    def one(source: Source, tell: Callable[[Event], None]) -> RunRecord:
-        return run_simulated(source, seed=seed, tell=tell)
-
-    _run_all(file, variables, "sim", output, quiet, one)
+    run_all(file, variables, "real", output, quiet, one)
 
 
 @app.command()
@@ -204,31 +193,38 @@ def report(
         found = read(record)
     except (BadRecord, OSError) as error:
         raise LaunchError(f"{record}: {error}") from None
-    print(f"report: {_write([found], output)}")
+    print(f"report: {write_reports([found], output)}")
 
 
-def _run_all(
+def read_for(file: str, variables: list[str] | None, mode: str) -> list[Source]:
+    """The scenarios of a file, which must be able to run in real or simulated time. Raises LaunchError."""
+    sources = _read(file, variables)
+    if mode not in sources[0].scenario.modes:
+        why = "; it needs processes of its own, which a simulation has not" if mode == "sim" else ""
+        raise LaunchError(f"{file}: this scenario runs in {' and '.join(sources[0].scenario.modes)} time only{why}")
+    return sources
+
+
+def run_all(
     file: str, variables: list[str] | None, mode: str, output: Path | None, quiet: bool,
     one: Callable[[Source, Callable[[Event], None]], RunRecord],
 ) -> None:  # fmt: skip
-    sources = _read(file, variables)
-    if mode not in sources[0].scenario.modes:
-        raise LaunchError(f"{file}: this scenario runs in {' and '.join(sources[0].scenario.modes)} only")
+    sources = read_for(file, variables, mode)
     records: list[RunRecord] = []
     worst = 0
     for source in sources:
-        record = one(source, (lambda event: None) if quiet else _tell)
+        record = one(source, (lambda event: None) if quiet else tell)
         worst = max(worst, {"passed": 0, "failed": 1, "error": 2}[record.verdict.outcome])
-        _print_verdict(record, quiet)
+        print_verdict(record, quiet)
         records.append(record)
         if output is not None:
-            print(f"report: {_write(records, output)}")
+            print(f"report: {write_reports(records, output)}")
         if record.verdict.what.startswith("interrupted"):
             raise typer.Exit(130)
     raise typer.Exit(worst)
 
 
-def _write(records: list[RunRecord], output: Path) -> Path:
+def write_reports(records: list[RunRecord], output: Path) -> Path:
     """The last run's report, and the JUnit file of all until now. The page's path."""
     from scenarios.report.write import write_junit, write_report
 
@@ -243,7 +239,7 @@ def _write(records: list[RunRecord], output: Path) -> Path:
 _MARKS = {True: "ok", False: "FAILED", None: ""}
 
 
-def _tell(event: Event) -> None:
+def tell(event: Event) -> None:
     if event.kind in ("member", "container") or (event.kind == "step" and event.until is None):
         return
     if event.kind == "expectation" and event.until is None:
@@ -253,7 +249,7 @@ def _tell(event: Event) -> None:
     print(f"{at:9.3f}  {event.kind:<12} {event.text}{ended} {_MARKS[event.ok]}".rstrip(), flush=True)
 
 
-def _print_verdict(record: RunRecord, quiet: bool) -> None:
+def print_verdict(record: RunRecord, quiet: bool) -> None:
     verdict = record.verdict
     where = f"{record.file}:{verdict.line}: " if verdict.line else ""
     place = f" [{verdict.where}]" if verdict.where else ""

@@ -27,6 +27,7 @@ from scenarios.running.record import ERROR, PASSED, REAL, SIMULATED, Event, Host
 from scenarios.running.stage import Failed, Stage
 from scenarios.running.steps import Steps
 from scenarios.running.swarm import HostSilent, Swarm, SwarmFailed, make_swarm
+from scenarios.sim.alarm import CallbackNeverReturns
 from scenarios.sim.loop import RunNeverEnds, SimulatedDeadlock
 from scenarios.sim.swarm import EPOCH, simulate
 
@@ -230,7 +231,7 @@ def run_simulated(source: Source, *, seed: int | None = None, tell: Tell = _sile
 
     try:
         return simulate(main(), limit=limit)
-    except (SimulatedDeadlock, RunNeverEnds) as error:
+    except (SimulatedDeadlock, RunNeverEnds, CallbackNeverReturns) as error:
         what = "simulated deadlock" if isinstance(error, SimulatedDeadlock) else (
             f"the run did not end within {limit:g} s of real time")  # fmt: skip
         _given_up(record, runs[0] if runs else None, what, error)
@@ -240,7 +241,9 @@ def run_simulated(source: Source, *, seed: int | None = None, tell: Tell = _sile
     return record
 
 
-def _given_up(record: RunRecord, run: Run | None, what: str, error: SimulatedDeadlock | RunNeverEnds) -> None:
+def _given_up(
+    record: RunRecord, run: Run | None, what: str, error: SimulatedDeadlock | RunNeverEnds | CallbackNeverReturns
+) -> None:
     """The loop itself ended the run: what was noted before stays, what ending it noted goes."""
     record.failures = [failure for failure in record.failures if (failure.when or 0.0) < error.when]
     doing = "; ".join(run.stage.doing.values()) if run is not None and run.stage is not None else ""

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from scenarios.language.reading import Source
 from scenarios.running.record import ERROR, PASSED, RunRecord, Verdict
-from scenarios.running.run import run_simulated
+from scenarios.running.run import Tell, run_simulated
 from scenarios.running.swarm import Swarm
 
 LIMIT = 300.0
@@ -90,15 +90,15 @@ def run_job(job: Job) -> Outcome:
     return outcome_of(recorded(job, record_all=False))
 
 
-def recorded(job: Job, *, record_all: bool = True) -> RunRecord:
-    """The run itself, with its whole record."""
+def recorded(job: Job, *, record_all: bool = True, tell: Tell = lambda event: None) -> RunRecord:
+    """The run itself, with its whole record. tell: is called with each event."""
     started = time.monotonic()
     try:
         below = _found(MODELS.get(job.model, job.model))
         around = _entered(job.within) if job.within else contextlib.nullcontext()
         with around:
             return run_simulated(
-                job.source, seed=job.seed, limit=job.limit, record_all=record_all,
+                job.source, seed=job.seed, limit=job.limit, record_all=record_all, tell=tell,
                 swarm=lambda: _swarm(below, job),
             )  # fmt: skip
     except Exception as error:  # a defect of the runner, a model or a patch is an outcome like any other

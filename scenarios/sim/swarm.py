@@ -23,6 +23,7 @@ from daemon.host import Host
 from daemon.underlay.faults import STORED_AS, parse_faults
 from daemon.underlay.real_ports import NoPorts
 from daemon.world import World
+from scenarios.sim.alarm import CallbackNeverReturns, alarm
 from scenarios.sim.disk import Copy, Handle, SimulatedDisk
 from scenarios.sim.loop import HOST, LoopGaveUp, SimulatedLoop
 from scenarios.sim.network import LinkQuality, Network
@@ -268,18 +269,20 @@ class SimulatedSwarm:
 
 
 def simulate(main: Coroutine[object, object, T], *, limit: float | None = None) -> T:
-    """Run a coroutine in simulated time, to its end. Raises RunNeverEnds after `limit` seconds of real time."""
+    """Run a coroutine in simulated time, to its end. Raises RunNeverEnds or CallbackNeverReturns after `limit` seconds
+    of real time, SimulatedDeadlock when nothing can happen any more."""
     loop = SimulatedLoop()
     try:
         asyncio.set_event_loop(loop)
         loop.limit(limit)
-        return loop.run_until_complete(main)
+        with alarm(limit):
+            return loop.run_until_complete(main)
     finally:
         loop.limit(_ENDING)
         leftover = sorted(asyncio.all_tasks(loop), key=hash)
         for task in leftover:
             task.cancel()
-        with contextlib.suppress(LoopGaveUp):  # it ended for that reason already
+        with contextlib.suppress(LoopGaveUp, CallbackNeverReturns), alarm(_ENDING):  # it ended for that reason already
             loop.run_until_complete(asyncio.gather(*leftover, return_exceptions=True))
             loop.run_until_complete(loop.shutdown_asyncgens())
         asyncio.set_event_loop(None)

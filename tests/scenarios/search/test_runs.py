@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import pickle
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
-from daemon.cluster.cluster import Cluster
-from scenarios.language.reading import Source, parse
 from scenarios.search.runs import Job, run_job, run_seed, this_version
+from tests.scenarios.search import stories
+from tests.scenarios.search.stories import one
 
 STORY = """\
 hosts: 3
@@ -24,11 +22,6 @@ steps:
   - fault: {partition: [[h1, h2], [h3]], for: 3s}
   - expect: {members: 3, within: 10s}
 """
-
-
-def one(text: str) -> Source:
-    (source,) = parse(text)
-    return source
 
 
 def test_recording_changes_nothing_and_a_job_may_travel() -> None:
@@ -69,18 +62,7 @@ def test_what_breaks_the_runner_is_an_outcome() -> None:
     assert told.verdict == "error" and "no model 'no such model'" in told.problems[0].text
 
 
-@contextmanager
-def deaf() -> Iterator[None]:
-    """Hosts that hear of no member."""
-    before = Cluster.members_view
-    Cluster.members_view = lambda self: []  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        Cluster.members_view = before  # type: ignore[method-assign]
-
-
 def test_a_run_within_a_patch() -> None:
-    name = f"{__name__}:deaf"
+    name = f"{stories.__name__}:deaf"
     assert run_seed(one("hosts: 2\nsteps: [wait: 1s]\n"), 1, within=name).verdict == "error"
     assert run_seed(one("hosts: 2\nsteps: [wait: 1s]\n"), 1).passed

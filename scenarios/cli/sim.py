@@ -1,0 +1,183 @@
+"""`shoal sim`: a scenario in simulated time, under one seed or thousands; failing seeds replayed and shrunk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scenarios.cli import scenario
+from scenarios.cli.scenario import Output, Quiet, Set
+from scenarios.launch.errors import LaunchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scenarios.language.reading import Source
+    from scenarios.running.record import Event, RunRecord
+    from scenarios.search.crew import Crew
+    from scenarios.search.kept import Kept
+    from scenarios.search.runs import Job
+
+_KEEP = Path("shoal-failures")
+
+
+def sim(
+    file: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", help="A scenario's file, or a name from the library.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Instead of the file's; of --seeds, the first.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", min=1, metavar="N", help="Sweep over N seeds, on all cores.")
+    ] = None,
+    variables: Set = None,
+    output: Output = None,
+    quiet: Quiet = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="So many runs at once; as many as cores unless told.")
+    ] = None,
+    dask: Annotated[
+        str | None, typer.Option("--dask", metavar="ADDRESS", help="Sweep on the Dask cluster of this scheduler.")
+    ] = None,
+    keep: Annotated[Path, typer.Option("--keep", metavar="DIR", help="Where failing seeds of a sweep go.")] = _KEEP,
+    limit: Annotated[float, typer.Option("--limit", min=0.1, help="Seconds of real time for one run.")] = 300.0,
+    shrink_for: Annotated[
+        float, typer.Option("--shrink-for", min=0, help="Seconds for shrinking a sweep's first failing seed; 0: none.")
+    ] = 60.0,
+    model: Annotated[
+        str, typer.Option("--model", help="What runs below: shoal, or a model of something else.")
+    ] = "shoal",
+    replay: Annotated[
+        Path | None, typer.Option("--replay", metavar="SEEDFILE", help="Make a kept run again, with its full report.")
+    ] = None,
+    shrink: Annotated[
+        Path | None, typer.Option("--shrink", metavar="SEEDFILE", help="Find the shortest scenario that fails so.")
+    ] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Run it in real time too, and compare what was measured.")
+    ] = False,
+) -> None:  # fmt: skip
+    """Run a scenario in simulated time: one seed is one run. Exit status: 0 passed, 1 failed, 2 not run to its end."""
+    given = {"FILE": file, "--replay SEEDFILE": replay, "--shrink SEEDFILE": shrink}
+    if len([name for name, value in given.items() if value is not None]) != 1:
+        raise LaunchError(f"exactly one of {', '.join(given)} expected (`shoal sim --help`)")
+    if replay is not None:
+        raise typer.Exit(_replay(_kept(replay), replay, output, quiet))
+    if shrink is not None:
+        raise typer.Exit(_shrink_kept(_kept(shrink), shrink, jobs, quiet))
+    assert file is not None
+    if calibrate:
+        raise typer.Exit(_calibrate(scenario.read_for(file, variables, "sim"), seed, quiet))
+    if seeds is not None:
+        from scenarios.search.runs import Job
+
+        sources = scenario.read_for(file, variables, "sim")
+        first = sources[0].scenario.seed if seed is None else seed
+        templates = [Job(source, first, limit, model) for source in sources]
+        raise typer.Exit(_sweep(templates, range(first, first + seeds), _crew(jobs, dask), keep, shrink_for, quiet))
+
+    def one(source: Source, tell: Callable[[Event], None]) -> RunRecord:
+        from scenarios.search.runs import Job, recorded
+
+        return recorded(Job(source, source.scenario.seed if seed is None else seed, limit, model), tell=tell)
+
+    scenario.run_all(file, variables, "sim", output, quiet, one)
+
+
+def _crew(jobs: int | None, dask: str | None) -> Crew:
+    if dask is None:
+        from scenarios.search.crew import LocalCrew
+
+        return LocalCrew(jobs)
+    from scenarios.search.dask import ClusterUnusable, DaskCrew
+
+    try:
+        return DaskCrew(dask)
+    except ClusterUnusable as error:
+        raise LaunchError(str(error)) from None
+
+
+def _sweep(templates: list[Job], seeds: range, crew: Crew, keep: Path, shrink_for: float, quiet: bool) -> int:
+    from scenarios.search.sweeping import Swept, follow, jobs_of
+
+    swept = Swept(len(templates) * len(seeds))
+    try:
+        follow(crew, jobs_of(templates, seeds), swept.total, keep=keep, quiet=quiet, swept=swept)
+        print(f"{templates[0].source.name}: {swept.summary()}")
+        for name, count in swept.ways.items():
+            print(f"  {count} × {name}")
+        if swept.failed and shrink_for:
+            _shrink(swept.failed[0][0], swept.files[0], crew, shrink_for, quiet)
+    except KeyboardInterrupt:
+        print(f"interrupted: {swept.summary()}")
+        return 130
+    finally:
+        crew.close()
+    return 0 if swept.passed == swept.total else 2 if swept.errors else 1
+
+
+def _kept(path: Path) -> Kept:
+    from scenarios.search.kept import BadSeedFile, read
+
+    try:
+        return read(path)
+    except BadSeedFile as error:
+        raise LaunchError(str(error)) from None
+
+
+def _replay(kept: Kept, path: Path, output: Path | None, quiet: bool) -> int:
+    """With everything recorded; the report goes beside the file unless told."""
+    from scenarios.search.runs import recorded
+
+    record = recorded(kept.job, tell=(lambda event: None) if quiet else scenario.tell)
+    scenario.print_verdict(record, quiet)
+    print(f"report: {scenario.write_reports([record], output or path.with_suffix(''))}")
+    if record.digest != kept.outcome.digest:
+        print(f"it is another run: its digest is {record.digest[:16]}, and {kept.outcome.digest[:16]} was kept; "
+              "the code has changed since")  # fmt: skip
+    return {"passed": 0, "failed": 1, "error": 2}[record.verdict.outcome]
+
+
+def _shrink_kept(kept: Kept, path: Path, jobs: int | None, quiet: bool) -> int:
+    from scenarios.search.crew import LocalCrew
+
+    with LocalCrew(jobs) as crew:
+        return _shrink(kept.job, path, crew, 600.0, quiet)
+
+
+def _shrink(job: Job, path: Path, crew: Crew, seconds: float, quiet: bool) -> int:
+    """Writes the shortest scenario beside the seed's file."""
+    from scenarios.search.shrink import NotFailing, shrink
+
+    try:
+        found = shrink(job, crew, seconds=seconds, tell=(lambda text: None) if quiet else print)
+    except NotFailing as error:
+        print(error)
+        return 1
+    target = path.with_suffix(".yaml")
+    target.write_text(found.text)
+    first = min(found.outcome.problems, key=lambda problem: problem.when)
+    before, after = (f"{steps} steps and {faults} faults" for steps, faults in (found.before, found.after))
+    print(f"{target}: {before} became {after}, in {found.tried} runs; "
+          f"it fails at {first.when:.3f} s: {first.text[:300]}")  # fmt: skip
+    return 0
+
+
+def _calibrate(sources: list[Source], seed: int | None, quiet: bool) -> int:
+    from scenarios.cli.table import render
+    from scenarios.running.run import run_real, run_simulated
+    from scenarios.search.calibration import compare
+
+    worst = 0
+    for source in sources:
+        if "real" not in source.scenario.modes:
+            raise LaunchError(f"{source.file}: this scenario runs in simulated time only")
+        simulated, real = run_simulated(source, seed=seed), run_real(source, seed=seed)
+        for record in (simulated, real):
+            scenario.print_verdict(record, quiet)
+            worst = max(worst, {"passed": 0, "failed": 1, "error": 2}[record.verdict.outcome])
+        rows = [[f.name, f"{f.simulated:.4g} {f.unit}", f"{f.real:.4g} {f.unit}", f"{f.factor:.2f}"]
+                for f in compare(simulated, real)]  # fmt: skip
+        print(render(["FIGURE", "SIMULATED", "REAL", "FACTOR"], rows))
+    return worst

@@ -1,0 +1,104 @@
+"""`shoal sim`: one seed, a sweep, a kept seed replayed and shrunk, and what it says when asked for nonsense."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.scenarios.shoal import ROOT, shoal
+
+CHANCY = """\
+name: chancy
+hosts: 2
+networks: [ov]
+containers: {aa: {on: h1, networks: ov}, bb: {on: h2, networks: ov}}
+steps:
+  - expect: {reachable: h1/aa -> bb, within: 5s}
+  - fault: {loss: 50%, traffic: vxlan, for: run}
+  - exec: ping -c 1 -W 1 bb
+    on: h1/aa
+  - wait: 1s
+"""
+
+
+@pytest.fixture
+def chancy(tmp_path: Path) -> Path:
+    file = tmp_path / "chancy.yaml"
+    file.write_text(CHANCY)
+    return file
+
+
+def test_a_sweep_keeps_the_seeds_that_fail_and_they_replay_and_shrink(chancy: Path, tmp_path: Path) -> None:
+    swept = shoal("sim", str(chancy), "--seeds", "12", "--jobs", "2", "--keep", str(tmp_path / "kept"))
+    assert swept.returncode == 1, swept.stdout + swept.stderr
+    found = re.search(r"chancy: 12 runs: (\d+) passed, (\d+) failed; ", swept.stdout)
+    assert found and int(found[1]) + int(found[2]) == 12 and 0 < int(found[2]) < 12, swept.stdout
+    files = sorted((tmp_path / "kept").glob("*.json"))
+    assert len(files) == int(found[2])
+    assert f"{found[2]} × h1/aa $ ping -c 1 -W 1 bb" in swept.stdout
+    [short] = (tmp_path / "kept").glob("*.yaml")
+    assert "wait" not in short.read_text() and f"{short}: 4 steps and 1 faults became " in swept.stdout
+    again = shoal("sim", str(short), "-q")
+    assert again.returncode == 1 and "ping -c 1 -W 1 bb: exit status 1" in again.stdout
+
+    document = json.loads(files[0].read_text())
+    replayed = shoal("sim", "--replay", str(files[0]))
+    assert replayed.returncode == 1 and document["digest"][:16] in replayed.stdout, replayed.stdout
+    assert "another run" not in replayed.stdout and "fault" in replayed.stdout
+    assert list(files[0].with_suffix("").rglob("*.html")) and list(files[0].with_suffix("").rglob("*.pcapng"))
+    alone = shoal("sim", str(chancy), "--seed", str(document["seed"]), "-q")
+    assert alone.returncode == 1 and document["digest"][:16] in alone.stdout
+
+    files[0].write_text(json.dumps({**document, "version": "shoal 0.0.1, Python 3.9"}))
+    for option in ("--replay", "--shrink"):
+        old = shoal("sim", option, str(files[0]))
+        assert old.returncode == 1 and old.stdout == ""
+        assert old.stderr.startswith(f"shoal: {files[0]} was kept by shoal 0.0.1, Python 3.9; this is shoal ")
+
+
+def test_nonsense_is_one_clear_message(chancy: Path) -> None:
+    for arguments, message in (
+        ((), "exactly one of FILE, --replay SEEDFILE, --shrink SEEDFILE expected"),
+        ((str(chancy), "--replay", str(chancy)), "exactly one of FILE, "),
+        (("--replay", str(chancy)), f"{chancy} is not a kept seed: JSON expected"),
+        (("--replay", "/no/such/file"), "/no/such/file: No such file or directory"),
+        (("which-driver-plugin",), "this scenario runs in real time only; it needs processes of its own"),
+        (
+            ("which-driver-plugin", "--seeds", "3"),
+            "this scenario runs in real time only; it needs processes of its own",
+        ),
+    ):
+        done = shoal("sim", *arguments)
+        assert done.returncode == 1 and done.stdout == "", done
+        assert done.stderr.startswith("shoal: ") and message in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_ctrl_c_ends_a_sweep_with_what_there_is(tmp_path: Path) -> None:
+    file = tmp_path / "long.yaml"
+    file.write_text("hosts: 2\nsteps:\n  - wait: 1s\n  - {on: h1, docker: start nobody}\n")
+    keep = ("--keep", str(tmp_path / "kept"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scenarios.cli", "sim", str(file), "--seeds", "100000", *keep],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert "seed" in process.stdout.readline()
+    children = subprocess.run(["ps", "--ppid", str(process.pid), "-o", "pid="], capture_output=True, text=True).stdout
+    process.send_signal(signal.SIGINT)
+    rest = process.stdout.read()
+    assert process.wait(60) == 130, rest
+    assert re.search(r"^interrupted: \d+ of 100000 runs: 0 passed", rest, re.MULTILINE), rest
+    assert "Traceback" not in rest
+    assert children.split()
+    for pid in children.split():
+        assert (
+            not Path("/proc", pid, "cmdline").exists()
+            or b"search.worker" not in Path("/proc", pid, "cmdline").read_bytes()
+        )
