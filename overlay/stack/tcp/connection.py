@@ -1,6 +1,7 @@
 """One TCP connection: its variables (RFC 9293 3.3.1), what the program may ask of it (3.9), and its timers.
 
-What arrives is handled in `arrives`, what is sent in `transmit`; both work on a `Connection`.
+What arrives is handled in `arrives` (with `handshake` and `acknowledgement`), what is sent in `transmit`; all of them
+work on a `Connection`.
 Sequence numbers inside are unwrapped: they start at the ISN and never wrap, so they compare as plain ints;
 `& 0xFFFFFFFF` makes the wire's.
 """
@@ -12,10 +13,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from overlay.stack.tcp import transmit
-from overlay.stack.tcp.congestion import Congestion
+from overlay.stack.tcp.congestion import Congestion, control
 from overlay.stack.tcp.inbox import Inbox
-from overlay.stack.tcp.limits import FIN_WAIT_2, QUICK_ACKS, SEND_BUFFER, TIME_WAIT, default_mss, fixed_headers
+from overlay.stack.tcp.limits import (
+    FIN_WAIT_2,
+    LARGEST_PACKET,
+    QUICK_ACKS,
+    SEND_BUFFER,
+    SEND_BUFFER_MOST,
+    TIME_WAIT,
+    default_mss,
+    fixed_headers,
+)
 from overlay.stack.tcp.loss import Scoreboard
+from overlay.stack.tcp.recovery import Recovery
 from overlay.stack.tcp.rtt import RoundTrip
 from overlay.stack.tcp.state import RECEIVING, State
 from overlay.stack.udp import failure
@@ -40,8 +51,12 @@ class Connection:
         "buffer_start",
         "congestion",
         "delayed_ack_at",
+        "departure",
         "dual",
         "duplicate",
+        "early_at",
+        "early_count",
+        "early_unsaid",
         "entry_at",
         "error",
         "fin_queued",
@@ -69,6 +84,7 @@ class Connection:
         "nodelay",
         "notify",
         "orphan",
+        "pace_at",
         "peer_mss",
         "persist_at",
         "persist_count",
@@ -78,6 +94,7 @@ class Connection:
         "rcv_adv",
         "rcv_nxt",
         "receive_scale",
+        "recovery",
         "remote_ip",
         "remote_port",
         "reorder_at",
@@ -87,6 +104,7 @@ class Connection:
         "sack_on",
         "scoreboard",
         "segment_limit",
+        "send_buffer",
         "send_scale",
         "snd_nxt",
         "snd_una",
@@ -101,6 +119,7 @@ class Connection:
         "touched",
         "ts_recent",
         "ts_recent_at",
+        "window_limited",
     )
 
     def __init__(
@@ -125,6 +144,7 @@ class Connection:
         self.snd_wl1 = self.snd_wl2 = 0
         self.send_scale = 0
         self.buffer = bytearray()
+        self.send_buffer = SEND_BUFFER
         self.buffer_start = self.iss + 1
         self.fin_queued = self.fin_sent = False
         # receive sequence
@@ -134,6 +154,7 @@ class Connection:
         self.fin_received = False
         self.duplicate: tuple[int, int] | None = None
         self.acked_bytes_pending = 0
+        self.early_at = self.early_count = self.early_unsaid = 0
         self.ack_due = False
         self.quick_acks = QUICK_ACKS
         # options
@@ -145,12 +166,16 @@ class Connection:
         # loss and congestion
         self.scoreboard = Scoreboard()
         self.rtt = RoundTrip()
-        self.congestion = Congestion(self.mss)
+        self.congestion: Congestion = control(layer.congestion, self.mss, layer.stack.random)
+        self.recovery = Recovery()
+        self.window_limited = False
+        self.departure = 0.0
         self.timeout_stamp: int | None = None
         # timers, in seconds of the stack's clock
         self.entry_at: float | None = None
         self.retransmit_at: float | None = None
         self.reorder_at: float | None = None
+        self.pace_at: float | None = None
         self.probe_at: float | None = None
         self.probe_end = 0
         self.delayed_ack_at: float | None = None
@@ -178,8 +203,11 @@ class Connection:
 
     @property
     def room(self) -> int:
-        """Bytes that may still be queued for sending."""
-        return SEND_BUFFER - len(self.buffer)
+        """Bytes that may still be queued for sending: there is room for what is out, for what is held back by a loss,
+        and for as much again; what once was allowed stays so."""
+        most = min(2 * self.congestion.window + self.scoreboard.sacked_bytes, SEND_BUFFER_MOST)
+        self.send_buffer = max(self.send_buffer, most)
+        return max(self.send_buffer - len(self.buffer), 0)
 
     def read(self, n: int, now: float) -> bytes | None:
         """Up to `n` bytes; b"" at the end; None when there is nothing yet; OSError when the connection broke."""
@@ -201,7 +229,7 @@ class Connection:
             raise failure(self.error)
         if self.fin_queued or self.orphan or self.state in (State.CLOSED, State.TIME_WAIT):
             raise failure(errno.EPIPE)
-        size = min(len(data), SEND_BUFFER - len(self.buffer))
+        size = min(len(data), self.room)
         if size > 0:
             self.buffer += data if size == len(data) else memoryview(data)[:size]
             if self.state not in (State.SYN_SENT, State.SYN_RECEIVED):
@@ -257,14 +285,15 @@ class Connection:
 
     def set_path(self, now: float) -> None:
         """Take segment sizes from the path as it is now (RFC 6691, RFC 1191)."""
-        mtu, gso = self.layer.path(self.remote_ip, now)
+        mtu = self.layer.path_mtu(self.remote_ip, now)
         fixed = fixed_headers(self.remote_ip)
         overhead = fixed + (wire.TIMESTAMPS_LENGTH if self.timestamps_on else 0)
         mss = max(min(self.peer_mss - (overhead - fixed), mtu - overhead), 64)
         if mss != self.mss:
             self.mss = mss
             self.congestion.set_mss(mss)
-        self.segment_limit = max(mss, (min(gso, 65535) - overhead) // mss * mss) if gso > mtu else mss
+        # Super-segments on any path: where one cannot travel whole the stack cuts it, cheaper than making many here.
+        self.segment_limit = max(mss, (LARGEST_PACKET - overhead) // mss * mss)
 
     def become_established(self, now: float) -> None:
         """The handshake is done."""
@@ -280,7 +309,8 @@ class Connection:
     def enter_time_wait(self, now: float) -> None:
         """Both FINs are acknowledged; stay for two segment lifetimes (RFC 9293 3.6.1)."""
         self.state = State.TIME_WAIT
-        self.retransmit_at = self.reorder_at = self.probe_at = self.persist_at = self.keepalive_at = None
+        self.retransmit_at = self.reorder_at = self.pace_at = self.probe_at = None
+        self.persist_at = self.keepalive_at = None
         self.scoreboard.clear()
         self.buffer = bytearray()
         self.linger_at = now + TIME_WAIT
@@ -317,6 +347,7 @@ class Connection:
         for when in (
             self.retransmit_at,
             self.delayed_ack_at,
+            self.pace_at,
             self.probe_at,
             self.reorder_at,
             self.persist_at,
@@ -335,6 +366,8 @@ class Connection:
         if self.reorder_at is not None and self.reorder_at <= now:
             self.reorder_at = None
             transmit.find_losses(self, now)
+            transmit.output(self, now)
+        if self.pace_at is not None and self.pace_at <= now:
             transmit.output(self, now)
         if self.probe_at is not None and self.probe_at <= now:
             self.probe_at = None

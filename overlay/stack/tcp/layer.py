@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING
 from overlay.stack.icmp import errno_of
 from overlay.stack.ports import ephemeral
 from overlay.stack.tcp import arrives, transmit
+from overlay.stack.tcp.congestion import DEFAULT
 from overlay.stack.tcp.connection import Connection, connection_key
-from overlay.stack.tcp.limits import CHALLENGES_PER_SECOND, TIME_WAIT_CONNECTIONS, WINDOW_SCALE, fixed_headers
+from overlay.stack.tcp.limits import (
+    CHALLENGES_PER_SECOND,
+    LARGEST_PACKET,
+    TIME_WAIT_CONNECTIONS,
+    WINDOW_SCALE,
+    fixed_headers,
+)
 from overlay.stack.tcp.listener import Listener
+from overlay.stack.tcp.sequence import unwrap
 from overlay.stack.tcp.state import State
 from overlay.stack.udp import collide, failure
 from overlay.wire import icmp, tcp
@@ -28,13 +36,14 @@ _MASK = 0xFFFFFFFF
 
 
 class TcpLayer:
-    """Connections by `connection_key`, listeners by local port."""
+    """Connections by `connection_key`, listeners by local port. `congestion`: the control that new ones get."""
 
-    __slots__ = ("_challenge_second", "_challenges", "_secret", "_time_wait", "_touched", "connections", "listeners",
-                 "stack")  # fmt: skip
+    __slots__ = ("_challenge_second", "_challenges", "_secret", "_time_wait", "_touched", "congestion", "connections",
+                 "listeners", "stack")  # fmt: skip
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
+        self.congestion = DEFAULT
         self.connections: dict[bytes, Connection] = {}
         self.listeners: dict[int, list[Listener]] = {}
         self._touched: list[Connection] = []
@@ -125,14 +134,14 @@ class TcpLayer:
 
     # ------------------------------------------------------------------ the path
 
-    def path(self, destination: bytes, now: float) -> tuple[int, int]:
-        """(MTU, largest super-segment or 0) towards a destination."""
+    def path_mtu(self, destination: bytes, now: float) -> int:
+        """The largest packet (bytes) that gets to a destination whole."""
         stack = self.stack
         try:
             route = stack.route_to(destination)
         except OSError:
-            return 1500, 0
-        return min(stack.paths.mtu(destination, route.interface.mtu, now), 65535), route.interface.gso_size
+            return 1500
+        return min(stack.paths.mtu(destination, route.interface.mtu, now), LARGEST_PACKET)
 
     def announced_mss(self, destination: bytes) -> int:
         """RFC 6691, RFC 8200 8.3: the interface's MTU less the fixed headers."""
@@ -191,7 +200,7 @@ class TcpLayer:
             return False
         if segment.timestamps is not None and conn.timestamps_on:
             return 0 < (segment.timestamps[0] - conn.ts_recent & _MASK) < 0x80000000
-        return arrives.unwrap(segment.seq, conn.rcv_nxt) > conn.rcv_nxt
+        return unwrap(segment.seq, conn.rcv_nxt) > conn.rcv_nxt
 
     def _listener(self, ip: bytes, port: int) -> Listener | None:
         fallback = None
@@ -248,7 +257,7 @@ class TcpLayer:
         conn = self.connections.get(quoted.destination + quoted.source + ports)
         if conn is None or conn.state is State.TIME_WAIT:
             return
-        seq = arrives.unwrap(int.from_bytes(quoted.payload[4:8], "big"), conn.snd_una)
+        seq = unwrap(int.from_bytes(quoted.payload[4:8], "big"), conn.snd_una)
         if not conn.snd_una <= seq <= conn.snd_nxt:
             self.stack.count("tcp-icmp-out-of-window")
             return

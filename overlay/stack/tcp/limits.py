@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-RECEIVE_BUFFER = 1 << 20
+INITIAL_SEGMENTS = 10  # RFC 6928
+LARGEST_PACKET = 65535  # what IP's total length can say
+RECEIVE_BUFFER = 1 << 20  # in order and not read
+EARLY_BYTES = 4 << 20  # behind a gap, beside that: what a loss holds back does not stop the sender
+EARLY_PIECES = 4096
 SEND_BUFFER = 1 << 20
+SEND_BUFFER_MOST = 4 << 20  # Linux's tcp_wmem: as the window grows
 WINDOW_SCALE = 7  # Linux's usual; enough for 8 MiB
 DELAYED_ACK = 0.04  # Linux's TCP_DELACK_MIN
+SACK_DELAY, SACK_SEGMENTS = 0.001, 44  # Linux's tcp_comp_sack_delay_ns and tcp_comp_sack_nr
+SACK_RANGES = 3  # that fit beside timestamps
 QUICK_ACKS = 16  # Linux acknowledges at once at the start, so that slow start is not slower still
 TIME_WAIT = 60.0  # Linux's TCP_TIMEWAIT_LEN, instead of RFC 9293's 2 × 2 minutes
 TIME_WAIT_CONNECTIONS = 4096
@@ -17,9 +24,8 @@ ORPHAN_RETRIES = 8
 HALF_OPEN = 256  # connections in SYN_RECEIVED a listener
 TAIL_PROBE_ALLOWANCE = 0.05  # RFC 8985 7.2: the peer may delay the acknowledgement of a single segment
 PAWS_IDLE = 24 * 86400.0  # RFC 7323 5.5
+PACING_CREDIT = 0.002  # an event loop's timer is up to a millisecond late, and a busy one later
 CHALLENGES_PER_SECOND = 100  # RFC 5961 10
-EARLY_BYTES = RECEIVE_BUFFER
-EARLY_PIECES = 4096
 
 
 def fixed_headers(ip: bytes) -> int:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from overlay.stack.tcp import transmit
-from overlay.stack.tcp.arrives import accept_options
 from overlay.stack.tcp.connection import Connection
+from overlay.stack.tcp.handshake import accept_options
 from overlay.stack.tcp.limits import HALF_OPEN, WINDOW_SCALE
 from overlay.stack.tcp.state import State
 from overlay.wire.tcp import Segment

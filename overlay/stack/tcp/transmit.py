@@ -6,7 +6,10 @@ import errno
 from typing import TYPE_CHECKING
 
 from overlay.stack.tcp.limits import (
+    EARLY_BYTES,
+    INITIAL_SEGMENTS,
     ORPHAN_RETRIES,
+    PACING_CREDIT,
     RECEIVE_BUFFER,
     RETRIES,
     SYN_ACK_RETRIES,
@@ -72,7 +75,7 @@ def send(conn: Connection, seq: int, flags: int, payload: bytes = b"", *, option
         body = segment.emit(conn.local_ip, conn.remote_ip)
     if flags & ACK:
         conn.last_ack_sent = conn.rcv_nxt
-        conn.acked_bytes_pending = 0
+        conn.acked_bytes_pending = conn.early_unsaid = 0
         conn.ack_due = False
         conn.delayed_ack_at = None
     layer.output(conn.local_ip, conn.remote_ip, body)
@@ -88,7 +91,8 @@ def _syn_options(conn: Connection, segment: Segment, stamps: tuple[int, int]) ->
 
 def _window(conn: Connection, *, unscaled: bool) -> int:
     """The window field (RFC 9293 3.8.6): the right edge never goes back, and moves by useful steps only."""
-    edge = conn.rcv_nxt + RECEIVE_BUFFER - conn.inbox.held
+    inbox = conn.inbox
+    edge = conn.rcv_nxt + RECEIVE_BUFFER - inbox.held + min(inbox.early_bytes, EARLY_BYTES)
     if edge - conn.rcv_adv >= min(conn.mss, RECEIVE_BUFFER // 2):
         conn.rcv_adv = edge
     size = conn.rcv_adv - conn.rcv_nxt
@@ -142,35 +146,55 @@ def window_opened(conn: Connection, now: float) -> None:
 
 
 def output(conn: Connection, now: float) -> None:
-    """Send whatever may be sent: lost pieces first, then new data, then FIN."""
+    """Send whatever may be sent, as far as the rate allows: lost pieces first, then new data, then FIN."""
     if conn.state not in SENDING:
         return
     board, congestion = conn.scoreboard, conn.congestion
-    if not board.records and now - conn.last_sent_at > conn.rtt.rto:
-        congestion.restart_after_idle()
-    congestion.limited = False
+    if conn.pace_at is None:
+        # Time that nobody wanted is lost, but for as much as a timer may be late; who waited loses nothing.
+        conn.departure = max(conn.departure, now - PACING_CREDIT)
+    conn.pace_at = None
+    if not board.records:
+        congestion.resume(now - conn.last_sent_at, conn.rtt.rto, board.delivery, now)
+    conn.window_limited = False
     sent = _resend_lost(conn, now) if board.lost_bytes else False
+    if conn.pace_at is None and _send_new(conn, now):
+        sent = True
+    if sent:
+        conn.last_sent_at = now
+        arm(conn, now, restart=False)
+    _arm_persist(conn, now)
+    if conn.pace_at is not None:
+        conn.schedule()
+
+
+def _send_new(conn: Connection, now: float) -> bool:
+    board, congestion = conn.scoreboard, conn.congestion
     buffer = conn.buffer
     end = conn.buffer_start + len(buffer)
     inflation = 0 if conn.sack_on else board.duplicates * conn.mss
+    largest = min(conn.segment_limit, congestion.quantum)
+    sent = False
     while not conn.fin_sent:
         unsent = end - conn.snd_nxt
         if unsent <= 0 and not conn.fin_queued:
             break
+        if _must_wait(conn, now):
+            return sent
         window = conn.snd_una + conn.snd_wnd - conn.snd_nxt
         room = congestion.window + inflation - board.pipe
-        size = min(unsent, window, room, conn.segment_limit)
+        size = min(unsent, window, room, largest)
         fin = conn.fin_queued and size == unsent
         if size < unsent:
             if room < min(unsent, window, conn.mss):
-                congestion.limited = True
+                conn.window_limited = True
                 if board.pipe or size <= 0:
-                    break
+                    return sent
             if size > conn.mss:
                 size -= size % conn.mss
             elif size < conn.mss and (size <= 0 or size < conn.max_send_window // 2):
                 # Silly window (RFC 9293 3.8.6.2.1): wait for more; the persist timer covers the wait.
-                break
+                return sent
         elif size < conn.mss and not fin and not conn.nodelay and board.records:
             break  # Nagle (RFC 9293 3.7.4)
         elif size > conn.mss and not fin and not conn.nodelay and size % conn.mss and board.records:
@@ -189,11 +213,27 @@ def output(conn: Connection, now: float) -> None:
         conn.snd_nxt = start + size + (1 if fin else 0)
         board.add(Sent(start, conn.snd_nxt, now, fin=fin))
         send(conn, start, flags, payload)
+        _departed(conn, size)
         sent = True
-    if sent:
-        conn.last_sent_at = now
-        arm(conn, now, restart=False)
-    _arm_persist(conn, now)
+    if not board.lost_bytes and board.pipe < congestion.window:
+        board.delivery.program_idle(board.pipe)
+    return sent
+
+
+def _must_wait(conn: Connection, now: float) -> bool:
+    """Whether the next piece has its time still before it; then the timer is asked for."""
+    if conn.departure <= now or not conn.congestion.pacing_rate:
+        return False
+    conn.pace_at = conn.departure
+    return True
+
+
+def _departed(conn: Connection, size: int) -> None:
+    """`size` bytes went; when the next may go. As in Linux the initial window is not spaced: a short answer costs no
+    more than it did."""
+    rate = conn.congestion.pacing_rate
+    if rate and conn.snd_nxt - conn.iss > INITIAL_SEGMENTS * conn.mss:
+        conn.departure += size / rate
 
 
 def _resend_lost(conn: Connection, now: float) -> bool:
@@ -201,12 +241,14 @@ def _resend_lost(conn: Connection, now: float) -> bool:
     board = conn.scoreboard
     while True:
         record = board.next_lost()
-        if record is None:
+        if record is None or (sent and _must_wait(conn, now)):
             return sent
         room = conn.congestion.window - board.pipe
         if room < min(conn.mss, record.end - record.start) and board.pipe > 0:
-            conn.congestion.limited = True
+            conn.window_limited = True
             return sent
+        if record is board.records[0]:
+            conn.retransmit_at = None  # the oldest gets all of the time again, as in Linux
         resend(conn, record, now, max(room, conn.mss))
         sent = True
 
@@ -218,7 +260,7 @@ def resend(conn: Connection, record: Sent, now: float, room: int) -> None:
         _send_syn(conn)
         board.resend(record, now)
         return
-    limit = min(conn.segment_limit, max(room - room % conn.mss, conn.mss))
+    limit = min(conn.segment_limit, conn.congestion.quantum, max(room - room % conn.mss, conn.mss))
     data_end = record.end - 1 if record.fin else record.end
     if data_end - record.start > limit:
         board.split(record, record.start + limit)
@@ -226,20 +268,22 @@ def resend(conn: Connection, record: Sent, now: float, room: int) -> None:
     offset = record.start - conn.buffer_start
     payload = bytes(memoryview(conn.buffer)[offset : offset + data_end - record.start])
     board.resend(record, now)
-    conn.congestion.resent += 1
+    conn.recovery.resent += 1
     send(conn, record.start, ACK | PSH | (FIN if record.fin else 0), payload)
+    _departed(conn, len(payload))
 
 
 def find_losses(conn: Connection, now: float) -> None:
     """Ask the scoreboard what is lost by now; a new loss event halves the window once."""
-    board, congestion = conn.scoreboard, conn.congestion
+    board, recovery = conn.scoreboard, conn.recovery
     in_flight = conn.snd_nxt - conn.snd_una - board.sacked_bytes
-    found, again = board.detect(now, conn.rtt, conn.mss, recovering=congestion.recovering)
+    found, again = board.detect(now, conn.rtt, conn.mss, recovering=recovery.active)
     conn.reorder_at = again
-    if found and not congestion.recovering and conn.snd_una >= congestion.recovery_point:
-        congestion.enter_recovery(min(in_flight, congestion.window), conn.snd_nxt)
+    if found and not recovery.active and conn.snd_una >= recovery.point:
+        conn.congestion.enter_recovery(in_flight, board.delivery)
+        recovery.begin(conn.snd_nxt)
     elif found:
-        congestion.recovering = True
+        recovery.active = True
 
 
 def arm(conn: Connection, now: float, *, restart: bool) -> None:
@@ -275,7 +319,7 @@ def tail_probe(conn: Connection, now: float) -> None:
                 board.split(last, last.end - conn.mss)
                 last = board.records[-1]
             resend(conn, last, now, conn.mss)
-            conn.congestion.resent -= 1  # it says nothing about the reduction before
+            conn.recovery.resent -= 1  # it says nothing about the reduction before
     conn.probe_at = None
     conn.retransmit_at = now + conn.rtt.rto
 
@@ -305,8 +349,8 @@ def timed_out(conn: Connection, now: float) -> None:
         conn.set_path(now)
         if first.sacked:
             board.forget_sacks()
-        in_flight = min(conn.snd_nxt - conn.snd_una, conn.congestion.window)
-        conn.congestion.timed_out(in_flight, conn.snd_nxt, first=conn.retries == 1)
+        conn.congestion.timed_out(conn.snd_nxt - conn.snd_una, first=conn.retries == 1)
+        conn.recovery.timed_out(conn.snd_nxt, first=conn.retries == 1)
         if conn.retries == 1:
             conn.timeout_stamp = timestamp(conn) if conn.timestamps_on else None
         board.duplicates = 0
@@ -319,7 +363,7 @@ def timed_out(conn: Connection, now: float) -> None:
 def _arm_persist(conn: Connection, now: float) -> None:
     """A closed window and nothing out: nobody would ever speak again (RFC 9293 3.8.6.1)."""
     waiting = conn.buffer_start + len(conn.buffer) > conn.snd_nxt or (conn.fin_queued and not conn.fin_sent)
-    if waiting and not conn.scoreboard.records:
+    if waiting and not conn.scoreboard.records and conn.pace_at is None:
         if conn.persist_at is None:
             conn.persist_count = 0
             conn.persist_at = now + conn.rtt.rto

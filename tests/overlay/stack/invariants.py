@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from overlay.stack.tcp.connection import Connection
-from overlay.stack.tcp.limits import EARLY_BYTES, RECEIVE_BUFFER, SEND_BUFFER
+from overlay.stack.tcp.limits import EARLY_BYTES, RECEIVE_BUFFER, SEND_BUFFER_MOST
 from overlay.stack.tcp.state import State
 
 
@@ -27,9 +27,9 @@ def check(conn: Connection) -> None:
         assert conn.snd_una <= conn.snd_nxt <= conn.buffer_start + len(conn.buffer) + 1
         if board.records:
             assert conn.retransmit_at is not None
-    assert len(conn.buffer) <= SEND_BUFFER
+    assert len(conn.buffer) <= SEND_BUFFER_MOST
     inbox = conn.inbox
-    assert inbox.held == sum(map(len, inbox.chunks)) <= RECEIVE_BUFFER + 65536
+    assert inbox.held == sum(map(len, inbox.chunks)) <= RECEIVE_BUFFER + EARLY_BYTES + 65536
     end = conn.rcv_nxt
     for start, data in inbox.early:
         assert start >= end or (start == end and data)
