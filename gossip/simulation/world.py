@@ -218,15 +218,19 @@ class World:
 
     def _send(self, source: SimulatedMember, data: bytes, to: Address) -> None:
         size = weight(data)
-        source.packets += 1
-        source.octets += size
         target = self._by_address.get(to)
+        if target is not source:
+            source.packets += 1
+            source.octets += size
         if self._digest is not None:
             parts = self._decoder.decode(data)
             self._digest.update(repr((self.agenda.tick, source.number, to, size, parts)).encode())
         if target is None:
             return
-        delay = self.network.fate(source.number, target.number, self.agenda.now, source.luck)
+        # What a member sends to itself never reaches the network.
+        delay: float | None = TICK
+        if target is not source:
+            delay = self.network.fate(source.number, target.number, self.agenda.now, source.luck)
         if delay is not None:
             self.agenda.after(delay, self._deliver, target, data, source.address)
 

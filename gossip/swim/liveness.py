@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from gossip.swim.ears import Ears
 from gossip.swim.local import Local
 from gossip.swim.member import Address, EventKind, Member, MemberEvent, MemberState
 from gossip.swim.plausible import Plausible, incarnation
@@ -34,11 +35,14 @@ class Liveness:
     def __init__(
         self,
         local: Local,
+        ears: Ears,
         *,
         on_suspected: Callable[[str, float], None],
         on_recovered: Callable[[Member, float], None],
     ) -> None:
         self._local = local
+        self._ears = ears
+        self._awaiting_echo: dict[str, None] = {}
         self._on_suspected = on_suspected
         self._on_recovered = on_recovered
         self._plausible = Plausible(local.config.networks)
@@ -56,7 +60,7 @@ class Liveness:
         incarnation = max(at_least, before.member.incarnation if before else 0) + 1
         alive = Alive(incarnation, local.name, config.address, config.port, wire_meta, SERF_VERSIONS)
         local.table.put(record_of(alive, MemberState.ALIVE, before.member.since if before is not None else now))
-        local.spread(local.name, alive.encode())
+        local.spread(local.name, alive.encode(), now)
 
     def _refute(self, accusation: int, now: float) -> None:
         local = self._local
@@ -106,7 +110,7 @@ class Liveness:
         local.table.put(record)
         local.expelled.pop(record.member.endpoint, None)
         local.recent_dead.pop(name, None)
-        local.spread(name, message.encode())
+        local.spread(name, message.encode(), now)
         member = record.member
         if was is None:
             self._tell(EventKind.JOINED, member, None, now, "alive", told_by)
@@ -173,9 +177,9 @@ class Liveness:
                 # An accusation of a later incarnation than was known: only a still later one refutes it.
                 suspicion.incarnation = message.incarnation
                 self._change(record, MemberState.SUSPECT, message.incarnation, record.member.since)
-            if suspicion.confirm(message.accuser):
+            if suspicion.confirm(message.accuser, now):
                 local.counters["suspicions_confirmed"] += 1
-                local.spread(name, message.encode(), accuser=message.accuser)
+                local.spread(name, message.encode(), now, accuser=message.accuser)
             if refused:
                 suspicion.refused(now)
             # A confirmation may end it in the past: that is now, and not a timer that is served late.
@@ -198,7 +202,7 @@ class Liveness:
         was = record.member
         local.timers.set((SUSPICION_TIMER, name), suspicion.deadline)
         member = self._change(record, MemberState.SUSPECT, message.incarnation, now)
-        local.spread(name, message.encode(), accuser=message.accuser)
+        local.spread(name, message.encode(), now, accuser=message.accuser)
         local.counters["suspicions"] += 1
         self._tell(EventKind.SUSPECTED, member, was, now, reason, told_by, message.accuser)
         if message.accuser != local.name:
@@ -214,7 +218,7 @@ class Liveness:
         local = self._local
         if suspicion.accuser == local.name:
             accusation = Suspect(suspicion.incarnation, name, local.name)
-            local.spread(name, accusation.encode(), accuser=local.name)
+            local.spread(name, accusation.encode(), now, accuser=local.name)
         else:
             self._on_suspected(name, now)
         local.timers.set((UNCONFIRMED, name), now + local.profile.probe_interval)
@@ -236,11 +240,26 @@ class Liveness:
         if suspicion is None:
             return
         if suspicion.deadline > now:
+            suspicion.asked = None
             self._local.timers.set((SUSPICION_TIMER, name), suspicion.deadline)
+            return
+        if suspicion.asked is None:
+            suspicion.asked = now
+        if self._ears.must_wait(suspicion.asked, now):
+            # The echo comes behind all that waits in our socket, a refutation perhaps.
+            self._awaiting_echo[name] = None
+            self._ears.ask(now)
+            self._local.timers.set((SUSPICION_TIMER, name), now + self._local.profile.gossip_interval)
             return
         reason = f"suspicion timed out after {now - suspicion.started:.1f} s"
         own = self._local.name
         self.dead(Dead(suspicion.incarnation, name, own), own, now, reason)
+
+    def echoed(self, now: float) -> None:
+        """This node heard its own echo: verdicts that waited for it."""
+        waiting, self._awaiting_echo = self._awaiting_echo, {}
+        for name in waiting:
+            self.suspicion_ended(name, now)
 
     def stalled(self, now: float, late: float) -> None:
         """This node was stopped for ``late`` seconds: the silence of others meanwhile is no evidence."""
@@ -252,6 +271,7 @@ class Liveness:
     def _clear_suspicion(self, name: str) -> None:
         if self._suspicions.pop(name, None) is not None:
             self._listening.pop(name, None)
+            self._awaiting_echo.pop(name, None)
             self._local.timers.cancel((SUSPICION_TIMER, name))
             self._local.timers.cancel((UNCONFIRMED, name))
 
@@ -269,6 +289,8 @@ class Liveness:
         if not record.member.reachable:
             self._more_of_the_gone(message, record, told_by, now)
             return
+        if message.accuser not in (name, local.name) and self._may_still_speak(message, told_by, now):
+            return
         accusers = [message.accuser]
         suspicion = self._suspicions.get(name)
         if suspicion is not None and message.accuser == local.name:
@@ -277,7 +299,7 @@ class Liveness:
         was = record.member
         left = message.accuser == name
         member = self._change(record, MemberState.LEFT if left else MemberState.DEAD, message.incarnation, now)
-        local.spread(name, message.encode())
+        local.spread(name, message.encode(), now)
         if name == local.name:
             return
         if not left:
@@ -287,6 +309,22 @@ class Liveness:
         why = "left on purpose" if left else reason
         self._tell(kind, member, was, now, why, told_by, "" if left else ", ".join(accusers))
 
+    def _may_still_speak(self, message: Dead, told_by: str, now: float) -> bool:
+        """Another's verdict, of which this node did not even know the suspicion until now: the accused should have
+        time to hear of it and to refute, as with a push/pull. Whoever was slow or cut off brings many of these."""
+        time = self._local.profile.time_to_refute
+        suspicion = self._suspicions.get(message.node)
+        if time <= 0 or (suspicion is not None and now >= suspicion.started + time):
+            return False
+        said = Suspect(message.incarnation, message.node, message.accuser)
+        self.suspect(said, told_by, now, f"declared dead by {message.accuser}")
+        suspicion = self._suspicions.get(message.node)
+        if suspicion is None:
+            return False
+        suspicion.condemn(message.accuser)
+        self._local.timers.set((SUSPICION_TIMER, message.node), max(now, suspicion.deadline))
+        return True
+
     def _more_of_the_gone(self, message: Dead, record: Record, told_by: str, now: float) -> None:
         """Of two words about who is gone the later incarnation's holds; of one, his own word that he left. memberlist
         keeps what came first, so that members go on to disagree on failed or left."""
@@ -295,7 +333,7 @@ class Liveness:
         if (message.incarnation, state) <= (was.incarnation, was.state) or was.name == self._local.name:
             return
         member = self._change(record, state, message.incarnation, now if state is not was.state else was.since)
-        self._local.spread(was.name, message.encode())
+        self._local.spread(was.name, message.encode(), now)
         if state is not was.state:
             left = state is MemberState.LEFT
             kind, why = (EventKind.LEFT, "left on purpose") if left else (EventKind.FAILED, "declared dead")

@@ -9,11 +9,16 @@ from random import Random
 
 from gossip.swim.awareness import Awareness
 from gossip.swim.broadcasts import TransmitLimitedQueue
+from gossip.swim.bucket import SubjectBuckets
 from gossip.swim.dials import Dial
 from gossip.swim.member import Address, MemberEvent
 from gossip.swim.profile import Config, Profile
 from gossip.swim.table import MemberTable
 from gossip.swim.timers import Timers
+
+_PROMPT_RATE, _PROMPT_BURST = 0.1, 8
+"""Rumours about one subject that go out at once: a second, and in a burst. A death makes five: an accusation, two
+confirmations, the verdict, and perhaps a refutation."""
 
 
 def everyone(name: str) -> bool:
@@ -42,6 +47,7 @@ class Local:
     expelled: dict[Address, str] = field(default_factory=dict)
     """Where members were whom the roster no longer has: what comes from there is dropped."""
     allowed: Callable[[str], bool] = everyone
+    prompts: SubjectBuckets = field(default_factory=lambda: SubjectBuckets(_PROMPT_RATE, _PROMPT_BURST))
     prompt: bool = False
     """There is news that should go out now and not at the next gossip tick."""
     leaving: bool = False
@@ -59,10 +65,14 @@ class Local:
     def send(self, to: Address, *messages: bytes) -> None:
         self.outbox.setdefault(to, []).extend(messages)
 
-    def spread(self, subject: str, message: bytes, *, accuser: str = "") -> None:
-        """A rumour: out at once, then repeated at each tick until it was sent often enough."""
+    def spread(self, subject: str, message: bytes, now: float, *, accuser: str = "") -> None:
+        """A rumour: out at once, then repeated at each tick until it was sent often enough; about somebody of whom
+        there is always something to say, with the ticks only."""
         self.rumours.put(subject, message, accuser=accuser, source=self.speaker)
-        self.prompt = True
+        if self.prompts.take(subject, now):
+            self.prompt = True
+        else:
+            self.counters["rumours_not_prompt"] += 1
 
     def spread_to_strangers(self, subject: str, message: bytes) -> None:
         self.for_strangers.put(subject, message, source=self.speaker)

@@ -18,6 +18,7 @@ from gossip.swim.broadcasts import TransmitLimitedQueue
 from gossip.swim.delegate import Delegate
 from gossip.swim.dials import Dial, DialPushPull, StreamPingResult
 from gossip.swim.dissemination import GOSSIP_TICK, Dissemination
+from gossip.swim.ears import Ears
 from gossip.swim.exchange import PUSH_PULL_TICK, RECONNECT_TICK, STREAM_DEADLINE, Exchange, is_native
 from gossip.swim.liveness import SUSPICION_TIMER, UNCONFIRMED, Liveness, teller
 from gossip.swim.local import Local
@@ -84,8 +85,9 @@ class Membership:
             dials=deque(),
             seeds=list(config.seeds),
         )
-        self._liveness = Liveness(self._local, on_suspected=self._buddy_probe, on_recovered=self._came_back)
-        self._prober = Prober(self._local, self._accuse)
+        self._ears = Ears(self._local)
+        self._liveness = Liveness(self._local, self._ears, on_suspected=self._buddy_probe, on_recovered=self._came_back)
+        self._prober = Prober(self._local, self._ears, self._accuse)
         self._relays = Relays(self._local)
         self._codec = codec if codec is not None else PacketCodec(config.label, self.keyring)
         self._dissemination = Dissemination(self._local, delegate, self._codec)
@@ -93,6 +95,7 @@ class Membership:
         self._exchange = Exchange(self._local, delegate, self._liveness, self._neighbour)
         if self._local.table.get(config.name) is None:
             self._liveness.announce(wrap_meta(delegate.meta()), now)
+        self._ears.ask(now)
         self._prober.start(now)
         self._dissemination.start(now)
         self._exchange.start(now)
@@ -111,7 +114,7 @@ class Membership:
             self._local.drop("not_in_roster")
             return
         told_by = teller(self._local, source)
-        if self._local.table.at(source) is not None:
+        if self._local.table.at(source) is not None and told_by != self._local.name:
             self._liveness.heard(told_by)
         self._local.speaker = source
         try:
@@ -128,6 +131,9 @@ class Membership:
     def _receive(self, message: Message, source: Address, told_by: str, now: float) -> None:
         local = self._local
         match message:
+            case Ping() if source == (self.config.address, self.config.port):
+                if self._ears.echo(message.seq):
+                    self._liveness.echoed(now)
             case Ping():
                 if message.node and message.node != local.name:
                     local.drop("ping_for_another")

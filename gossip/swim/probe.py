@@ -5,8 +5,8 @@ at the end of the period the verdict. Lifeguard adds nacks (a relay that answers
 *we* are not the problem), the local health multiplier, and the accusation sent to the suspect with the ping.
 
 Ours adds probes out of turn, for a reason: an idle stream broke, a port refused a datagram, somebody accuses the
-member, a relay stayed mute; when all did, everybody is asked. They are bounded by a token bucket. A refused TCP ping
-ends a probe early, but never before ``probe_timeout``: an ack by UDP beats it.
+member, a relay stayed mute; when all did, everybody is asked (``survey``). They are bounded by a token bucket. A
+refused TCP ping ends a probe early, but never before ``probe_timeout``: an ack by UDP beats it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from itertools import islice
 
 from gossip.swim.bucket import TokenBucket
 from gossip.swim.dials import DialPing, StreamPingResult
+from gossip.swim.ears import Ears
 from gossip.swim.local import Local
 from gossip.swim.member import MemberState
 from gossip.swim.shuffle import lazily_shuffled
+from gossip.swim.survey import Survey
 from gossip.wire.messages import IndirectPing, Ping, Suspect
 
 PROBE_TICK = "probe"
@@ -49,6 +51,8 @@ class Probe:
     refused: bool = False
     contacted: bool = False
     """Acked over TCP: alive, though UDP does not get through."""
+    asked: float | None = None
+    """When relays were asked, and this node for its own echo."""
     relays: list[str] = field(default_factory=list)
     nacked: list[str] = field(default_factory=list)
 
@@ -56,8 +60,9 @@ class Probe:
 class Prober:
     """``accuse(name, incarnation, reason, refused, now)`` is called for each failed probe."""
 
-    def __init__(self, local: Local, accuse: Callable[[str, int, str, bool, float], None]) -> None:
+    def __init__(self, local: Local, ears: Ears, accuse: Callable[[str, int, str, bool, float], None]) -> None:
         self._local = local
+        self._ears = ears
         self._accuse = accuse
         self._order: Iterator[str] = iter(())
         self._probes: dict[int, Probe] = {}
@@ -65,6 +70,7 @@ class Prober:
         self._ring_turn = False
         self._overdue: dict[int, int] = {}
         self._withheld: dict[str, tuple[str, bool]] = {}
+        self._survey = Survey()
         self._next_seq = local.random.getrandbits(31)
         self._out_of_turn = TokenBucket(local.profile.evidence_rate, local.profile.evidence_burst)
 
@@ -166,6 +172,7 @@ class Prober:
             return False
         self._finish(probe)
         self._local.awareness.apply(-1)
+        self._surveyed(probe.name, answered=True)
         return True
 
     def nack(self, seq: int, sender: str) -> bool:
@@ -215,6 +222,8 @@ class Prober:
                 probe.relays.append(name)
         local.counters["probes_indirect"] += 1
         self._dial(probe)
+        probe.asked = now
+        self._ears.ask(now)
 
     def _is_alive(self, name: str) -> bool:
         record = self._local.table.get(name)
@@ -237,6 +246,11 @@ class Prober:
     def _fail(self, probe: Probe, now: float) -> None:
         local = self._local
         self._finish(probe)
+        if probe.asked is not None and not probe.refused and self._ears.must_wait(probe.asked, now):
+            # Not even our own echo came back: what we did not hear is no evidence of anything but our own health.
+            local.counters["verdicts_of_the_deaf"] += 1
+            local.awareness.apply(1)
+            return
         mute = [name for name in probe.relays if name not in probe.nacked]
         if not probe.refused:
             local.counters["nacks_missing"] += len(mute)
@@ -246,6 +260,7 @@ class Prober:
                 local.awareness.apply(len(mute))
             else:
                 self._unanswered(probe)
+        self._surveyed(probe.name, answered=probe.contacted)
         if probe.contacted:
             local.counters["probes_answered_by_tcp_only"] += 1
             return
@@ -255,10 +270,7 @@ class Prober:
             reason += f" ({probe.reason})"
         self._accuse(probe.name, probe.incarnation, reason, probe.refused, now)
         if not probe.refused:
-            for name in self._also_silent(mute, probe):
-                # Silence all around is no slowness of ours, so our health does not lengthen these.
-                why = "mute as relay" if name in mute else "all relays mute"
-                self.probe_for(name, now, f"{why} for {probe.name}", patient=False)
+            self._ask_on(probe, mute, now)
 
     def _finish(self, probe: Probe) -> None:
         self._probes.pop(probe.seq, None)
@@ -267,12 +279,31 @@ class Prober:
         self._local.timers.cancel((PROBE_INDIRECT, probe.seq))
         self._local.timers.cancel((PROBE_VERDICT, probe.seq))
 
-    def _also_silent(self, mute: list[str], probe: Probe) -> list[str]:
-        """Whom to ask next: the mute relays; if all of them were mute this is perhaps a cut, and then everybody."""
+    def _ask_on(self, probe: Probe, mute: list[str], now: float) -> None:
+        """Whom to ask next: the mute relays; if all of them were mute this is perhaps a cut, and then everybody.
+        Silence all around is no slowness of ours, so our health does not lengthen these probes."""
         if len(mute) < max(_CUT_FROM, len(probe.relays)):
-            return [name for name in mute if self._is_alive(name)]
+            for name in filter(self._is_alive, mute):
+                self.probe_for(name, now, f"mute as relay for {probe.name}", patient=False)
+            return
+        if not self._survey.may_begin(now):
+            if self._survey.sick:
+                self._local.awareness.apply(1)
+            return
+        self._local.counters["surveys"] += 1
         everybody = lazily_shuffled(self._local.table.live_now(), self._local.random)
-        return list(islice(filter(self._is_alive, everybody), _WITHHELD_MAX))
+        asked = list(islice(filter(self._is_alive, everybody), _WITHHELD_MAX))
+        self._survey.begin(asked, now)
+        for name in asked:
+            self.probe_for(name, now, f"all relays mute for {probe.name}", patient=False)
+
+    def _surveyed(self, name: str, *, answered: bool) -> None:
+        asked = [other for other in self._withheld if self._survey.asks(other)]
+        if self._survey.result(name, answered=answered):
+            self._local.counters["surveys_found_us_sick"] += 1
+            self._local.awareness.apply(1)
+            for other in asked:
+                self._withheld.pop(other, None)
 
     def _unanswered(self, probe: Probe) -> None:
         """A slow member hears late, one that is cut off hears never: what counts against our health is each nack that

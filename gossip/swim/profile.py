@@ -48,6 +48,11 @@ class Profile:
     """Lifeguard's beta: longest suspicion as a multiple of the shortest."""
     audible_confirmations: bool
     """Ours: no more confirmations are waited for than members were heard since the suspicion began."""
+    own_echo: bool
+    """Ours: nobody is accused or condemned before this node has heard its own echo (``ears``)."""
+    time_to_refute: float
+    """Ours: a confirmation that comes late, or another's word that somebody is dead, ends a suspicion no sooner than
+    this (0: at once, as memberlist), so that the accused may still speak."""
     refused_timeout: float
     """Length of a suspicion whose subject's port refused a connection (evidence that the process is gone)."""
     lha_probe: bool
@@ -100,6 +105,8 @@ LAN = Profile(
     suspicion_log=10,
     suspicion_max_mult=6,
     audible_confirmations=False,
+    own_echo=False,
+    time_to_refute=0.0,
     refused_timeout=4.0,
     lha_probe=True,
     lha_suspicion=True,
@@ -137,6 +144,8 @@ SHOAL = Profile(
     suspicion_log=16,
     suspicion_max_mult=6,
     audible_confirmations=True,
+    own_echo=True,
+    time_to_refute=0.8,
     refused_timeout=1.0,
     lha_probe=True,
     lha_suspicion=True,

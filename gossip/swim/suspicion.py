@@ -7,9 +7,9 @@ suspicion ends ``refused_timeout`` later (twice that until somebody confirms), w
 Ours also bounds k by who can still be heard (``profile.audible_confirmations``): a confirmation can only come from a
 member of whom at least one packet arrived since the suspicion began. With three or more silent at once, as on the
 small side of a cut, Lifeguard waits its longest for voices that the cut holds back; here, whoever hears nobody else
-does not wait for anybody. The price: a member that holds messages back while its timers run hears nobody either, and
-accuses sooner than Lifeguard alone would let it (docs/gossip-simulation.md has the figures). A slow member that still
-hears the others waits as long as before, and so does everybody else about him.
+does not wait for anybody. A member that holds messages back while its timers run hears nobody either; it is kept from
+a verdict by its own echo, which does not come (``ears``). And what comes late, a confirmation or another's verdict,
+leaves the accused time to speak (``profile.time_to_refute``).
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ class Suspicion:
         self._hiccup = profile.probe_deadline
         self._grace = profile.probe_timeout
         self._not_before = now
+        self._time_to_refute = profile.time_to_refute
+        self.asked: float | None = None
+        """When this node asked for its own echo before the verdict."""
         self._expected = profile.confirmations if profile.lha_suspicion else 0
         if members - 2 < self._expected:
             self._expected = 0
@@ -41,17 +44,29 @@ class Suspicion:
         self._shortest = profile.suspicion_mult * size * profile.probe_interval
         self._longest = profile.suspicion_max_mult * self._shortest
         self._confirmers: dict[str, None] = {}
+        self._condemned_by: dict[str, None] = {}
         self._own = own
         self._audible: dict[str, None] | None = {} if profile.audible_confirmations else None
         self.heard(own)
 
-    def confirm(self, accuser: str) -> bool:
+    def confirm(self, accuser: str, now: float) -> bool:
         """True if this is news that shortens the suspicion and is worth passing on."""
         if len(self._confirmers) >= self._expected or accuser == self.accuser or accuser in self._confirmers:
             return False
+        before = self.deadline
         self._confirmers[accuser] = None
         self.heard(accuser)
+        self._leave_time(before, now)
         return True
+
+    def condemn(self, accuser: str) -> None:
+        """Somebody else holds the subject dead: so do we, as soon as the accused had time to refute."""
+        self._condemned_by[accuser] = None
+
+    def _leave_time(self, before: float, now: float) -> None:
+        """The accused hears of a confirmation as late as we do: if a one-way cut just ended, only now."""
+        time = self._grace if self._refused_at is not None else self._time_to_refute
+        self._not_before = max(self._not_before, min(before, now + time))
 
     def heard(self, name: str) -> bool:
         """A packet of a member came, who so could confirm. True as long as it is of use to hear of more."""
@@ -77,6 +92,7 @@ class Suspicion:
         stands, but there must be time to read a refutation."""
         if late >= self._hiccup:
             self.started = now
+            self._condemned_by.clear()
             if self._audible is not None:
                 self._audible.clear()
                 self.heard(self._own)
@@ -93,6 +109,8 @@ class Suspicion:
             share = math.log(len(self._confirmers) + 1) / math.log(expected + 1)
             timeout = max(self._shortest, self._longest - share * (self._longest - self._shortest))
         deadline = self.started + timeout
+        if self._condemned_by:
+            deadline = min(deadline, self.started + self._time_to_refute)
         if self._refused_at is not None:
             confirmed = expected == 0 or bool(self._confirmers)
             quick = self._refused_timeout * (1 if confirmed else 2)
@@ -101,4 +119,5 @@ class Suspicion:
 
     @property
     def confirmers(self) -> list[str]:
-        return list(self._confirmers)
+        """Who said the same, the accuser not counted."""
+        return [name for name in {**self._confirmers, **self._condemned_by} if name != self.accuser]

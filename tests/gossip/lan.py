@@ -224,16 +224,21 @@ class Lan:
         return (living or there or [None])[-1]
 
     def _send(self, source: Host, data: bytes, to: Address) -> None:
+        assert len(data) <= 1400
+        if to == source.address:
+            self._at(self.now + LATENCY / 2, lambda: self._deliver(source, data, to))
+            return
         self.packets += 1
         self.octets += len(data)
-        assert len(data) <= 1400
         lost = self._random.random() < self.loss
         if not lost:
             self._at(self.now + LATENCY * (0.5 + self._random.random()), lambda: self._deliver(source, data, to))
 
     def _deliver(self, source: Host, data: bytes, to: Address) -> None:
         host = self.at(to)
-        if host is None or host.killed or host.name in self.deaf_to_udp or not self._open(source, host):
+        if host is None or host.killed:
+            return
+        if host is not source and (host.name in self.deaf_to_udp or not self._open(source, host)):
             return
         if host.paused:
             host.waiting.append((data, source.address))

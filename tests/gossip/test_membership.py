@@ -12,7 +12,7 @@ from gossip.swim.member import EventKind, MemberState
 from gossip.swim.membership import Membership
 from gossip.swim.meta import wrap_meta
 from gossip.swim.profile import LAN, SHOAL, Profile
-from gossip.wire.messages import Alive, Message, Suspect, decode_message
+from gossip.wire.messages import Alive, Dead, Message, Suspect, decode_message
 from gossip.wire.packet import PacketCodec
 from gossip.wire.seal import Keyring
 from tests.gossip.lan import Host, Lan, all_see, views
@@ -111,6 +111,26 @@ def test_no_more_false_deaths_under_loss_than_memberlist(size: int) -> None:
         return sum(event.kind is EventKind.FAILED for host in hosts for event in host.events)
 
     assert false_deaths(SHOAL) <= false_deaths(LAN)
+
+
+def test_anothers_verdict_leaves_time_to_refute() -> None:
+    """Whoever was cut off or slow brings many of these, and nobody knew even the suspicion."""
+    lan = Lan(2)
+    hosts = lan.grow(5)
+    codec = PacketCodec(b"", Keyring([], Random(1).randbytes))
+    verdict = codec.encode([Dead(1, "n3", "n2").encode()])
+    for host in (hosts[0], hosts[3]):
+        host.membership.receive_datagram(verdict, hosts[1].address, lan.now)
+        lan.poke(host)
+        assert host.state_of("n3") is SUSPECT
+    lan.run(5)
+    assert all(host.state_of("n3") is ALIVE for host in hosts)
+    assert not [event for host in hosts for event in host.events if event.kind is EventKind.FAILED]
+    lan.cut([hosts[2]])
+    hosts[0].membership.receive_datagram(codec.encode([Dead(2, "n3", "n2").encode()]), hosts[1].address, lan.now)
+    lan.poke(hosts[0])
+    took = lan.run_until(lambda: hosts[0].state_of("n3") is DEAD, 5)
+    assert took == pytest.approx(SHOAL.time_to_refute, abs=0.1), "and then it holds"
 
 
 @pytest.mark.parametrize("size", [3, 5, 10])

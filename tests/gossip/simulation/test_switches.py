@@ -35,7 +35,7 @@ def test_lha_suspicion_is_long_until_confirmed(on: bool) -> None:
     """mult 4, 1 s, n = 10: SWIM's fixed 4 s, or Lifeguard's 6 times that."""
     suspicion = Suspicion(replace(LAN, lha_suspicion=on), accuser="a", incarnation=1, members=10, now=0.0)
     assert suspicion.deadline == pytest.approx(24.0 if on else 4.0)
-    assert suspicion.confirm("b") is on
+    assert suspicion.confirm("b", 0.0) is on
 
 
 @pytest.mark.parametrize("on", [True, False])
