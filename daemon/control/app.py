@@ -58,6 +58,7 @@ def _describe(packet: Captured, offset: float) -> dict[str, object]:
         "source": list(packet.source),
         "target": list(packet.target),
         "data": packet.data.hex(),
+        "stream": packet.stream,
     }
 
 

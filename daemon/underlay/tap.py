@@ -1,6 +1,7 @@
 """Counts and captures what really crosses the underlay, as a middleware next to the sockets (below the faults).
 
-A capture sees the very bytes that were handed to the socket. Without one, a datagram costs two additions.
+A capture sees the very bytes that were handed to the socket: datagrams, and parts of streams (with TLS what is inside).
+Without one, a datagram costs two additions.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from daemon.underlay.contract import Accept, Address, Datagrams, Listener, Receive, Underlay, kind_of
+from daemon.underlay.tapped_stream import OPEN, watched
 
 _CAPTURE_LIMIT = 4096
 
@@ -32,7 +34,8 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """One datagram. when: seconds of the loop's clock; direction: "out", "in", or LOST (on the way out, by a fault)."""
+    """One datagram, or a part of a stream. when: seconds of the loop's clock; direction: "out", "in", or LOST (on the
+    way out, by a fault); stream: "" or tapped_stream's OPEN, DATA, END."""
 
     when: float
     direction: str
@@ -40,6 +43,7 @@ class Captured:
     source: Address
     target: Address
     data: bytes
+    stream: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -149,7 +153,7 @@ class TappedUnderlay:
 
         async def counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Address) -> None:
             traffic.streams += 1
-            await accept(reader, writer, peer)
+            await accept(reader, self._watched(reader, writer, port, (self.address, port), peer), peer)
 
         return await self._inner.listen(port, counted, tls=tls)
 
@@ -157,4 +161,23 @@ class TappedUnderlay:
         self, to: Address, *, deadline: float, tls: ssl.SSLContext | None = None
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         self.traffic_of(to[1]).streams += 1
-        return await self._inner.connect(to, deadline=deadline, tls=tls)
+        reader, writer = await self._inner.connect(to, deadline=deadline, tls=tls)
+        own: Address = (self.address, int((writer.get_extra_info("sockname") or ("", 0))[1]))
+        return reader, self._watched(reader, writer, to[1], own, to)
+
+    def _watched(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, own: Address, peer: Address
+    ) -> asyncio.StreamWriter:
+        """A stream is of the kind of the port that was dialled; its opening is told by who did."""
+
+        def see(direction: str, part: str, data: bytes) -> None:
+            if not self.captures:
+                return
+            if part == OPEN and own[1] == port:
+                direction = "in"
+            source, target = (own, peer) if direction == "out" else (peer, own)
+            packet = Captured(asyncio.get_running_loop().time(), direction, kind_of(port), source, target, data, part)
+            for capture in self.captures:
+                capture.offer(packet)
+
+        return watched(reader, writer, see)

@@ -124,7 +124,7 @@ class Swarm:
         await self._below.start()
         self.started = time.time()
         if self._capture:
-            self._below.watch_packets(("gossip", "vxlan", "lost"), self.packets.append)
+            self._below.watch_packets(("gossip", "vxlan", "lan", "cluster", "lost"), self.packets.append)
         if self._formed:
             await make_swarm(self._below, dict.fromkeys(self.hosts, "worker"), FORMED_WITHIN)
         self._images = {host: await restoring.images(self._below, host) for host in self.hosts}

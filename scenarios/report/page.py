@@ -70,6 +70,8 @@ def _head(record: RunRecord, beside: Mapping[str, str]) -> str:
     }  # fmt: skip
     if record.digest:
         facts["digest of all packets"] = record.digest[:16]
+    if record.packets_dropped:
+        facts["packets not in the capture"] = f"{record.packets_dropped}: the newest {len(record.packets)} are"
     rows = "".join(tag("div", tag("dt", text(k)), tag("dd", text(v))) for k, v in facts.items())
     action = "sim" if record.mode == "sim" else "run"
     again = f"shoal scenario {action} {record.file} --seed {record.seed}"

@@ -11,12 +11,13 @@ _LABELS = {"gossip": "gossip", "vxlan": "vxlan", "lan": "frame"}
 
 
 def messages(packets: Iterable[Packet], hosts: dict[str, str]) -> list[Message]:
-    """hosts: LAN address to name. A copy that arrives twice is a message of its own with the same sender's time."""
+    """hosts: LAN address to name. A copy that arrives twice is a message of its own with the same sender's time.
+    Streams are no messages: their parts arrive in other pieces than they leave."""
     by_address = hosts
     waiting: dict[tuple[str, str, str], deque[Message]] = {}
     last: dict[tuple[str, str, str], Message] = {}
     found: list[Message] = []
-    for packet in sorted(packets, key=lambda p: (p.at, p.direction != "sent")):
+    for packet in sorted((p for p in packets if not p.stream), key=lambda p: (p.at, p.direction != "sent")):
         key = (packet.source, packet.target, packet.data)
         ends = [by_address.get(end.rpartition(":")[0], end) for end in (packet.source, packet.target)]
         if packet.direction == "lost":

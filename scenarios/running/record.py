@@ -116,7 +116,8 @@ class Packet:
 @dataclass(slots=True)
 class RunRecord:
     """A run. `failures` has every judgement that failed, the first of them is the verdict. digest: of all packets, in
-    simulated time only. packets: bounded, the newest kept; `packets_dropped` counts the rest."""
+    simulated time only. packets: bounded, the newest kept; `packets_dropped` counts the rest,
+    and what the hosts could not tell of in time."""
 
     scenario: str
     file: str

@@ -204,6 +204,7 @@ class Run:
                 continue
             except Exception as error:
                 stage.fail(f"the hosts could not all be stopped: {error}", outcome=ERROR)
+        stage.record.packets_dropped += stage.swarm.packets_dropped()
         stage.record.digest = stage.swarm.digest()
         for host in stage.record.hosts:
             host.logs = stage.swarm.logs(host.name)

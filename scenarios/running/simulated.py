@@ -172,7 +172,8 @@ class SimulatedHosts:
         def seen(packet: Captured) -> None:
             ends = [f"{address}:{port}" for address, port in (packet.source, packet.target)]
             direction = DIRECTIONS[packet.direction]
-            see(Packet(packet.when - self._began, host, direction, packet.kind, ends[0], ends[1], packet.data.hex()))
+            see(Packet(packet.when - self._began, host, direction, packet.kind, ends[0], ends[1], packet.data.hex(),
+                       packet.stream))  # fmt: skip
 
         self._swarm.hosts[host].tap.captures.append(_Seen(kinds, seen))
 

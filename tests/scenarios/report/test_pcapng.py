@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scenarios.language.reading import parse
 from scenarios.report import pcapng
 from scenarios.report.packets import capture
+from scenarios.running.run import run_simulated
 from tests.scenarios.report.told import record
 
 _codes = st.integers(min_value=10, max_value=65535)
@@ -81,3 +83,45 @@ def test_a_run_s_packets_are_what_tshark_sees(tmp_path: Path) -> None:
     assert {(row[5], row[6]) for row in rows} <= {("1", "1"), ("Good", "Good")}
     assert rows[0][7] == "4097"
     assert rows[2][8].startswith("never left")
+
+
+STORY = """\
+hosts: 2
+networks: {lan: {driver: macvlan, subnet: 192.0.2.0/24, options: {parent: eth0}}}
+containers: {one: {on: h1, networks: lan, ip: 192.0.2.101}, two: {on: h2, networks: lan, ip: 192.0.2.102}}
+steps:
+  - {on: h1/one, exec: ping -c 1 192.0.2.102}
+"""
+
+
+def test_streams_and_frames_of_the_lan_are_there(tmp_path: Path) -> None:
+    """A join (2377), push/pull (7946) and LAN frames: each link for itself is right TCP, both ends' bytes the same."""
+    [source] = parse(STORY)
+    ran = run_simulated(source)
+    assert ran.passed, ran.failures
+    parts = [p for p in ran.packets if p.stream]
+    assert {p.kind for p in parts} >= {"gossip", "cluster"} and any(p.kind == "lan" for p in ran.packets)
+    for name in ("sent", "received"):
+        assert {p.stream for p in parts if p.direction == name} == {"open", "data", "end"}
+
+    def said(host: str, direction: str) -> dict[tuple[str, str], str]:
+        found: dict[tuple[str, str], str] = {}
+        for p in parts:
+            if p.host == host and p.direction == direction and p.data:
+                found[p.source, p.target] = found.get((p.source, p.target), "") + p.data
+        return found
+
+    assert said("h1", "sent") == said("h2", "received") and said("h2", "sent") == said("h1", "received")
+    if shutil.which("tshark") is None:
+        pytest.skip("no tshark on this machine")
+    packets = ran.packets
+    for host in ("h1", "h2"):
+        ran.packets = [p for p in packets if p.host == host]
+        file = tmp_path / f"{host}.pcapng"
+        file.write_bytes(capture(ran))
+        wrong = "tcp.analysis.flags or tcp.checksum.status == 0 or _ws.malformed"
+        command = ["tshark", "-n", "-r", str(file), "-o", "tcp.check_checksum:TRUE", "-Y"]
+        assert subprocess.run([*command, wrong], capture_output=True, text=True, timeout=60, check=True).stdout == ""
+        shown = subprocess.run([*command, "tcp.port == 2377 && tcp.len > 0"], capture_output=True, text=True,
+                               timeout=60, check=True).stdout  # fmt: skip
+        assert shown
