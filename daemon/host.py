@@ -89,6 +89,21 @@ class Host:
         self._guard = guard
         self._runners: list[web.AppRunner] = []
 
+    @property
+    def control_api(self) -> web.Server:
+        """The handlers of the control API, for callers in this process. Only while it runs."""
+        return self._served(0)
+
+    @property
+    def docker_api(self) -> web.Server:
+        """Those of Docker's API."""
+        return self._served(1)
+
+    def _served(self, number: int) -> web.Server:
+        server = self._runners[number].server
+        assert server is not None
+        return server
+
     def _lan_peers(self) -> list[str]:
         return [address for address in self.config.lan.values() if address != self.config.address]
 

@@ -109,7 +109,8 @@ async def demultiplex(reader: asyncio.StreamReader, *, raw: bool) -> AsyncIterat
             return
 
 
-def _query(query: Query) -> dict[str, str]:
+def query_of(query: Query) -> dict[str, str]:
+    """As the API wants it in an URL."""
     return {
         key: str(value).lower() if isinstance(value, bool) else str(value)
         for key, value in query.items()
@@ -117,7 +118,8 @@ def _query(query: Query) -> dict[str, str]:
     }
 
 
-def _error_text(status: int, body: bytes) -> DockerError:
+def error_of(status: int, body: bytes) -> DockerError:
+    """What an answer with an error's status says."""
     try:
         message = str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
@@ -152,10 +154,10 @@ class HostClient:
         """A request whose answer the caller reads, for streams."""
         try:
             async with self.docker.session.request(
-                method, f"{self._base}/{API_VERSION}/{path}", params=_query(query or {}), json=body
+                method, f"{self._base}/{API_VERSION}/{path}", params=query_of(query or {}), json=body
             ) as answer:
                 if answer.status >= 400:
-                    raise _error_text(answer.status, await answer.read())
+                    raise error_of(answer.status, await answer.read())
                 yield answer
         except aiohttp.ClientConnectorError as error:
             raise DockerError(
@@ -191,7 +193,7 @@ class HostClient:
     async def hijack(self, path: str, body: object = None, **query: str | int | bool | None) -> Hijacked:
         """POSTs and takes the connection over (101 UPGRADED), as attach and exec start want it."""
         data = b"" if body is None else json.dumps(body).encode()
-        target = f"/{API_VERSION}/{path}" + ("?" + urlencode(_query(query)) if query else "")
+        target = f"/{API_VERSION}/{path}" + ("?" + urlencode(query_of(query)) if query else "")
         head = (
             f"POST {target} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
@@ -208,7 +210,7 @@ class HostClient:
             answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             status = int(answer[0].split()[1])
             if status not in (101, 200):
-                raise _error_text(status, await _rest_of_body(reader, answer[1:]))
+                raise error_of(status, await _rest_of_body(reader, answer[1:]))
         except (OSError, asyncio.IncompleteReadError) as error:
             writer.close()
             raise DockerError(900, f"the daemon at {self._url} went away during the request") from error

@@ -17,7 +17,8 @@ from daemon.underlay.tap import Capture, Captured
 from scenarios.client import HostClient
 from scenarios.running import swarm as common
 from scenarios.running.record import DIRECTIONS, SIMULATED, Packet
-from scenarios.running.swarm import Frame, Sockets
+from scenarios.running.swarm import ANSWER, Frame, HostSilent, control_answer
+from scenarios.sim.direct import DirectClient, HostGone
 from scenarios.sim.loop import HOST
 from scenarios.sim.swarm import SimulatedSwarm
 
@@ -61,7 +62,7 @@ class SimulatedHosts:
         if prepare is not None:
             prepare(self._swarm)
         self.addresses: Mapping[str, str] = self._swarm.addresses
-        self._sockets = Sockets()
+        self._clients: dict[str, DirectClient] = {}
         self._began = 0.0
         self._faults: Mapping[str, object] = {"partitions": [], "impairments": []}
         self._watchers: list[tuple[frozenset[str], Callable[[Packet], None]]] = []
@@ -91,7 +92,8 @@ class SimulatedHosts:
         self._began = asyncio.get_running_loop().time()
 
     async def stop(self) -> None:
-        await self._sockets.close()
+        for host in list(self._clients):
+            await self._forget(host)
         for name in list(self._paused):
             self._swarm.resume(name)
         await self._swarm.__aexit__()
@@ -117,10 +119,20 @@ class SimulatedHosts:
         return self._swarm
 
     def client(self, host: str) -> HostClient:
-        return self._sockets.client(host, self._swarm.socket(host))
+        if host not in self._clients:
+            self._clients[host] = DirectClient(self._swarm.socket(host), lambda: self._swarm.calls.get(host))
+        return self._clients[host]
 
     async def control(self, host: str, method: str, path: str, body: object = None) -> Any:
-        return await self._sockets.control(host, self._swarm.control_socket(host), method, path, body)
+        calls = self._swarm.calls.get(host)
+        if calls is None:
+            raise HostSilent(f"{host} does not answer at its control socket: it is down")
+        try:
+            async with asyncio.timeout(ANSWER):
+                status, _, data = await calls.http(calls.host.control_api, method, path, body)
+        except (HostGone, TimeoutError) as error:
+            raise HostSilent(f"{host} does not answer at its control socket: {error or 'no answer in time'}") from None
+        return control_answer(host, path, status, data.decode())
 
     async def join(self, host: str, role: str) -> None:
         await common.join(self, host, role)
@@ -129,7 +141,11 @@ class SimulatedHosts:
         if self.is_up(host):
             self._paused.pop(host, None)
             await self._swarm.crash(host)
-        await self._sockets.forget(host)
+        await self._forget(host)
+
+    async def _forget(self, host: str) -> None:
+        if (client := self._clients.pop(host, None)) is not None:
+            await client.close()
 
     async def restart(self, host: str) -> None:
         await self.kill(host)

@@ -100,10 +100,7 @@ class Sockets:
             async with session.request(
                 method, base + path, json=body, timeout=aiohttp.ClientTimeout(total=ANSWER)
             ) as answer:
-                text = await answer.text()
-                if answer.status >= 400:
-                    raise SwarmFailed(f"{host}: {text}")
-                return [json.loads(line) for line in text.splitlines()] if "events" in path else json.loads(text)
+                return control_answer(host, path, answer.status, await answer.text())
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise HostSilent(f"{host} does not answer at its control socket: {error or 'no answer in time'}") from None
 
@@ -117,6 +114,13 @@ class Sockets:
     async def close(self) -> None:
         for host in [*self._docker, *self._control]:
             await self.forget(host)
+
+
+def control_answer(host: str, path: str, status: int, text: str) -> Any:
+    """What a control socket answered, as JSON. Raises SwarmFailed."""
+    if status >= 400:
+        raise SwarmFailed(f"{host}: {text}")
+    return [json.loads(line) for line in text.splitlines()] if "events" in path else json.loads(text)
 
 
 async def make_swarm(swarm: Swarm, roles: Mapping[str, str], within: float) -> None:

@@ -24,6 +24,7 @@ from daemon.underlay.faults import STORED_AS, parse_faults
 from daemon.underlay.real_ports import NoPorts
 from daemon.world import World
 from scenarios.sim.alarm import CallbackNeverReturns, alarm
+from scenarios.sim.direct import Calls
 from scenarios.sim.disk import Copy, Handle, SimulatedDisk
 from scenarios.sim.loop import HOST, LoopGaveUp, SimulatedLoop
 from scenarios.sim.network import LinkQuality, Network
@@ -48,8 +49,9 @@ class ApiRefused(Exception):
 
 
 class SimulatedSwarm:
-    """Hosts by name; not yet a swarm in Docker's sense: `form()` makes it one. `control_plane` and `on_boot` (called
-    with each host before it starts) may be set before any host is booted."""
+    """Hosts by name; not yet a swarm in Docker's sense: `form()` makes it one. `calls`: what is asked of those that
+    run, without sockets. `control_plane` and `on_boot` (called with each host before it starts) may be set before any
+    host is booted."""
 
     def __init__(
         self,
@@ -66,6 +68,7 @@ class SimulatedSwarm:
         self.addresses = {name: f"192.0.2.{n}" for n, name in enumerate(names, 1)}
         self.hosts: dict[str, Host] = {}
         self.disks = {name: SimulatedDisk() for name in self.addresses}
+        self.calls: dict[str, Calls] = {}
         self._power: dict[str, Power] = {}
         self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._boots: dict[str, int] = {}
@@ -89,6 +92,7 @@ class SimulatedSwarm:
         power = self._power[name] = Power()
         context.run(POWER.set, power)
         await asyncio.get_running_loop().create_task(self._boot(name), context=context)
+        self.calls[name] = Calls(self.hosts[name], context, power)
 
     async def _boot(self, name: str) -> None:
         boot = self._boots[name] = self._boots.get(name, 0) + 1
@@ -159,6 +163,7 @@ class SimulatedSwarm:
         self.disks[name].commit([(*STORED_AS, json.dumps(faults).encode())])
 
     async def _halt(self, name: str) -> None:
+        self.calls.pop(name).end()
         await self._sessions.pop(name).close()
         await self.hosts.pop(name).stop()
 
