@@ -293,7 +293,8 @@ class Connection:
             self.mss = mss
             self.congestion.set_mss(mss)
         # Super-segments on any path: where one cannot travel whole the stack cuts it, cheaper than making many here.
-        self.segment_limit = max(mss, (LARGEST_PACKET - overhead) // mss * mss)
+        # It cuts by the path's MTU, so not for a peer that wants less.
+        self.segment_limit = max(mss, (LARGEST_PACKET - overhead) // mss * mss) if mss == mtu - overhead else mss
 
     def become_established(self, now: float) -> None:
         """The handshake is done."""
