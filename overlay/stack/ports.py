@@ -1,4 +1,4 @@
-"""Choosing ephemeral ports: Linux's default range, from a random start (RFC 6056, algorithm 1)."""
+"""Ports: ephemeral ones (Linux's default range, from a random start: RFC 6056, algorithm 1), and connections by theirs."""
 
 from __future__ import annotations
 
@@ -20,3 +20,8 @@ def ephemeral(random: Random, is_free: Callable[[int], bool]) -> int:
         if is_free(port):
             return port
     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+def connection_key(remote_ip: bytes, local_ip: bytes, remote_port: int, local_port: int) -> bytes:
+    """What a segment that arrives for a connection shows: source, destination, source port, destination port."""
+    return remote_ip + local_ip + remote_port.to_bytes(2, "big") + local_port.to_bytes(2, "big")

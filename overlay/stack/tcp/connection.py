@@ -12,6 +12,7 @@ import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from overlay.stack.ports import connection_key
 from overlay.stack.tcp import transmit
 from overlay.stack.tcp.congestion import Congestion, control
 from overlay.stack.tcp.inbox import Inbox
@@ -285,16 +286,17 @@ class Connection:
 
     def set_path(self, now: float) -> None:
         """Take segment sizes from the path as it is now (RFC 6691, RFC 1191)."""
-        mtu = self.layer.path_mtu(self.remote_ip, now)
+        mtu, whole = self.layer.path(self.remote_ip, now)
         fixed = fixed_headers(self.remote_ip)
         overhead = fixed + (wire.TIMESTAMPS_LENGTH if self.timestamps_on else 0)
         mss = max(min(self.peer_mss - (overhead - fixed), mtu - overhead), 64)
         if mss != self.mss:
             self.mss = mss
             self.congestion.set_mss(mss)
-        # Super-segments on any path: where one cannot travel whole the stack cuts it, cheaper than making many here.
+        # Super-segments, where one travels whole, or else is cut by the stack, which costs less than making many here.
         # It cuts by the path's MTU, so not for a peer that wants less.
-        self.segment_limit = max(mss, (LARGEST_PACKET - overhead) // mss * mss) if mss == mtu - overhead else mss
+        large = min(whole, LARGEST_PACKET) if whole else LARGEST_PACKET if mss == mtu - overhead else 0
+        self.segment_limit = max(mss, (large - overhead) // mss * mss)
 
     def become_established(self, now: float) -> None:
         """The handshake is done."""
@@ -399,8 +401,3 @@ class Connection:
         self.keepalive_sent += 1
         transmit.probe(self)
         self.keepalive_at = now + self.keepalive_interval
-
-
-def connection_key(remote_ip: bytes, local_ip: bytes, remote_port: int, local_port: int) -> bytes:
-    """What a segment that arrives for the connection shows: source, destination, source port, destination port."""
-    return remote_ip + local_ip + remote_port.to_bytes(2, "big") + local_port.to_bytes(2, "big")

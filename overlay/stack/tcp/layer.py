@@ -7,10 +7,10 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from overlay.stack.icmp import errno_of
-from overlay.stack.ports import ephemeral
+from overlay.stack.ports import connection_key, ephemeral
 from overlay.stack.tcp import arrives, transmit
 from overlay.stack.tcp.congestion import DEFAULT
-from overlay.stack.tcp.connection import Connection, connection_key
+from overlay.stack.tcp.connection import Connection
 from overlay.stack.tcp.limits import (
     CHALLENGES_PER_SECOND,
     LARGEST_PACKET,
@@ -134,14 +134,17 @@ class TcpLayer:
 
     # ------------------------------------------------------------------ the path
 
-    def path_mtu(self, destination: bytes, now: float) -> int:
-        """The largest packet (bytes) that gets to a destination whole."""
+    def path(self, destination: bytes, now: float) -> tuple[int, int]:
+        """(MTU, largest super-segment that the interface takes or 0) towards a destination. Somewhere behind it that
+        may be cut, by that hop's MTU: not once a smaller one of the path is known."""
         stack = self.stack
         try:
-            route = stack.route_to(destination)
+            interface = stack.route_to(destination).interface
         except OSError:
-            return 1500
-        return min(stack.paths.mtu(destination, route.interface.mtu, now), LARGEST_PACKET)
+            return 1500, 0
+        mtu = stack.paths.mtu(destination, interface.mtu, now)
+        whole = interface.gso_size if interface.gso_size > interface.mtu == mtu else 0
+        return min(mtu, LARGEST_PACKET), whole
 
     def announced_mss(self, destination: bytes) -> int:
         """RFC 6691, RFC 8200 8.3: the interface's MTU less the fixed headers."""
