@@ -1,4 +1,4 @@
-"""Ports: ephemeral ones (Linux's default range, from a random start: RFC 6056, algorithm 1), and connections by theirs."""
+"""Ports: ephemeral ones (Linux's range, from a random start: RFC 6056, algorithm 1), and connections by theirs."""
 
 from __future__ import annotations
 
