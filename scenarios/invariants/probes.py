@@ -24,6 +24,7 @@ _CANNOT = (125, 126, 127)
 """Exit statuses of a probe that could not be made (no such program, the container ended): no evidence."""
 
 _ANSWER = 8.0
+_STRANGER = "02:42:5a:ad:0b:ad"
 _DEFAULTS = ("bridge", "docker_gwbridge", "ingress", "host", "none")
 
 
@@ -153,26 +154,33 @@ async def gone(stage: Stage, asker: Endpoint, name: str) -> Violation | None:
 
 def forgeries(views: Mapping[str, View]) -> list[tuple[str, str, bytes]]:
     """(host that it seems to come from, host that gets it, datagram): packets that look like a container's and that
-    nobody made, which must be refused. Into each overlay from a host that is not on it, and, in the clear, into each
-    that is encrypted."""
-    found = []
+    nobody made, which must be refused.
+
+    Into each overlay: from a host that is not on it, with a MAC that is known there and one that is not; from one that
+    is, with another's MAC; and in the clear if it is encrypted.
+    """
+    found: dict[tuple[str, str, str, str], bytes] = {}
     for a, b in pairs(views):
         view = views[b.host]
         number = vni(view.networks.get(b.network, {}))
         if a.host == b.host or number is None or not view.is_overlay(b.network):
             continue
         on = {e.host for v in views.values() for e in v.endpoints if e.network == b.network}
-        packet = _vxlan(number, a, b)
-        found += [(host, b.host, packet) for host in views if host not in on]
+        for host in views:
+            if host in (a.host, b.host):
+                continue
+            found[b.network, host, b.host, "known"] = _vxlan(number, a, b, a.mac)
+            if host not in on:
+                found[b.network, host, b.host, "unknown"] = _vxlan(number, a, b, _STRANGER)
         if "encrypted" in (view.networks[b.network].get("Options") or {}):
-            found.append((a.host, b.host, packet))
-    return found
+            found[b.network, a.host, b.host, "clear"] = _vxlan(number, a, b, a.mac)
+    return [(source, target, data) for (_, source, target, _), data in found.items()]
 
 
-def _vxlan(number: int, a: Endpoint, b: Endpoint) -> bytes:
+def _vxlan(number: int, a: Endpoint, b: Endpoint, mac: str) -> bytes:
     echo = icmp.Icmp(icmp.ECHO_REQUEST, 0, 1, 1, FORGED)
     packet = Packet(pack_ip(a.address), pack_ip(b.address), PROTOCOL_ICMP, echo.emit())
-    frame = Frame(pack_mac(b.mac), pack_mac(a.mac), ETHERTYPE_IPV4, packet.emit())
+    frame = Frame(pack_mac(b.mac), pack_mac(mac), ETHERTYPE_IPV4, packet.emit())
     return vxlan.emit(vxlan.Header(number)) + frame.emit()
 
 

@@ -25,6 +25,7 @@ class Wire:
     networks: dict[int, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     macs: dict[str, dict[str, str]] = field(default_factory=dict)
+    _secret: dict[int, None] = field(default_factory=dict)
     _senders: dict[tuple[int, str], dict[str, tuple[float, float]]] = field(default_factory=dict)
     _echoes: dict[tuple[str, str, bytes], float] = field(default_factory=dict)
     _order: deque[tuple[float, tuple[str, str, bytes]]] = field(default_factory=deque)
@@ -37,6 +38,8 @@ class Wire:
                 if network.get("Driver") == "overlay" and (number := vni(network)) is not None:
                     self.networks[number] = id
                     self.names[id] = network["Name"]
+                    if "encrypted" in (network.get("Options") or {}):
+                        self._secret[number] = None
             for e in view.endpoints:
                 if view.is_overlay(e.network):
                     self.macs.setdefault(e.mac.lower(), {})[e.network] = f"{e.host}/{e.name}"
@@ -54,6 +57,11 @@ class Wire:
         if data[0] & _SEALED:
             return []  # judged where it comes out (delivered.py)
         found = self._isolation(packet, number, mac)
+        if packet.direction == "sent" and number in self._secret:
+            found.append(Violation("isolation", f"clear {number} {packet.host}",
+                f"{packet.host} sent a packet of an encrypted network ({self.names[self.networks[number]]}) in the "
+                "clear",
+                packet.host))  # fmt: skip
         if packet.direction == "sent":
             found += self._one_holder(packet, number, mac)
         if packet.direction == "sent" and not duplicating:

@@ -38,7 +38,7 @@ class Breaker:
     _impairments: dict[str, dict[str, object]] = field(default_factory=dict)
     _active: dict[str, _Active] = field(default_factory=dict)
     _made: int = 0
-    _copies_until: float = 0.0
+    _explained_until: dict[str, float] = field(default_factory=dict)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -52,9 +52,17 @@ class Breaker:
 
     def explains_copies(self) -> bool:
         """Does a fault duplicate packets now, or did it a moment ago?"""
-        if any(entry.get("duplicate") for entry in self._impairments.values()):
-            self._copies_until = self.stage.swarm.now() + _AFTERMATH
-        return self.stage.swarm.now() < self._copies_until
+        return self._explains("duplicate")
+
+    def explains_damage(self) -> bool:
+        """Does a fault flip bits now, or did it a moment ago?"""
+        return self._explains("corrupt")
+
+    def _explains(self, what: str) -> bool:
+        now = self.stage.swarm.now()
+        if any(entry.get(what) for entry in self._impairments.values()):
+            self._explained_until[what] = now + _AFTERMATH
+        return now < self._explained_until.get(what, 0.0)
 
     async def links(self, links: Sequence[Link]) -> None:
         """What the ways between hosts are like all along."""
@@ -197,6 +205,7 @@ class Breaker:
 
     async def _mend(self, name: str) -> None:
         self.explains_copies()
+        self.explains_damage()
         self._cuts.pop(name, None)
         self._impairments.pop(name, None)
         await self._apply()
