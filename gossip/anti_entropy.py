@@ -58,8 +58,8 @@ class Node(Protocol):
 
     def live_peers(self) -> list[str]: ...
 
-    def in_step_with(self, node_id: str) -> None:
-        """A repair with a node came to its end."""
+    def in_step_with(self, node_id: str, *, doubtful: bool) -> None:
+        """A repair with a node came to its end. `doubtful`: the node is in doubt of its own disk."""
         ...
 
 
@@ -112,8 +112,8 @@ class AntiEntropy:
             while True:
                 answer = await self._node.ask(node, REPAIR, request, deadline=end - self._node.now())
                 request = dialogue.send(answer)
-        except StopIteration:
-            self._node.in_step_with(node)
+        except StopIteration as end:
+            self._node.in_step_with(node, doubtful=end.value.doubtful)
             return True
         except NotAdmitted:
             self._replica.counters["repair_not_admitted"] += 1

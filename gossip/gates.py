@@ -3,6 +3,9 @@
 After a start a host gives nothing until it has synced with a peer: others may have been given what its disk does not
 know of. Two exceptions: the only member of a swarm that it began, and a host whose peers all stayed out of reach for a
 while (its own ranges are its own, whatever happens elsewhere). Once open, the gate stays open for this boot.
+
+A host in doubt, whose disk may be older than what it told others, has perhaps forgotten to whom it gave ranges. It
+gives nothing until it has synced with every other member of the roster: whoever it gave to is one of them.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from gossip.storage import Storage
 from gossip.tables.roster import Roster
 
 LONELY = 5.0
@@ -20,10 +24,17 @@ class Gates:
     """Two questions that can be waited for: synced, and may give."""
 
     def __init__(
-        self, node_id: str, roster: Roster, live_peers: Callable[[], list[str]], now: Callable[[], float]
+        self,
+        node_id: str,
+        roster: Roster,
+        live_peers: Callable[[], list[str]],
+        now: Callable[[], float],
+        storage: Storage,
     ) -> None:
         """`now`: seconds of the loop's clock."""
         self._now = now
+        self._doubtful = storage.doubtful
+        self._in_step: dict[str, None] = {}
         self._node_id = node_id
         self._roster = roster
         self._live_peers = live_peers
@@ -38,10 +49,21 @@ class Gates:
         self._started = self._now()
         self.look()
 
-    def sync(self) -> None:
-        """All was exchanged with a live peer."""
-        self.is_synced = True
+    def sync(self, node_id: str, *, doubtful: bool = False) -> None:
+        """All was exchanged with a live peer. One in doubt does not know what there is, unless nobody else does."""
+        self._in_step[node_id] = None
+        self.is_synced = self.is_synced or not doubtful or (self._doubtful and self.may_give())
         self.look()
+
+    def doubt(self) -> None:
+        """A peer knows of a later boot than this one: the disk is an older one."""
+        self._doubtful, self._giving = True, False
+        self._in_step.clear()
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the disk may be older than what was told to others, and not all of them have been heard yet."""
+        return self._doubtful and not self.may_give()
 
     def look(self) -> None:
         """Members came, went, or were admitted: whoever waits looks again."""
@@ -54,8 +76,12 @@ class Gates:
         if self._started is None or not self._roster.contains(self._node_id):
             return False
         if not self._giving:
-            lonely = self._now() - self._started >= LONELY and not self._live_peers()
-            self._giving = self.is_synced or lonely or self._roster.only_member()
+            if self._doubtful:
+                others = [entry.node_id for entry in self._roster.members() if entry.node_id != self._node_id]
+                self._giving = all(node in self._in_step for node in others)
+            else:
+                lonely = self._now() - self._started >= LONELY and not self._live_peers()
+                self._giving = self.is_synced or lonely or self._roster.only_member()
         return self._giving
 
     async def wait_may_give(self, deadline: float) -> bool:

@@ -42,6 +42,8 @@ DELETED_MAX = 256
 FLOOR_DELAY = 30.0
 """… and the seconds after which what was before is forgotten everywhere."""
 CHORES_INTERVAL = 5.0
+_LEAP = 1 << 20
+"""Boot epochs by at most which a host in doubt goes ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ class GossipNode:
         self._storage = storage
         stored = storage.get("gossip", "epoch")
         epoch = (int.from_bytes(stored, "big") if stored else 0) + 1
+        if storage.doubtful:
+            epoch += random.randrange(1, _LEAP)  # the next one may have been published already
         self._replica = Replica(self.node_id, epoch, storage)
         self._replica.on_news = self._news  # type: ignore[method-assign]
         self._replica.view.on_watcher_error = self._watcher_error  # type: ignore[method-assign]
@@ -114,7 +118,7 @@ class GossipNode:
                 label=identity.cluster_id.encode(),
             )
         )
-        self._gates = Gates(self.node_id, self.roster, self.live_peers, self.now)
+        self._gates = Gates(self.node_id, self.roster, self.live_peers, self.now, storage)
         self._everybody = everybody
         self._interests = Interests(self._replica)
         self._anti_entropy = AntiEntropy(self, self._replica, self._interests, random)
@@ -161,8 +165,11 @@ class GossipNode:
 
     async def leave(self) -> None:
         """Give free numbers to a peer, tell the others, and be `left` instead of dead. Stop afterwards."""
+        if not self._running:
+            return
         peers = self.live_peers()
-        given = self._allocator.donate_all(self._random.choice(peers)) if peers else []
+        # Whoever may not give does not know for certain what is its own.
+        given = self._allocator.donate_all(self._random.choice(peers)) if peers and self.may_give() else []
         for peer in peers if given else []:
             if await self._anti_entropy.push(peer, given):
                 break
@@ -256,6 +263,11 @@ class GossipNode:
     def row(self, table: str, key: str, owner: str = "") -> Row | None:
         """One visible row."""
         return self._replica.view.row(table, key, owner)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether this host's disk may be older than what it told others, and not all of them have been heard."""
+        return self._replica.in_doubt
 
     def unfinished_removals(self) -> list[str]:
         """Shared rows ("table key") whose tombstones some roster member has not acknowledged yet."""
@@ -416,18 +428,28 @@ class GossipNode:
 
     # Answering
 
-    def in_step_with(self, node: str) -> None:
+    def in_step_with(self, node: str, *, doubtful: bool) -> None:
         """A repair with a node came to its end; the first one opens the gates."""
-        if self._replica.newer_epoch > self._replica.epoch:
-            # A peer has rows of a later boot than this one: our disk is older than what we published.
+        if self._replica.newer_epoch >= self._replica.epoch:
+            # A peer has rows that we do not remember to have said: our disk is older than what we published.
             self._replica.counters["restored_storage"] += 1
             self._commit_epoch(self._replica.newer_epoch + 1)
-        if not self.roster.contains(self.node_id) or not self.roster.contains(node) or self.is_synced:
+            self._replica.doubt()
+            self._gates.doubt()
+        if not self.roster.contains(self.node_id) or not self.roster.contains(node):
             return
-        self._replica.bounded = True
-        self._gates.sync()
+        if self.is_synced and not self._replica.in_doubt:
+            return
+        self._gates.sync(node, doubtful=doubtful)
+        self._replica.bounded = self._replica.bounded or self.is_synced
+        self._settle_doubt()
         self.numbers.define_pending()
         self._chores_due.set()
+
+    def _settle_doubt(self) -> None:
+        """Who is in doubt is so until every member of the roster has been heard (or was removed)."""
+        if self._replica.in_doubt and self.may_give():
+            self._replica.end_doubt()
 
     async def _serve_repair(self, peer: str, payload: bytes) -> bytes:
         return answer(self._replica, node_of(peer), payload)
@@ -456,6 +478,8 @@ class GossipNode:
             if self._replica.failed:
                 self._replica.flush()
             self._compact()
+            self.numbers.release_again()
+            self._settle_doubt()
             if self.may_give():
                 self.numbers.define_pending()
                 await self.numbers.ask_for_shares()

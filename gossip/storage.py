@@ -13,6 +13,15 @@ from typing import Protocol
 class Storage(Protocol):
     """A durable, synchronous map of (kind, key) to bytes."""
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether this may be older than what its host has told others: put back, or after a loss of power."""
+        ...
+
+    def settle(self) -> None:
+        """The host has learned from all others what this may have forgotten."""
+        ...
+
     def get(self, kind: str, key: str) -> bytes | None:
         """The value stored under (kind, key), or None."""
         ...

@@ -31,6 +31,7 @@ from daemon.api.later import later
 from daemon.api.versions import API_VERSION, MIN_API_VERSION, VERSION, asked_for, text
 from daemon.engine.engine import Engine
 from daemon.errors import ApiError, BadParameter, NotModified
+from daemon.store import DiskRefused
 
 log = structlog.get_logger("api")
 
@@ -98,6 +99,9 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return error_answer("http: request body too large", 413)
     except web.HTTPException as error:
         return error_answer(error.reason, error.status)
+    except DiskRefused as error:
+        log.error("request failed", method=request.method, path=request.path, error=str(error))
+        return error_answer(str(error), 500)
     except ConnectionError:
         return web.Response(status=_CLIENT_GONE)  # in the middle of a stream; nobody will read it
     except Exception as error:

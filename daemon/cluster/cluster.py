@@ -32,6 +32,7 @@ from daemon.cluster.swarm import SwarmObject
 from daemon.cluster.tokens import BadToken, parse_token
 from daemon.engine.documents import JsonObject
 from daemon.errors import ApiError, BadParameter, NotImplementedYet, ServerError, Unavailable
+from daemon.store import DiskRefused
 from gossip.node import GossipNode, Identity
 from gossip.swim.member import EventKind, MemberEvent
 
@@ -157,10 +158,10 @@ class Cluster:
                 self.nodes.admit(node_id, "manager", availability=body.get("Availability") or "active")
                 await self.overlays.life.create_ingress()
                 self.overlays.join_ingress()
+                self._lock.save_new(membership, secrets.unlock)
             except BaseException:
                 await self._end(say_goodbye=False)
                 raise
-            self._lock.save_new(membership, secrets.unlock)
             self.ready, self.error = True, ""
             return node_id
 
@@ -196,10 +197,10 @@ class Cluster:
                 await gossip.join([(seed, GOSSIP_PORT) for seed in membership.seeds])
                 await gossip.synced(_JOINED)
                 self.overlays.join_ingress()
+                self._lock.save(membership)
             except BaseException:
                 await self._end(say_goodbye=True)
                 raise
-            self._lock.save(membership)
             self.ready, self.error = True, ""
             log.info("joined a swarm", cluster=membership.cluster_id, node=membership.node_id, role=membership.role)
 
@@ -213,8 +214,8 @@ class Cluster:
             if self.is_manager and not force:
                 last = len(self.nodes.managers()) < 2
                 raise Unavailable(_LEAVING_MANAGER + (_LAST_MANAGER if last else _OTHER_MANAGERS))
+            self._lock.forget()  # if the disk refuses that, nothing has happened
             await self._end(say_goodbye=True)
-            self._lock.forget()
             self.error = ""
 
     async def resume(self) -> None:
@@ -319,9 +320,9 @@ class Cluster:
         if gossip is not None:
             await self.overlays.withdraw()
             if say_goodbye:
-                self.overlays.life.acknowledge_all()
                 try:
                     async with asyncio.timeout(_LEAVE):
+                        self.overlays.life.acknowledge_all()
                         await gossip.leave()
                 except (TimeoutError, OSError):
                     log.warning("nobody heard that this node leaves")
@@ -387,6 +388,8 @@ class Cluster:
         gossip, _ = self.manage()
         gossip.roster.admit(node_id, hostname, role, address)
         self.nodes.admit(node_id, role)
+        # Who forgot whom it admitted would take itself for the only one.
+        self._engine.store.sync()
 
     async def adopt(self, before: Membership, renewed: Membership) -> None:
         """Act with a new certificate, in the role that it gives; nothing if the membership has changed meanwhile."""
@@ -394,7 +397,11 @@ class Cluster:
             if self._membership is not before or self.gossip is None:
                 return
             self._membership = renewed
-            self._lock.save(renewed)
+            try:
+                self._lock.save(renewed)
+            except DiskRefused:
+                self._membership = before
+                raise
             self.gossip.role = renewed.role
             self.nodes.describe_self()
             await self._close_door()

@@ -22,6 +22,7 @@ from daemon.cluster.joining import CLUSTER_PORT
 from daemon.cluster.overlay_keys import overlay_keys
 from daemon.cluster.rpc import Refused
 from daemon.cluster.spec import SWARM_TABLE
+from daemon.store import DiskRefused
 
 if TYPE_CHECKING:
     from daemon.cluster.cluster import Cluster
@@ -84,7 +85,7 @@ class GossipKeys:
         seal = _text(row, "seal") or known[0]
         accept = _texts(row, "accept") or known
         self._use(gossip, [*membership.gossip_keys, new])
-        gossip.write(SWARM_TABLE, ROW, {"seal": seal, "accept": [*accept, digest], "next": digest})
+        self._write(gossip, seal, [*accept, digest], digest)
         log.info("a new gossip key", key=digest)
 
     # -- the loop -----------------------------------------------------------------------------------------------
@@ -92,7 +93,10 @@ class GossipKeys:
     async def _run(self, gossip: GossipNode) -> None:
         while self._cluster.gossip is gossip:
             if self._cluster.ready:
-                await self._look(gossip)
+                try:
+                    await self._look(gossip)
+                except DiskRefused as error:  # nothing has changed; it is done at the next look
+                    log.error("gossip keys cannot be written down", error=str(error))
             try:
                 async with asyncio.timeout(_LOOK):
                     await self._wake.wait()
@@ -113,9 +117,14 @@ class GossipKeys:
             # A stranger, or one that was removed, may go on for ever with what nobody here can open.
             self._patience = _ASK if await self._fetch(gossip, row) else min(2 * self._patience, _ASK_AT_MOST)
             self._ask_at = now + self._patience
-        if row is not None and self._cluster.gossip is gossip:
+        if self._cluster.gossip is not gossip:
+            return
+        if row is not None:
             self._follow(gossip, row)
-            if self._cluster.is_manager and self._cluster.nodes.leads():
+        if self._cluster.is_manager and self._cluster.nodes.leads():
+            if gossip.roster.removals() > _removals(row):
+                self.rotate()  # who removed a node did not come to it
+            elif row is not None:
                 self._lead(gossip, row)
 
     def _missing(self, row: Row | None) -> list[str]:
@@ -184,17 +193,23 @@ class GossipKeys:
         rings = [said.get(node, []) for node in self._cluster.nodes.alive()]
         if seal != wanted:
             if all(wanted in ring for ring in rings):
-                gossip.write(SWARM_TABLE, ROW, {"seal": wanted, "accept": [*accept], "next": wanted})
+                self._write(gossip, wanted, accept, wanted, row)
             elif wanted not in self._have() and now - self._since[1] > _LOST:
                 kept = [digest for digest in accept if digest != wanted]
                 log.warning("the new gossip key is lost with its maker", key=wanted)
-                gossip.write(SWARM_TABLE, ROW, {"seal": seal, "accept": [*kept], "next": seal})
+                self._write(gossip, seal, kept, seal, row)
                 self.rotate()
         elif not all(ring[:1] == [wanted] for ring in rings):
             self._since = row.lamport, now
         elif now - self._since[1] >= _SETTLE:
-            gossip.write(SWARM_TABLE, ROW, {"seal": wanted, "accept": [wanted], "next": wanted})
+            self._write(gossip, wanted, [wanted], wanted, row)
             log.info("the old gossip key is forgotten", key=wanted)
+
+    @staticmethod
+    def _write(gossip: GossipNode, seal: str, accept: Sequence[str], wanted: str, row: Row | None = None) -> None:
+        """`removed`: the removals since which the key is a new one; a step of the same change keeps it."""
+        removed = gossip.roster.removals() if row is None else _removals(row)
+        gossip.write(SWARM_TABLE, ROW, {"seal": seal, "accept": [*accept], "next": wanted, "removed": removed})
 
     # -- this node's own ----------------------------------------------------------------------------------------
 
@@ -214,6 +229,11 @@ class GossipKeys:
 
     def _say(self, gossip: GossipNode) -> None:
         gossip.put(KEYRINGS, gossip.node_id, {"keys": list(self._have())})
+
+
+def _removals(row: Row | None) -> int:
+    value = row.value.get("removed") if row is not None else None
+    return value if isinstance(value, int) else 0
 
 
 def _text(row: Row | None, name: str) -> str:

@@ -79,6 +79,13 @@ class NodeStorage:
         self._store = store
         self._prefix = f"{node_id}/"
 
+    @property
+    def doubtful(self) -> bool:
+        return self._store.doubtful
+
+    def settle(self) -> None:
+        self._store.settle()
+
     def get(self, kind: str, key: str) -> bytes | None:
         return self._store.get(self._prefix + kind, key)
 

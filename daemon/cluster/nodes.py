@@ -267,8 +267,10 @@ class Nodes:
             raise BadParameter(
                 f"rpc error: code = FailedPrecondition desc = node {entry.node_id} is not down and can't be removed"
             )
-        gossip.roster.remove(entry.node_id)
+        # The removal itself last: until it is written the command can be given again.
         gossip.remove(NODE_SPECS, entry.node_id)
+        gossip.roster.remove(entry.node_id)
+        self._engine.store.sync()
         self._cluster.keys.rotate()  # it knows the old key
         self._engine.events.publish("node", "remove", entry.node_id, {"name": entry.hostname}, scope="swarm")
 

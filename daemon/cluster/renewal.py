@@ -12,6 +12,7 @@ import structlog
 
 from daemon.cluster.authority import NotOurs, validity
 from daemon.cluster.joining import own_certificate
+from daemon.store import DiskRefused
 
 if TYPE_CHECKING:
     from daemon.cluster.cluster import Cluster
@@ -51,7 +52,11 @@ class Renewal:
                 else await self._standing.renewed(membership)
             )
             if renewed is not None:
-                await self._cluster.adopt(membership, renewed)
+                try:
+                    await self._cluster.adopt(membership, renewed)
+                except DiskRefused as error:  # it is still due
+                    log.error("the new certificate cannot be written down", error=str(error))
+                    continue
                 part = self._engine.world.random.uniform(_EARLIEST, _LATEST)
                 log.info("certificate renewed", node=membership.node_id)
 

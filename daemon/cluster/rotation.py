@@ -22,6 +22,7 @@ from daemon.cluster.joining import CLUSTER_PORT, issuing, own_certificate
 from daemon.cluster.nodes import NODES
 from daemon.cluster.rpc import Refused
 from daemon.cluster.spec import SWARM_TABLE
+from daemon.store import DiskRefused
 from gossip.tables.row import Change, Row
 
 if TYPE_CHECKING:
@@ -119,7 +120,10 @@ class Rotation:
     async def _run(self, gossip: GossipNode) -> None:
         while self._cluster.gossip is gossip:
             if self._cluster.ready and (row := self._row()) is not None:
-                await self._look(gossip, row)
+                try:
+                    await self._look(gossip, row)
+                except DiskRefused as error:  # nothing has changed; it is done at the next look
+                    log.error("the new root CA cannot be written down", error=str(error))
             try:
                 async with asyncio.timeout(_LOOK):
                     await self._wake.wait()

@@ -16,6 +16,7 @@ from daemon.cluster.authority import NotOurs
 from daemon.cluster.joining import CLUSTER_PORT, REMOVED
 from daemon.cluster.nodes import NODE_SPECS
 from daemon.cluster.rpc import Refused
+from daemon.store import DiskRefused
 from gossip.tables.view import ROSTER_TABLE
 
 if TYPE_CHECKING:
@@ -72,7 +73,12 @@ class Standing:
                 if renewed is None or renewed.role != wanted:
                     await asyncio.sleep(_RETRY)
                     continue
-                await self._cluster.adopt(membership, renewed)
+                try:
+                    await self._cluster.adopt(membership, renewed)
+                except DiskRefused as error:
+                    log.error("the new role cannot be written down", role=renewed.role, error=str(error))
+                    await asyncio.sleep(_RETRY)
+                    continue
                 log.info("role changed", role=renewed.role)
         finally:
             self._following = False

@@ -108,6 +108,8 @@ class Vault:
         if self._turned:
             self._store.purge()
             self._turned = False
+        else:
+            self._store.sync()  # who it is must outlive a loss of power: the others will not forget it
 
     def use(self, key: bytes) -> bool:
         """Seal with this key from the next `save` on, or not at all (b""); whether that is a change."""
@@ -117,4 +119,5 @@ class Vault:
 
     def forget(self) -> None:
         self._store.commit([(_KIND, _KEY, None)])
+        self._store.sync()  # a spent id must not come back
         self._key = b""

@@ -21,11 +21,13 @@ from daemon.engine.names import random_name
 from daemon.engine.restart import wants_start_at_boot
 from daemon.engine.streams import Streams
 from daemon.errors import ApiError, BadParameter, Conflict, NotFound
+from daemon.store import DiskRefused
 
 if TYPE_CHECKING:
     from daemon.engine.engine import Engine
 
 KIND = "containers"  # in the store: what a container is; written once
+UNWRITTEN_DELAY = 1.0  # seconds between attempts to write down what the disk refused
 STATE = "container-state"  # what changes in its life; small, for it is written at every change
 SHUTDOWN_GRACE = 0.3  # seconds between the stop signal and SIGKILL when the daemon itself stops
 LOST = 255  # exit code of a container that ended while nobody looked, as Docker's
@@ -41,6 +43,7 @@ class Containers:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._by_id: dict[str, Container] = {}
+        self._unwritten: dict[str, None] = {}
         self._by_name: dict[str, Container] = {}
         self.lifecycle = Lifecycle(engine)
 
@@ -134,6 +137,28 @@ class Containers:
         """Commit a container's state; Networks calls it after connect and disconnect."""
         if container.id in self._by_id:
             self._engine.store.commit([(STATE, container.id, _packed(stored_state(container)))])
+
+    def note(self, container: Container) -> None:
+        """Commit what has become of a container, which no disk can refuse to have happened: tried again until it is
+        written."""
+        try:
+            self.save(container)
+        except DiskRefused as error:
+            log.error("a container's state could not be written down", container=container.name, error=str(error))
+            if not self._unwritten:
+                self._engine.tasks.spawn(self._write_down(), "states of containers")
+            self._unwritten[container.id] = None
+
+    async def _write_down(self) -> None:
+        while self._unwritten:
+            await asyncio.sleep(UNWRITTEN_DELAY)
+            try:
+                for identity in list(self._unwritten):
+                    if identity in self._by_id:
+                        self.save(self._by_id[identity])
+                    del self._unwritten[identity]
+            except DiskRefused:
+                continue
 
     def save_config(self, container: Container) -> None:
         """Commit what of it is not written by `save`, after `docker update`."""

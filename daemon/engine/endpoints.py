@@ -369,7 +369,7 @@ class Endpoints:
                 await self._remove_from(network, container)
                 await self.publishing.settle(container)
                 self._engine.containers.write_etc(container)
-                self._engine.containers.save(container)
+                self._engine.containers.note(container)
             self._networks.event(network, "disconnect", container=container.id)
             touched.append(container)
         return touched

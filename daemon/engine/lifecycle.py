@@ -89,7 +89,7 @@ class Lifecycle:
             state.error = message
             state.exit_code = error.exit_code if isinstance(error, CannotStart) else 128
             container.streams.end()
-            engine.containers.save(container)
+            engine.containers.note(container)
             if isinstance(error, NetworkError):
                 raise ServerError(message) from error
             raise
@@ -97,7 +97,7 @@ class Lifecycle:
         state.status, state.pid = "running", host_pid(container, running.process.pid)
         state.started_at = engine.world.wall()
         container.process = running.process
-        engine.containers.save(container)
+        engine.containers.note(container)
         mounting.published(engine, container, "mount")
         engine.containers.publish(container, "start")
         engine.tasks.spawn(self._watch(container, running), f"watch {container.name}")
@@ -200,7 +200,7 @@ class Lifecycle:
                 engine.volumes.released(point.name)
             if again:
                 container.restart_count += 1
-            engine.containers.save(container)
+            engine.containers.note(container)
             container.log.end_run()
             if not container.host_config["AutoRemove"]:
                 engine.keeper.run_ended(container)
@@ -249,13 +249,13 @@ class Lifecycle:
             return None
         container.restart_count += 1
         state.status = "restarting"
-        self._engine.containers.save(container)
+        self._engine.containers.note(container)
         return min(self._backoffs.setdefault(container.id, RestartBackoff()).next_delay(0.0), LONGEST_RETRY)
 
     def _end_restarting(self, container: Container) -> None:
         container.state.status = "exited"
         container.stopped_by_daemon = False
-        self._engine.containers.save(container)
+        self._engine.containers.note(container)
         _resolve(container.exit_waiters, container.state.exit_code)
 
     async def _release(self, container: Container) -> None:
@@ -460,7 +460,7 @@ class Lifecycle:
             self._signal(container, SIGKILL)
             await ended
         container.manually_stopped = manually
-        self._engine.containers.save(container)
+        self._engine.containers.note(container)
 
 
 def _still_running(container: Container) -> Conflict:

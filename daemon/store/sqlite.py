@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from daemon.store import DiskRefused
 from daemon.store.witness import Witness, machine_boot
 
 _SCHEMA_VERSION = 1
@@ -95,7 +96,7 @@ class SqliteStore:
         return [(str(key), bytes(value)) for key, value in rows]
 
     def commit(self, changes: Sequence[tuple[str, str, bytes | None]]) -> None:
-        """All of it or none; on disk before it returns. Raises OSError when the disk refuses."""
+        """All of it or none; on disk before it returns. Raises DiskRefused."""
         number = self._number + 1
         try:
             self._db.execute("BEGIN IMMEDIATE")
@@ -108,10 +109,17 @@ class SqliteStore:
         except sqlite3.OperationalError as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            raise OSError(f"the store cannot be written: {error}") from error
+            raise DiskRefused(error) from error
         self._number = number
         with suppress(OSError):  # a witness that lags behind accuses nobody
             self._witness.write(self._identity, number)
+
+    def sync(self) -> None:
+        """What was committed until now outlives a loss of power too. Raises DiskRefused."""
+        try:
+            self._db.execute("PRAGMA wal_checkpoint(FULL)")
+        except sqlite3.OperationalError as error:
+            raise DiskRefused(error) from error
 
     def purge(self) -> None:
         """What was replaced until now is gone from the disk too: the log is written back and cut."""

@@ -67,6 +67,7 @@ class Numbers:
         self._peers = peers
         self._pending: dict[str, tuple[int, int]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._unreleased: dict[tuple[str, int], None] = {}
         self.counters: Counter[str] = Counter()
 
     def define(self, space: str, start: int, size: int) -> None:
@@ -139,9 +140,20 @@ class Numbers:
         return self._allocator.take(space, wanted=wanted, holder=holder)
 
     def release(self, space: str, number: int) -> None:
-        """Give a number back. One that this host did not give, or whose space has ended, is no error (counted)."""
-        if not self._allocator.release(space, number):
-            self.counters["released_unknown"] += 1
+        """Give a number back. One that this host did not give, or whose space has ended, is no error (counted). While
+        the disk refuses it stays given; that is tried again."""
+        self._unreleased.pop((space, number), None)
+        try:
+            if not self._allocator.release(space, number):
+                self.counters["released_unknown"] += 1
+        except OSError:
+            self._unreleased[space, number] = None
+            self.counters["releases_refused"] += 1
+
+    def release_again(self) -> None:
+        """Give back what the disk refused to take back, if it takes it now."""
+        for space, number in list(self._unreleased):
+            self.release(space, number)
 
     def in_use(self, space: str) -> list[int]:
         """Numbers that this host gave or that a row names, hidden rows included."""

@@ -17,7 +17,7 @@ from gossip.swim.member import EventKind, MemberEvent
 from gossip.tables.delta import encode_delta
 from gossip.tables.outbox import Outbox
 from gossip.tables.record import Record
-from gossip.tables.repair import NotAdmitted, RepairError, answer, repair
+from gossip.tables.repair import NotAdmitted, Repaired, RepairError, answer, repair
 from gossip.tables.replica import Replica
 from gossip.tables.roster import Roster
 from gossip.tables.row import Change
@@ -26,6 +26,11 @@ from gossip.tables.spreading import Spreading
 
 class NoDisk:
     """A storage that keeps nothing: what a process forgets when it crashes, its peers still have."""
+
+    doubtful = False
+
+    def settle(self) -> None:
+        pass
 
     def get(self, kind: str, key: str) -> bytes | None:
         return None
@@ -137,7 +142,7 @@ class TableNode:
         dialogue = repair(self.replica)
         self._say(dialogue, next(dialogue), names)
 
-    def _say(self, dialogue: Generator[bytes, bytes, int], request: bytes, names: list[str]) -> None:
+    def _say(self, dialogue: Generator[bytes, bytes, Repaired], request: bytes, names: list[str]) -> None:
         """One question of a repair with the first of ``names``."""
         self.repair_octets += len(request)
         agenda = self._tables.world.agenda

@@ -11,12 +11,12 @@ and is sent answers, the other side a function: neither waits nor sends.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from typing import cast
+from typing import NamedTuple, cast
 
 import msgpack
 
-from gossip.tables.digest import BUCKETS, group
-from gossip.tables.record import RING, ROSTER, RecordId
+from gossip.tables.digest import BUCKETS, group, id_hash
+from gossip.tables.record import RING, ROSTER, SHARED, RecordId
 from gossip.tables.replica import Replica
 
 CHUNK = 512 * 1024
@@ -33,11 +33,21 @@ class NotAdmitted(Exception):
     """The peer does not find us in its roster (yet)."""
 
 
-def repair(replica: Replica) -> Generator[bytes, bytes, int]:
-    """Ask a peer until nothing differs; returns how many records came. Raises NotAdmitted, RepairError."""
-    received = 0
+class Repaired(NamedTuple):
+    """What came of a repair. doubtful: the peer is in doubt of its own disk."""
+
+    received: int
+    doubtful: bool
+
+
+def repair(replica: Replica) -> Generator[bytes, bytes, Repaired]:
+    """Ask a peer until nothing differs. Raises NotAdmitted, RepairError."""
+    received, doubtful = 0, False
     for _ in range(MAX_ROUNDS):
-        answer = _answered((yield _pack({"op": "tables", "tables": replica.digests.tables()})))
+        answer = _answered((yield _pack(_opening(replica))))
+        doubtful = answer.get("doubt") is True
+        if replica.in_doubt and answer.get("held") is not None:
+            replica.disprove(_held(answer.get("held")))
         ours: dict[str, dict[int, list[list[int]]]] = {}
         for name, theirs in _sums(answer.get("sums")).items():
             mine = replica.digests.sums(name)
@@ -48,20 +58,20 @@ def repair(replica: Replica) -> Generator[bytes, bytes, int]:
                     for index in differing
                 }
         if not ours:
-            return received
-        answer = _answered((yield _pack({"op": "buckets", "buckets": ours})))
+            return Repaired(received, doubtful)
+        answer = _answered((yield _pack({"op": "buckets", "buckets": ours, "doubt": replica.in_doubt})))
         records, want = answer.get("records"), answer.get("want")
         if not isinstance(records, list) or not isinstance(want, list):
             raise RepairError("an answer to buckets has records and wants")
-        wanted = _wanted(replica, ours, want)
-        changed = replica.merge_packed(records)
+        wanted = _wanted(replica, ours, want, unproven=doubtful)
+        changed = replica.merge_packed(records, doubtful=doubtful)
         received += len(changed)
         while wanted:
             chunk, wanted = _cut(wanted)
-            _answered((yield _pack({"op": "records", "records": chunk})))
+            _answered((yield _pack({"op": "records", "records": chunk, "doubt": replica.in_doubt})))
         if not changed:
-            return received
-    return received
+            return Repaired(received, doubtful)
+    return Repaired(received, doubtful)
 
 
 def answer(replica: Replica, peer: str, request: bytes) -> bytes:
@@ -71,28 +81,57 @@ def answer(replica: Replica, peer: str, request: bytes) -> bytes:
         raise RepairError("this host cannot write to its disk")
     if replica.in_roster(replica.node_id) and not replica.in_roster(peer):
         return _pack({"refused": True})
-    op = message.get("op")
+    op, doubtful = message.get("op"), message.get("doubt") is True
     if op == "tables":
         theirs = message.get("tables")
         if not isinstance(theirs, dict):
             raise RepairError("tables are a map")
         mine = replica.digests.tables()
         names = sorted({**mine, **{name: 0 for name in theirs if isinstance(name, str)}}, key=_precedence)
-        return _pack(
-            {"sums": {name: replica.digests.sums(name) for name in names if mine.get(name) != theirs.get(name)}}
-        )
+        sums = {name: replica.digests.sums(name) for name in names if mine.get(name) != theirs.get(name)}
+        # Whoever is new, or back and not in step yet, cannot tell what has been removed.
+        knows = doubtful and replica.bounded and not replica.in_doubt
+        held = _still_there(replica, message.get("unproven")) if knows else None
+        return _pack({"sums": sums, "doubt": replica.in_doubt, "held": held})
     if op == "buckets":
-        return _answer_buckets(replica, message.get("buckets"))
+        return _answer_buckets(replica, message.get("buckets"), unproven=doubtful)
     if op == "records":
         records = message.get("records")
         if not isinstance(records, list):
             raise RepairError("records are an array")
-        replica.merge_packed(records)
+        replica.merge_packed(records, doubtful=doubtful)
         return _pack({})
     raise RepairError("unknown question")
 
 
-def _answer_buckets(replica: Replica, buckets: object) -> bytes:
+def _opening(replica: Replica) -> dict[str, object]:
+    """The first question; who is in doubt asks too which rows, that only its old disk knows, are really there."""
+    unproven = [[id.table, id_hash(id)] for id in replica.unproven()]
+    return {"op": "tables", "tables": replica.digests.tables(), "doubt": replica.in_doubt, "unproven": unproven}
+
+
+def _still_there(replica: Replica, asked: object) -> list[int]:
+    """Of the rows that are asked for, by table and hash, those that are held."""
+    if not isinstance(asked, list):
+        raise RepairError("unproven rows are an array")
+    found: list[int] = []
+    for pair in asked:
+        if not isinstance(pair, list) or len(pair) != 2 or type(pair[0]) is not str or type(pair[1]) is not int:
+            raise RepairError("an unproven row is a table and a hash")
+        name = group(RecordId(SHARED, pair[0], "", ""))
+        if any(hashed == pair[1] for hashed, _, _ in replica.digests.bucket(name, pair[1] % BUCKETS)):
+            found.append(pair[1])
+    return found
+
+
+def _held(found: object) -> dict[int, object]:
+    if not isinstance(found, list) or not all(type(hashed) is int for hashed in found):
+        raise RepairError("held rows are hashes")
+    return dict.fromkeys(found)
+
+
+def _answer_buckets(replica: Replica, buckets: object, *, unproven: bool) -> bytes:
+    """`unproven`: the asker is in doubt as well, and takes what only our old disk knows."""
     if not isinstance(buckets, dict):
         raise RepairError("buckets are a map")
     records: list[bytes] = []
@@ -107,7 +146,7 @@ def _answer_buckets(replica: Replica, buckets: object) -> bytes:
                 if known is not None:
                     want.append(hashed)
                 packed = replica.packed(id)
-                if packed is None:
+                if packed is None or (replica.is_unproven(id) and not unproven):
                     continue
                 if size > CHUNK:
                     more = True
@@ -134,14 +173,16 @@ def _bucket_hashes(found: object) -> dict[int, dict[int, int]]:
     return result
 
 
-def _wanted(replica: Replica, buckets: Mapping[str, Mapping[int, object]], want: list[object]) -> list[bytes]:
+def _wanted(
+    replica: Replica, buckets: Mapping[str, Mapping[int, object]], want: list[object], *, unproven: bool
+) -> list[bytes]:
     wanted = {hashed: None for hashed in want if type(hashed) is int}
     found: list[bytes] = []
     for name in sorted(buckets, key=_precedence):
         for index in buckets[name]:
             for hashed, _, id in replica.digests.bucket(name, index):
                 packed = replica.packed(id) if hashed in wanted else None
-                if packed is not None:
+                if packed is not None and (unproven or not replica.is_unproven(id)):
                     found.append(packed)
     return found
 

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from gossip.numbers.ring import Ring
 from gossip.storage import Storage
 from gossip.tables.bounds import LENIENCE, OWNER_BYTES, OWNER_ROWS, STRANGERS, within
-from gossip.tables.digest import Digests
+from gossip.tables.digest import Digests, id_hash
 from gossip.tables.holdings import Holdings
 from gossip.tables.lamport import LamportClock
 from gossip.tables.outbox import Outbox
@@ -76,6 +76,10 @@ class Replica:
         self._tombstones = Tombstones(node_id)
         self._live: dict[str, None] = {node_id: None}
         self._dirty: dict[RecordId, None] = {}
+        self._unproven: dict[RecordId, None] = {}
+        self._loaded: list[RecordId] = []
+        self.in_doubt = storage.doubtful
+        """This host's disk may be older than what it told others, and it has not yet heard all of them."""
         self.view = View(self.visible, self.counters)
         self._load()
 
@@ -103,6 +107,40 @@ class Replica:
     def held_tombstones(self) -> list[RecordId]:
         """Removed rows that not every roster member has acknowledged yet, sorted."""
         return sorted(self._tombstones.held)
+
+    # What an old disk brought back
+
+    def unproven(self) -> list[RecordId]:
+        """Shared rows that only this host's doubtful disk says are there: they may have been removed for good since,
+        and their tombstones collected."""
+        return list(self._unproven)
+
+    def is_unproven(self, id: RecordId) -> bool:
+        """Whether only a doubtful disk says that a row is there."""
+        return id in self._unproven
+
+    def doubt(self) -> None:
+        """This host's disk is an older one: what came from it is to be proven."""
+        self.in_doubt = True
+        for id in self._loaded:
+            body = self._holdings.get(id)
+            if isinstance(body, SharedBody) and body.value is not None:
+                self._unproven[id] = None
+
+    def disprove(self, held: Mapping[int, object]) -> None:
+        """A host that is not in doubt holds these of the unproven (by the hash of their ids), and no others."""
+        for id in list(self._unproven):
+            del self._unproven[id]
+            if id_hash(id) not in held:
+                self.counters["disproved"] += 1
+                self._drop(id)
+        self._settle()
+
+    def end_doubt(self) -> None:
+        """Every member of the roster has been heard: what nobody disproved is there."""
+        self.in_doubt = False
+        self._unproven.clear()
+        self._storage.settle()
 
     def records(self) -> list[Record]:
         """Everything, sorted by id."""
@@ -238,8 +276,9 @@ class Replica:
 
     # Merging
 
-    def merge_packed(self, items: Iterable[object]) -> list[RecordId]:
-        """Merge records as bytes; bad ones are counted. Returns the ids that changed."""
+    def merge_packed(self, items: Iterable[object], *, doubtful: bool = False) -> list[RecordId]:
+        """Merge records as bytes; bad ones are counted. Returns the ids that changed. `doubtful`: who sends them is in
+        doubt of his own disk."""
         records: list[Record] = []
         for item in items:
             try:
@@ -248,6 +287,13 @@ class Replica:
                 records.append(decode_record(item))
             except RecordError:
                 self.counters["bad_records"] += 1
+        if not doubtful:
+            for id, _ in records:
+                self._unproven.pop(id, None)
+        elif self.in_doubt:
+            for id, body in records:
+                if isinstance(body, SharedBody) and body.value is not None and self._holdings.get(id) is None:
+                    self._unproven[id] = None
         return self.merge(records)
 
     def merge(self, records: Iterable[Record]) -> list[RecordId]:
@@ -293,7 +339,7 @@ class Replica:
         """Whether a peer's record may be joined at all."""
         if isinstance(body, OwnedBody | EpochBody):
             if id.owner == self.node_id:
-                self.newer_epoch = max(self.newer_epoch, body.epoch if body.epoch > self.epoch else 0)
+                self._note_own(body)
                 return False
             header = self._holdings.get(RecordId(EPOCH, "", "", id.owner))
             if self.is_removed(id.owner):
@@ -316,6 +362,12 @@ class Replica:
                 return False
             return all(self._plausible(birth.lamport) for birth in body.births)
         return True
+
+    def _note_own(self, body: OwnedBody | EpochBody) -> None:
+        """A peer has a record of ours: is it of a boot that we do not remember?"""
+        sequence = body.sequence if isinstance(body, OwnedBody) else body.floor[1] if body.floor[0] == body.epoch else 0
+        if (body.epoch, sequence) > (self.epoch, self._sequence):
+            self.newer_epoch = max(self.newer_epoch, body.epoch)
 
     def _strangers(self) -> int:
         return self._holdings.owners - len(self._roster)
@@ -485,7 +537,23 @@ class Replica:
                 self.counters["bad_stored_records"] += 1
                 continue
             self._hold(id, body)
+            if id.kind == SHARED:
+                self._loaded.append(id)
+        self._finish()
+        if self.in_doubt:
+            self.doubt()
         self._settle()
+
+    def _finish(self) -> None:
+        """What follows from a record is written after it: a crash in between leaves it to be done at the next start."""
+        for id, body in self._holdings.all():
+            if isinstance(body, EpochBody):
+                self._forget_owned(id.owner, body)
+            elif isinstance(body, RosterBody) and body.removal is not None and id.key != self.node_id:
+                self._forget_owned(id.key, None)
+            elif isinstance(body, SharedBody) and body.value is None and id.table == SPACES_TABLE:
+                self._drop(RecordId(RING, "", id.key, ""))
+        self._acknowledge_all()
 
 
 def _key(id: RecordId) -> str:

@@ -78,6 +78,10 @@ class Roster:
         """Whether an id was removed for good."""
         return self._replica.is_removed(node_id)
 
+    def removals(self) -> int:
+        """How many ids were removed for good."""
+        return sum(1 for body in self._replica.roster().values() if body.removal is not None)
+
     def hostname(self, node_id: str) -> str:
         """The hostname of an id that was ever admitted, else the id."""
         body = self._replica.roster().get(node_id)

@@ -91,6 +91,10 @@ class Story:
                     return await self.swarm.api(host, method, path, body)
             except ApiRefused as refused:
                 refusal = refused.message
+                if unanswered and any(text in refusal for text in done):
+                    await self._knows(host)
+                    unanswered = False
+                    continue
                 if "internal error" in refusal:
                     raise NotDone(f"{self.step}: {host} {method} {path}: {refusal}") from refused
                 if any(text in refusal for text in done):
@@ -102,7 +106,18 @@ class Story:
         raise NotDone(f"{self.step}: {host} {method} {path}: {why}")
 
     async def up(self, host: str) -> None:
-        await self.swarm.until(lambda: host in self.swarm.hosts and self.swarm.is_alive(host), 60, step=0.05)
+        await self.swarm.until(lambda: self.swarm.is_alive(host), 60, step=0.05)
+
+    async def _knows(self, host: str) -> None:
+        """Wait until a host that lost power has heard from the others what it may have forgotten."""
+
+        def knows() -> bool:
+            if not self.swarm.is_alive(host):
+                return False
+            gossip = self.swarm.hosts[host].engine.cluster.gossip
+            return gossip is None or not gossip.in_doubt
+
+        await self.swarm.until(knows, 60, step=0.1)
 
     def _active(self, host: str) -> bool:
         return host in self.swarm.hosts and self.swarm.hosts[host].engine.cluster.active
@@ -154,9 +169,12 @@ class Story:
             "Cmd": ["sleep", "86400"],
             "HostConfig": {"NetworkMode": network, "RestartPolicy": {"Name": "always"}},
         }
-        await self.ask(host, "POST", f"/containers/create?name={name}", body, done=("is already in use by",))
+        for _ in range(_TRIES):
+            await self.ask(host, "POST", f"/containers/create?name={name}", body, done=("is already in use by",))
+            started = await self.ask(host, "POST", f"/containers/{name}/start", done=("No such container",))
+            if started is not None:
+                break  # else a loss of power has taken it in between
         self.told.containers[name] = host
-        await self.ask(host, "POST", f"/containers/{name}/start")
 
     async def _many(self) -> None:
         """More than each host's own share of the small network: ranges are given away."""

@@ -46,18 +46,22 @@ class Point:
 
 @dataclass(slots=True)
 class Outcome:
-    """Of one run. step: what the story was doing at the point; commits: by host."""
+    """Of one run. step: what the story was doing at the point; commits: by host, and those before
+    it began."""
 
     point: Point | None
+    before: dict[str, int] = field(default_factory=dict)
     commits: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     step: str = ""
     simulated: float = 0.0
 
 
-def points(commits: dict[str, int], every: int = 1, hows: Sequence[How] = HOWS) -> Iterator[Point]:
-    """Every n-th of all, evenly over hosts and kinds."""
-    everything = [Point(host, k, how) for host, count in commits.items() for k in range(count) for how in hows]
+def points(whole: Outcome, every: int = 1, hows: Sequence[How] = HOWS) -> Iterator[Point]:
+    """Every n-th of all that the undisturbed story has, evenly over hosts and kinds."""
+    everything = [
+        Point(host, k, how) for host, n in whole.commits.items() for k in range(whole.before[host], n) for how in hows
+    ]
     return iter(everything[::every])
 
 
@@ -84,11 +88,12 @@ class _Run:
                 disk.on_commit = lambda number, done, host=host: self._commit(host, number, done, outside)
                 disk.on_changes = lambda changes, host=host: self._versions.see(host, changes)
             async with self._swarm:
+                outcome.before = {host: disk.commits for host, disk in self._swarm.disks.items()}
                 watching = asyncio.create_task(self._watch(found))
                 try:
                     await self._story.play()
                     await self._settled()
-                    found.update(dict.fromkeys(in_the_end(self._swarm, self._story.told)))
+                    found.update(dict.fromkeys(in_the_end(self._swarm, self._story.told, self._forgetful())))
                 except (NotDone, TimeoutError) as error:
                     found[str(error) or f"{self._story.step}: not within its time"] = None
                 finally:
@@ -101,6 +106,9 @@ class _Run:
         outcome.violations = [*found, *self._versions.found, *logged]
         outcome.commits = {host: disk.commits for host, disk in self._swarm.disks.items()}
         return outcome
+
+    def _forgetful(self) -> str:
+        return self._point.host if self._point is not None and self._point.how == "power" else ""
 
     async def _watch(self, found: dict[str, None]) -> None:
         while True:
@@ -122,7 +130,7 @@ class _Run:
 
     def _commit(self, host: str, number: int, done: bool, outside: Context) -> None:
         point = self._point
-        if point is None or self._outcome.step or (host, number) != (point.host, point.commit):
+        if point is None or not self._story.step or self._outcome.step or (host, number) != (point.host, point.commit):
             return
         if point.how == "full":
             self._outcome.step = self._story.step

@@ -41,6 +41,10 @@ class Known(NamedTuple):
 class _Disk:
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str], bytes] = {}
+        self.doubtful = False
+
+    def settle(self) -> None:
+        self.doubtful = False
 
     def get(self, kind: str, key: str) -> bytes | None:
         return self.kept.get((kind, key))
@@ -105,7 +109,7 @@ class Host:
         self.boots += 1
         self.replica = Replica(self.name, self.boots, self._disk)
         self.roster = Roster(self.replica)
-        self.gates = Gates(self.name, self.roster, self._live_peers, self._now)
+        self.gates = Gates(self.name, self.roster, self._live_peers, self._now, self._disk)
         self.gates.start()
         self.allocator = Allocator(self.replica, self._disk)
         self.peers = _Peers(self.gates)
@@ -206,10 +210,12 @@ class Host:
             request = next(dialogue)
             while True:
                 request = dialogue.send(answer(other.replica, self.name, request))
-        except StopIteration:
+        except StopIteration as end:
             if self.roster.contains(self.name) and self.roster.contains(other.name):
-                self.replica.bounded = True
-                self.gates.sync()
+                self.gates.sync(other.name, doubtful=end.value.doubtful)
+                self.replica.bounded = self.replica.bounded or self.gates.is_synced
+                if self.replica.in_doubt and self.gates.may_give():
+                    self.replica.end_doubt()
                 self.numbers.define_pending()
         except NotAdmitted:
             pass

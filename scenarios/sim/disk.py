@@ -15,6 +15,8 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from daemon.store import DiskRefused
+
 Change = tuple[str, str, bytes | None]
 
 CHECKPOINT = 1000
@@ -70,9 +72,9 @@ class SimulatedDisk:
         return sorted((key, value) for (k, key), value in self._documents.items() if k == kind)
 
     def commit(self, changes: Sequence[Change]) -> None:
-        """All of it or none. Raises OSError when the disk is full."""
+        """All of it or none. Raises DiskRefused when the disk is full."""
         if self.full:
-            raise OSError("the store cannot be written: database or disk is full")
+            raise DiskRefused("database or disk is full")
         self._apply(changes)
         self._generation += 1
         self._witness = max(self._witness, self._generation)
@@ -94,6 +96,12 @@ class SimulatedDisk:
         self._synced = self.copy()
         self._log.clear()
         self._pages = 0
+
+    def sync(self) -> None:
+        """What was committed until now outlives a loss of power. Raises DiskRefused when the disk is full."""
+        if self.full:
+            raise DiskRefused("database or disk is full")
+        self.checkpoint()
 
     def purge(self) -> None:
         """What was replaced is gone from the disk too."""
@@ -167,3 +175,7 @@ class Handle:
     def purge(self) -> None:
         if not self._dead():
             self._disk.purge()
+
+    def sync(self) -> None:
+        if not self._dead():
+            self._disk.sync()

@@ -10,6 +10,10 @@ class Disk:
         self.kept: dict[tuple[str, str], bytes] = {}
         self.commits = 0
         self.full = False
+        self.doubtful = False
+
+    def settle(self) -> None:
+        self.doubtful = False
 
     def get(self, kind: str, key: str) -> bytes | None:
         return self.kept.get((kind, key))

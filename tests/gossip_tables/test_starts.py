@@ -92,6 +92,117 @@ def test_a_restored_disk_gives_nothing_twice_and_its_rows_are_seen() -> None:
     run(main())
 
 
+def test_who_is_in_doubt_gives_nothing_before_all_have_been_heard() -> None:
+    async def main() -> None:
+        swarm = Swarm()
+        h1, _h2, h3 = await swarm.up(3)
+        h1.numbers.define("net", 0, 16)
+        await swarm.until(lambda: h3.numbers.spaces() == ["net"], 1)
+        old = dict(swarm.disks[1].kept)
+        mine = [await h1.numbers.allocate("net", holder="a") for _ in range(2)]
+        swarm.lan.partition(["192.0.2.2"], ["192.0.2.1", "192.0.2.3"])
+        theirs = [await h3.numbers.allocate("net", holder="b") for _ in range(3)]  # what h2 does not hear of
+        await swarm.kill(1)
+        swarm.lan.partition(["192.0.2.1", "192.0.2.2"], ["192.0.2.3"])
+        swarm.disks[1].kept, swarm.disks[1].doubtful = old, True
+        h1 = await swarm.boot(1)
+        h1.numbers.taken_by_rows(lambda space: mine)
+        await h1.join([("192.0.2.2", 7946)])
+        assert await h1.synced(5)
+        await asyncio.sleep(20)
+        assert not h1.may_give() and h1.in_doubt, "h3 may own what h1's disk calls its own"
+        swarm.lan.heal()
+        await swarm.until(lambda: not h1.in_doubt, 30)
+        assert h1.may_give() and not swarm.disks[1].doubtful
+        again = [await h1.numbers.allocate("net", holder="c") for _ in range(2)]
+        assert not {*again} & {*mine, *theirs}
+        await swarm.down()
+
+    run(main())
+
+
+def test_an_old_disk_brings_nothing_back_that_was_removed_for_good() -> None:
+    async def main() -> None:
+        swarm = Swarm()
+        h1, h2, h3 = await swarm.up(3)
+        h1.write("networks", "gone", {})
+        h1.write("networks", "kept", {})
+        await swarm.until(lambda: len(h3.rows("networks")) == 2, 1)
+        await asyncio.sleep(1)
+        old = dict(swarm.disks[1].kept)
+        h2.remove("networks", "gone")
+        await swarm.until(lambda: not any(node.unfinished_removals() for node in swarm.nodes.values()), 20)
+        await swarm.kill(1)
+        for n in (2, 3):  # and forget what they collected
+            await swarm.kill(n)
+            await swarm.boot(n)
+            await swarm.nodes[n].join([(f"192.0.2.{5 - n}", 7946)])
+        await swarm.until(lambda: swarm.nodes[2].is_synced and swarm.nodes[3].is_synced, 10)
+        swarm.disks[1].kept, swarm.disks[1].doubtful = old, True
+        h1 = await swarm.boot(1)
+        await h1.join([("192.0.2.2", 7946)])
+        await swarm.until(lambda: not h1.in_doubt, 20)
+        await asyncio.sleep(30)
+        for node in swarm.nodes.values():
+            assert [row.key for row in node.rows("networks")] == ["kept"]
+        assert h1.counters["disproved"] == 1
+        await swarm.down()
+
+    run(main())
+
+
+def test_where_all_are_in_doubt_nothing_is_lost() -> None:
+    async def main() -> None:
+        swarm = Swarm()
+        await swarm.up(3)
+        for n, node in swarm.nodes.items():
+            node.write("networks", f"of h{n}", {})
+        await swarm.until(lambda: all(len(node.rows("networks")) == 3 for node in swarm.nodes.values()), 1)
+        await asyncio.sleep(1)
+        for n in (1, 2, 3):
+            await swarm.kill(n)
+            disk = swarm.disks[n]
+            others = [f"of h{m}" for m in (1, 2, 3) if m != n]
+            # Each has lost what the others wrote last.
+            disk.kept = {key: value for key, value in disk.kept.items() if not any(name in key[1] for name in others)}
+            disk.doubtful = True
+        for n in (1, 2, 3):
+            await swarm.boot(n)
+        for node in swarm.nodes.values():
+            await node.join([(f"192.0.2.{n}", 7946) for n in (1, 2, 3)])
+        await swarm.until(lambda: not any(node.in_doubt for node in swarm.nodes.values()), 40)
+        await swarm.until(lambda: all(len(node.rows("networks")) == 3 for node in swarm.nodes.values()), 20)
+        await swarm.down()
+
+    run(main())
+
+
+def test_two_boots_of_one_number_are_told_apart() -> None:
+    """A disk put back that nobody noticed: the epoch it begins is one that was published already."""
+
+    async def main() -> None:
+        swarm = Swarm()
+        h1, h2 = await swarm.up(2)
+        await swarm.kill(1)
+        old = dict(swarm.disks[1].kept)
+        for _ in range(2):
+            h1 = await swarm.boot(1)
+            await h1.join([("192.0.2.2", 7946)])
+            assert await h1.synced(5)
+            for step in range(5):
+                h1.put("endpoints", "e", {"step": step})
+            await swarm.until(lambda: [row.value for row in h2.rows("endpoints")] == [{"step": 4}], 2)
+            await swarm.kill(1)
+            swarm.disks[1].kept = dict(old)
+        h1 = await swarm.boot(1)
+        h1.put("endpoints", "e", {"step": "after"})
+        await h1.join([("192.0.2.2", 7946)])
+        await swarm.until(lambda: [row.value for row in h2.rows("endpoints")] == [{"step": "after"}], 15)
+        await swarm.down()
+
+    run(main())
+
+
 def test_who_leaves_hands_over_what_is_free() -> None:
     async def main() -> None:
         swarm = Swarm()
