@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from scenarios.cli import chaos, scenario, sim
+from scenarios.cli import chaos, scenario, sim, wounds
 from scenarios.cli.arguments import HostName, State
 from scenarios.cli.verbs import on
 from scenarios.launch import record
@@ -31,6 +31,7 @@ app.add_typer(on.app, name="on")
 app.add_typer(chaos.app, name="chaos")
 app.add_typer(scenario.app, name="scenario")
 app.command("sim")(sim.sim)
+app.command("wounds")(wounds.wounds)
 scenario.app.command("sim")(sim.sim)
 
 

@@ -106,8 +106,8 @@ class DockerOverlays(Overlays):
         return self._visible(super().lookup(ref))
 
     async def ask_managers(self, ref: str) -> Network | None:
-        """Only a manager knows; without one the network is not found."""
-        deadline = self._running().now() + _ANSWER
+        """Only a manager knows, and is asked for 20 s (findAndAttachNetwork, AttachNetwork)."""
+        deadline = self._running().now() + ATTACH
         while self._running().now() < deadline:
             try:
                 answer = await self._ask({"what": "find", "ref": ref}, _ANSWER)
@@ -120,7 +120,7 @@ class DockerOverlays(Overlays):
             if found in self._networks:
                 return self._networks[found]
             await self._running().pull(_RETRY)  # what the dispatcher would have sent with the task
-        return None
+        raise ServerError(f"Could not attach to network {ref}: context deadline exceeded")
 
     # -- this host on a network ---------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from scenarios.language.model import Churn, Expectation, Fault, Load, Scenario, 
 from scenarios.language.variables import names_in
 
 ACTIONS = (
-    "docker", "exec", "fault", "heal", "kill", "pause", "resume", "restart", "join", "expect", "wait", "parallel",
+    "docker", "exec", "fault", "heal", "kill", "stop", "pause", "resume", "restart", "join", "expect", "wait", "parallel",
     "repeat", "note", "set",
 )  # fmt: skip
 KINDS = ("exec", "docker", "reachable", "unreachable", "resolves", "unresolved", "node", "members", "metric")
@@ -110,7 +110,7 @@ class _Checker:
             if step.fault.at is not None:
                 raise self.marked.error((*here, "fault", "at"), "at: stands beside `fault`, not in it")
             self.fault((*here, "fault"), step.fault)
-        for action in ("kill", "pause", "resume", "restart", "join"):
+        for action in ("kill", "stop", "pause", "resume", "restart", "join"):
             for name in getattr(step, action) or ():
                 self.host((*here, action), name)
         for one in step.heal or ():

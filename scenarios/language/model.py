@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from scenarios.language.quantities import Duration, Probability, Rate
+from scenarios.language.quantities import Duration, Probability, Rate, Span
 
 TRAFFIC = ("gossip", "vxlan", "lan", "cluster", "other", "udp", "tcp")
 Traffic = Literal["gossip", "vxlan", "lan", "cluster", "other", "udp", "tcp"]
@@ -245,7 +245,7 @@ class Repeat(_Part):
 
 
 class Step(_Part):
-    """One action (docker, exec, fault, heal, kill, pause, resume, restart, expect, wait, parallel, repeat, note, check)
+    """One action (docker, exec, fault, heal, kill, stop, pause, resume, restart, expect, wait, parallel, repeat, note, check)
     and when, where and how it is done."""
 
     docker: str | None = Field(None, description="A docker command on the host `on`, without the word docker.")
@@ -255,10 +255,11 @@ class Step(_Part):
     kill: Names | None = Field(None, description="SIGKILL to daemons; `restart` starts them again.")
     pause: Names | None = Field(None, description="SIGSTOP to daemons.")
     resume: Names | None = Field(None, description="SIGCONT to daemons.")
+    stop: Names | None = Field(None, description="SIGTERM to daemons: they end in good order.")
     restart: Names | None = Field(None, description="Starts killed daemons; others are killed first.")
     join: Names | None = Field(None, description="Hosts with `join: false` join the swarm now.")
     expect: Expectation | None = None
-    wait: Duration | None = None
+    wait: Span | None = None
     parallel: list[Step] | None = None
     repeat: Repeat | None = None
     note: str | None = Field(None, description="A remark in the timeline.")

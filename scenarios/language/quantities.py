@@ -26,6 +26,18 @@ def duration(value: object) -> float:
     raise ValueError(f"a duration such as 5s, 200ms or 1m30s expected, not {value!r}")
 
 
+def span(value: object) -> tuple[float, float]:
+    """From, to in seconds; one duration is both. Raises ValueError."""
+    if isinstance(value, str) and ".." in value:
+        low, high = (duration(part) for part in value.split("..", 1))
+        if low > high:
+            raise ValueError(f"a span such as 1s..3s expected, the shorter first, not {value!r}")
+        return low, high
+    if isinstance(value, tuple | list) and len(value) == 2:
+        return duration(value[0]), duration(value[1])
+    return duration(value), duration(value)
+
+
 def probability(value: object) -> float:
     """0 to 1. Raises ValueError."""
     found = -1.0
@@ -61,6 +73,12 @@ Duration = Annotated[
     float,
     BeforeValidator(duration),
     _written(r"(\d+(\.\d+)?(ms|us|s|m|h))+", "A duration: 5s, 200ms, 1m30s; a plain number is seconds."),
+]
+_LENGTH = r"(\d+(\.\d+)?(ms|us|s|m|h))+"
+Span = Annotated[
+    tuple[float, float],
+    BeforeValidator(span),
+    _written(rf"{_LENGTH}(\.\.{_LENGTH})?", "A duration, or a span as in 1s..3s from which the run's seed draws one."),
 ]
 Probability = Annotated[
     float, BeforeValidator(probability), _written(r"\d+(\.\d+)?%", "A share: 30% or a number from 0 to 1.")

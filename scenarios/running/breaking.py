@@ -224,6 +224,12 @@ class Breaker:
 
         return undo
 
+    async def stop(self, hosts: Sequence[str]) -> None:
+        """SIGTERM, to their end."""
+        for host in hosts:
+            self.stage.expected_down[host] = None
+            await self.stage.swarm.end(host)
+
     async def pause(self, hosts: Sequence[str]) -> Undo:
         """SIGSTOP; undone, SIGCONT."""
         for host in hosts:

@@ -27,10 +27,12 @@ from scenarios.client import HostClient
 from scenarios.launch import launcher, record
 from scenarios.launch.errors import LaunchError
 from scenarios.launch.process import KILL, send_signal, wait_gone
+from scenarios.launch.process import stop as stop_processes
 from scenarios.running import swarm as common
 from scenarios.running.record import DIRECTIONS, REAL, Packet
 from scenarios.running.swarm import Frame, HostSilent, Sockets, SwarmFailed
 
+_GRACE = 5.0
 _LINES = 500
 _LATEST = 30.0
 
@@ -115,6 +117,11 @@ class Processes:
         self._paused.pop(host, None)
         if send_signal(process, KILL):
             await asyncio.to_thread(wait_gone, process, 5.0)
+        await self._sockets.forget(host)
+
+    async def end(self, host: str) -> None:
+        self._paused.pop(host, None)
+        await asyncio.to_thread(stop_processes, [self._host(host).process], grace=_GRACE)
         await self._sockets.forget(host)
 
     async def restart(self, host: str) -> None:

@@ -147,6 +147,13 @@ class SimulatedHosts:
         if (client := self._clients.pop(host, None)) is not None:
             await client.close()
 
+    async def end(self, host: str) -> None:
+        if self.is_up(host):
+            self._paused.pop(host, None)
+            self._swarm.resume(host)
+            await self._swarm.halt(host)
+        await self._sockets.forget(host)
+
     async def restart(self, host: str) -> None:
         await self.kill(host)
         await self._swarm.boot(host)

@@ -67,7 +67,7 @@ class Steps:
                 assert step.expect is not None
                 await self._judge.expect(step.expect, line)
             case "wait":
-                await asyncio.sleep(step.wait or 0.0)
+                await asyncio.sleep(self._drawn(step.wait or (0.0, 0.0)))
             case "note":
                 stage.event("note", stage.text(step.note or ""), line=line)
             case "set":
@@ -91,6 +91,10 @@ class Steps:
                 await self._again(step, path)
             case _:
                 await self._process(step, action, line)
+
+    def _drawn(self, span: tuple[float, float]) -> float:
+        low, high = span
+        return self._stage.chance.uniform(low, high) if low < high else low
 
     async def _together(self, work: list[Coroutine[object, object, None]]) -> None:
         """All to their end or to the first failure, which ends the others."""
@@ -118,6 +122,8 @@ class Steps:
         event = stage.event("step", f"{action} {', '.join(names)}", host=names[0] if len(names) == 1 else "", line=line)
         if action == "kill":
             await self._breaker.kill(names)
+        elif action == "stop":
+            await self._breaker.stop(names)
         elif action == "pause":
             await self._breaker.pause(names)
         for name in names:
@@ -189,6 +195,8 @@ def words(step: Step, action: str) -> str:
         return f"expect {describe(value)}"
     if action in ("parallel", "repeat"):
         return action
+    if action == "wait":
+        return "wait " + "..".join(f"{seconds:g}" for seconds in dict.fromkeys(value)) + " s"
     text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
     if action in ("docker", "exec"):
         return f"{step.on} $ {'docker ' if action == 'docker' else ''}{text}"

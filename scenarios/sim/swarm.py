@@ -83,7 +83,7 @@ class SimulatedSwarm:
 
     async def __aexit__(self, *exc: object) -> None:
         for name in list(self.hosts):
-            await self._halt(name)
+            await self.halt(name)
 
     async def boot(self, name: str) -> None:
         """Start a host on the disk that it had."""
@@ -162,7 +162,8 @@ class SimulatedSwarm:
         """Write faults to the disk of a host that is down, so that it starts in them."""
         self.disks[name].commit([(*STORED_AS, json.dumps(faults).encode())])
 
-    async def _halt(self, name: str) -> None:
+    async def halt(self, name: str) -> None:
+        """As SIGTERM: to its end."""
         self.calls.pop(name).end()
         await self._sessions.pop(name).close()
         await self.hosts.pop(name).stop()
@@ -171,7 +172,7 @@ class SimulatedSwarm:
         """As SIGKILL: nothing more is heard of it and nothing more reaches its disk."""
         self.cut_off(name)
         self.resume(name)
-        await self._halt(name)
+        await self.halt(name)
 
     def is_alive(self, name: str) -> bool:
         """Whether it runs and has not died in this very instant."""
