@@ -15,8 +15,8 @@ from scenarios.language.model import Churn, Expectation, Fault, Load, Scenario, 
 from scenarios.language.variables import names_in
 
 ACTIONS = (
-    "docker", "exec", "fault", "heal", "kill", "stop", "pause", "resume", "restart", "join", "expect", "wait", "parallel",
-    "repeat", "note", "set",
+    "docker", "exec", "fault", "heal", "kill", "stop", "pause", "resume", "restart", "join", "expect", "wait",
+    "parallel", "repeat", "note", "set",
 )  # fmt: skip
 KINDS = ("exec", "docker", "reachable", "unreachable", "resolves", "unresolved", "node", "members", "metric")
 LOADS = ("ping", "http", "dns", "stream")

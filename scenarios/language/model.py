@@ -245,8 +245,8 @@ class Repeat(_Part):
 
 
 class Step(_Part):
-    """One action (docker, exec, fault, heal, kill, stop, pause, resume, restart, expect, wait, parallel, repeat, note, check)
-    and when, where and how it is done."""
+    """One action (docker, exec, fault, heal, kill, stop, pause, resume, restart, expect, wait, parallel, repeat, note,
+    check) and when, where and how it is done."""
 
     docker: str | None = Field(None, description="A docker command on the host `on`, without the word docker.")
     exec: str | list[str] | None = Field(None, description="A command in the container `on` (h1/web).")

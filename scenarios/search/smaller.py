@@ -17,7 +17,7 @@ Document = dict[str, Any]
 _LISTS = ("churn", "faults", "load", "links")
 _TIMES = ("wait", "for", "at", "until", "down", "up")
 """Deadlines are not among them: with a shorter one anything fails."""
-_BREAKS = ("fault", "kill", "pause")
+_BREAKS = ("fault", "kill", "stop", "pause")
 _MENDS = ("heal", "restart", "resume", "wait")
 _SHORTEST = 0.05
 """Seconds below which a time is not halved any more."""

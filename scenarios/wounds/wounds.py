@@ -10,8 +10,8 @@ STAGED = Path(__file__).with_name("staged")
 
 @dataclass(frozen=True, slots=True)
 class Wound:
-    """A row. name: of its scenario, and of its staging on real engines. sign: the regular expression that the message of
-    a failed run must fit, so that nothing else is counted. waits: what of it cannot be staged yet, and on what."""
+    """A row. name: of its scenario, and of its staging on real engines. sign: the regular expression that the message
+    of a failed run must fit, so that nothing else is counted. waits: what of it cannot be staged yet, and on what."""
 
     name: str
     title: str
