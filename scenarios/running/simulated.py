@@ -152,7 +152,7 @@ class SimulatedHosts:
             self._paused.pop(host, None)
             self._swarm.resume(host)
             await self._swarm.halt(host)
-        await self._sockets.forget(host)
+        await self._forget(host)
 
     async def restart(self, host: str) -> None:
         await self.kill(host)
