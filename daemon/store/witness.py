@@ -31,12 +31,15 @@ class Witness:
 
     def read(self) -> tuple[str, int]:
         """Identity and number; ("", 0) when there is nothing to be read."""
-        identity, _, number = os.pread(self._file, 128, 0).decode("ascii", "replace").strip().partition(" ")
+        os.lseek(self._file, 0, os.SEEK_SET)
+        identity, _, number = os.read(self._file, 128).decode("ascii", "replace").strip().partition(" ")
         return (identity, int(number)) if number.isascii() and number.isdigit() else ("", 0)
 
     def write(self, identity: str, number: int) -> None:
         """After the commit of that number, never before."""
-        os.pwrite(self._file, f"{identity} {number:020}\n".encode(), 0)
+        # Not pwrite(2), which only a Unix has.
+        os.lseek(self._file, 0, os.SEEK_SET)
+        os.write(self._file, f"{identity} {number:020}\n".encode())
 
     def close(self) -> None:
         os.close(self._file)

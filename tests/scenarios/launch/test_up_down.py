@@ -152,6 +152,7 @@ def test_an_interrupted_up_stops_what_it_started(state: Path) -> None:
     up = subprocess.Popen(
         [sys.executable, "-m", "scenarios.cli", "up", "3"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
         env={**os.environ, "SHOAL_STATE": str(state), "PYTHONPATH": str(ROOT)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )  # fmt: skip
     started(state, 0)
     swarm = record.running(state)
