@@ -56,6 +56,10 @@ class Node(Protocol):
         """Nodes that can be asked for rows."""
         ...
 
+    def unheard(self) -> list[str]:
+        """Live members that this host, in doubt of its disk, has yet to hear."""
+        ...
+
     def live_peers(self) -> list[str]: ...
 
     def in_step_with(self, node_id: str, *, doubtful: bool) -> None:
@@ -87,7 +91,8 @@ class AntiEntropy:
     async def repairs(self) -> None:
         """A task of the node: repair whenever it is due."""
         while True:
-            synced = self._node.is_synced
+            unheard = self._node.unheard()
+            synced = self._node.is_synced and not unheard
             try:
                 async with asyncio.timeout(REPAIR_INTERVAL * (0.75 + self._random.random() / 2) if synced else RETRY):
                     await self._repair_due.wait()
@@ -97,7 +102,7 @@ class AntiEntropy:
             sources = self._node.sources()
             due, self._due = [node for node in self._due if node in sources], {}
             if not due and sources:
-                due = [self._random.choice(sources)]
+                due = unheard or [self._random.choice(sources)]
             for node in due[:FANOUT]:
                 await self.repair_with(node, REQUEST_TIMEOUT)
 

@@ -60,6 +60,10 @@ class Gates:
         self._doubtful, self._giving = True, False
         self._in_step.clear()
 
+    def unheard(self) -> list[str]:
+        """Live members with whom a host in doubt has not synced yet."""
+        return [node for node in self._live_peers() if node not in self._in_step] if self.in_doubt else []
+
     @property
     def in_doubt(self) -> bool:
         """Whether the disk may be older than what was told to others, and not all of them have been heard yet."""

@@ -269,6 +269,10 @@ class GossipNode:
         """Whether this host's disk may be older than what it told others, and not all of them have been heard."""
         return self._replica.in_doubt
 
+    def unheard(self) -> list[str]:
+        """Live members that this host, in doubt of its disk, has yet to hear."""
+        return self._gates.unheard()
+
     def unfinished_removals(self) -> list[str]:
         """Shared rows ("table key") whose tombstones some roster member has not acknowledged yet."""
         return [f"{id.table} {id.key}" for id in self._replica.held_tombstones()]

@@ -20,7 +20,8 @@ ACTIONS = (
 )  # fmt: skip
 KINDS = ("exec", "docker", "reachable", "unreachable", "resolves", "unresolved", "node", "members", "metric")
 LOADS = ("ping", "http", "dns", "stream")
-BREAKS = ("partition", "islands", "bridge", "flap", "kill", "pause", "slow", "full_disk", "clock")
+DISKS = ("power_loss", "old_disk", "lost_disk")
+BREAKS = ("partition", "islands", "bridge", "flap", "kill", "pause", "slow", "full_disk", *DISKS, "clock")
 IMPAIRS = ("delay", "jitter", "loss", "duplicate", "reorder", "corrupt", "rate", "mtu")
 _HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
@@ -202,7 +203,7 @@ class _Checker:
             raise self.marked.error((*path, "oneway"), "oneway: only for a partition")
         if fault.partition is not None:
             self.groups((*path, "partition"), fault.partition)
-        for name in ("islands", "kill", "pause", "full_disk"):
+        for name in ("islands", "kill", "pause", "full_disk", *DISKS):
             for host in getattr(fault, name) or ():
                 self.host((*path, name), host)
         for name, host in (("bridge", fault.bridge), ("slow", fault.slow and fault.slow.host),

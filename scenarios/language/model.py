@@ -173,7 +173,8 @@ class Clock(_Part):
 class Fault(Impairing):
     """Something that breaks, and is undone at its end or at the run's end, whatever happens.
 
-    Exactly one of: partition, islands, bridge, flap, kill, pause, slow, full_disk, clock; or impairments.
+    Exactly one of: partition, islands, bridge, flap, kill, pause, slow, full_disk, power_loss, old_disk, lost_disk,
+    clock; or impairments.
     """
 
     partition: Groups | None = Field(None, description="Groups that do not hear one another: h1,h2 / h3.")
@@ -185,6 +186,13 @@ class Fault(Impairing):
     pause: Names | None = Field(None, description="SIGSTOP to these daemons; SIGCONT at the end.")
     slow: Slow | None = None
     full_disk: Names | None = Field(None, description="Nothing more can be written on these hosts.")
+    power_loss: Names | None = Field(
+        None, description="These daemons end, and with them what was not synced to their disks; they start at the end."
+    )
+    old_disk: Names | None = Field(
+        None, description="At the end these daemons are started again on their disks as they were at the begin."
+    )
+    lost_disk: Names | None = Field(None, description="These daemons end; at the end they start with empty disks.")
     clock: Clock | None = None
     from_: Names = Field([], alias="from", description="Impairments: only what these hosts send.")
     to: Names = Field([], description="Impairments: only what is sent to these hosts.")

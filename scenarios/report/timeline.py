@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from scenarios.language.checking import DISKS
 from scenarios.report.markup import moment, plain, share, tag, text, ticks
 from scenarios.report.views import Span, down_spans, views, worst
 from scenarios.running.record import Event, RunRecord
@@ -33,7 +34,7 @@ def affected(event: Event, hosts: list[str]) -> list[str]:
     named: list[str] = []
     for group in settings.get("partition") or ():
         named += group
-    for key in ("islands", "kill", "pause", "full_disk", "from_", "to"):
+    for key in ("islands", "kill", "pause", "full_disk", *DISKS, "from_", "to"):
         named += settings.get(key) or ()
     for key in ("slow", "clock"):
         if isinstance(settings.get(key), dict):

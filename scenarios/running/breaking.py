@@ -183,6 +183,10 @@ class Breaker:
             return self._repeatedly(lambda: self._slowing(host, share), lambda: swarm.resume(host))
         if fault.full_disk is not None:
             return await self._fill(fault.full_disk)
+        if fault.power_loss is not None or fault.lost_disk is not None:
+            return await self._lose(fault.power_loss or fault.lost_disk or (), whole=fault.lost_disk is not None)
+        if fault.old_disk is not None:
+            return await self._old_disk(fault.old_disk)
         assert fault.clock is not None
         clock = fault.clock
         await swarm.set_clock(clock.host, jump=clock.jump, skew=clock.skew)
@@ -229,6 +233,40 @@ class Breaker:
         for host in hosts:
             self.stage.expected_down[host] = None
             await self.stage.swarm.end(host)
+
+    async def _lose(self, hosts: Sequence[str], *, whole: bool) -> Undo:
+        """The daemons end, with what was not synced, or with all that their disks had; undone, they run again."""
+        again = await self.kill(hosts)
+        for host in hosts:
+            await (self.stage.swarm.lose_disk(host) if whole else self.stage.swarm.lose_power(host))
+            self._forgets(host)
+
+        async def undo() -> None:
+            await self._apply()  # what is cut now is written where they will find it
+            await again()
+            await self._apply()  # an empty disk had no place for it
+
+        return undo
+
+    async def _old_disk(self, hosts: Sequence[str]) -> Undo:
+        """Undone, their disks are what they are now."""
+        for host in hosts:
+            await self.stage.swarm.copy_disk(host)
+
+        async def undo() -> None:
+            again = await self.kill(hosts)
+            for host in hosts:
+                await self.stage.swarm.put_disk_back(host)
+                self._forgets(host)
+            await self._apply()
+            await again()
+
+        return undo
+
+    def _forgets(self, host: str) -> None:
+        """What this host acknowledged for itself alone may be gone."""
+        if self.stage.history is not None:
+            self.stage.history.vague[host] = None
 
     async def pause(self, hosts: Sequence[str]) -> Undo:
         """SIGSTOP; undone, SIGCONT."""
@@ -294,6 +332,7 @@ def describe(fault: Fault) -> tuple[str, str]:
     hosts: list[str] | None
     several = {
         "islands": fault.islands, "kill": fault.kill, "pause": fault.pause, "full disk": fault.full_disk,
+        "power loss": fault.power_loss, "old disk": fault.old_disk, "lost disk": fault.lost_disk,
         "flapping link": fault.flap.hosts if fault.flap else None,
     }  # fmt: skip
     for word, hosts in several.items():

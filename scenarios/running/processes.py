@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import secrets
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -24,7 +26,7 @@ import scenarios
 from daemon.underlay.contract import VXLAN_PORT
 from scenarios.chaos import faults as chaos
 from scenarios.client import HostClient
-from scenarios.launch import launcher, record
+from scenarios.launch import disks, launcher, record
 from scenarios.launch.errors import LaunchError
 from scenarios.launch.process import KILL, send_signal, wait_gone
 from scenarios.launch.process import stop as stop_processes
@@ -161,6 +163,21 @@ class Processes:
             return
         except OSError as error:
             raise SwarmFailed(f"full_disk: {host}: {error.strerror}") from error
+
+    async def lose_power(self, host: str) -> None:
+        await asyncio.to_thread(disks.lose_power, Path(self._host(host).directory), random.Random(secrets.randbits(64)))
+
+    async def lose_disk(self, host: str) -> None:
+        await asyncio.to_thread(disks.lose, Path(self._host(host).directory))
+
+    async def copy_disk(self, host: str) -> None:
+        try:
+            await asyncio.to_thread(disks.copy, Path(self._host(host).directory))
+        except sqlite3.Error as error:
+            raise SwarmFailed(f"old_disk: {host}: {error}") from error
+
+    async def put_disk_back(self, host: str) -> None:
+        await asyncio.to_thread(disks.put_back, Path(self._host(host).directory))
 
     async def set_clock(self, host: str, *, jump: float, skew: float) -> None:
         if self.is_up(host):

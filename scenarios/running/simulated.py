@@ -19,6 +19,7 @@ from scenarios.running import swarm as common
 from scenarios.running.record import DIRECTIONS, SIMULATED, Packet
 from scenarios.running.swarm import ANSWER, Frame, HostSilent, control_answer
 from scenarios.sim.direct import DirectClient, HostGone
+from scenarios.sim.disk import Copy
 from scenarios.sim.loop import HOST
 from scenarios.sim.swarm import SimulatedSwarm
 
@@ -68,6 +69,7 @@ class SimulatedHosts:
         self._watchers: list[tuple[frozenset[str], Callable[[Packet], None]]] = []
         self._frame_watchers: list[Callable[[Frame], None]] = []
         self._paused: dict[str, None] = {}
+        self._copies: dict[str, Copy] = {}
         self._logs: dict[str, deque[str]] = {}
         self._handler = _HostLogs(self._logs)
         self._tasks: set[int] = set()
@@ -173,6 +175,18 @@ class SimulatedHosts:
 
     async def fill_disk(self, host: str, full: bool) -> None:
         self._swarm.fill_disk(host, full)
+
+    async def lose_power(self, host: str) -> None:
+        self._swarm.lose_unsynced(host)
+
+    async def lose_disk(self, host: str) -> None:
+        self._swarm.disks[host].lose()
+
+    async def copy_disk(self, host: str) -> None:
+        self._copies[host] = self._swarm.disks[host].copy()
+
+    async def put_disk_back(self, host: str) -> None:
+        self._swarm.disks[host].put_back(self._copies[host])
 
     async def set_clock(self, host: str, *, jump: float, skew: float) -> None:
         self._swarm.set_clock(host, jump=jump, skew=skew)

@@ -25,7 +25,7 @@ from daemon.underlay.real_ports import NoPorts
 from daemon.world import World
 from scenarios.sim.alarm import CallbackNeverReturns, alarm
 from scenarios.sim.direct import Calls
-from scenarios.sim.disk import Copy, Handle, SimulatedDisk
+from scenarios.sim.disk import Handle, SimulatedDisk
 from scenarios.sim.loop import HOST, LoopGaveUp, SimulatedLoop
 from scenarios.sim.network import LinkQuality, Network
 from scenarios.sim.power import POWER, Power
@@ -189,11 +189,11 @@ class SimulatedSwarm:
     async def lose_power(self, name: str) -> int:
         """A crash that takes unsynced commits with it; how many."""
         await self.crash(name)
-        return self.disks[name].lose_power(random.Random(f"{self.seed}/{name}/{self._boots[name]}/power"))
+        return self.lose_unsynced(name)
 
-    def copy_disk(self, name: str) -> Copy:
-        """As a backup."""
-        return self.disks[name].copy()
+    def lose_unsynced(self, name: str) -> int:
+        """A host that is down loses what was not synced; how many commits."""
+        return self.disks[name].lose_power(random.Random(f"{self.seed}/{name}/{self._boots[name]}/power"))
 
     async def api(self, host: str, method: str, path: str, body: object = None) -> object:
         """One request to a host's API; the answer's JSON or text. Raises ApiRefused."""
