@@ -22,6 +22,7 @@ from daemon.cluster.network_rows import (
     network_of,
     row_of,
 )
+from daemon.cluster.node_local import blank
 from daemon.cluster.overlay_numbers import DEADLINE, no_identity, taken
 from daemon.engine.documents import JsonObject
 from daemon.engine.network import VNI_OPTION, Network, shown_pool
@@ -62,11 +63,7 @@ class NetworkLife:
         gossip = self._running()
         network.id = self._engine.world.swarm_id()
         network.scope = "swarm"
-        try:
-            check_name(network.name)
-            encode_value(row_of(network))
-        except ValueRejected as error:
-            raise BadParameter(f"network {network.name:.60} cannot be shared: {error}") from error
+        self._check_shareable(network)
         for pool in wished:
             subnet = ipaddress.ip_network(pool.subnet)
             if subnet.max_prefixlen - subnet.prefixlen < 32 - _SMALLEST:
@@ -96,6 +93,25 @@ class NetworkLife:
         gossip.claim("network", network.name, network.id)
         self._engine.networks.event(network, "create")
         return network.id
+
+    def create_node_local(self, network: Network) -> str:
+        """Write the row of a network that each host makes for itself; the id. Raises Docker's errors."""
+        gossip = self._running()
+        network.id = self._engine.world.swarm_id()
+        blank(network)
+        self._check_shareable(network)
+        gossip.write(NETWORKS, network.id, row_of(network))
+        gossip.claim("network", network.name, network.id)
+        self._engine.networks.event(network, "create")
+        return network.id
+
+    @staticmethod
+    def _check_shareable(network: Network) -> None:
+        try:
+            check_name(network.name)
+            encode_value(row_of(network))
+        except ValueRejected as error:
+            raise BadParameter(f"network {network.name:.60} cannot be shared: {error}") from error
 
     async def _next_subnet(self, holder: str) -> Pool:
         gossip = self._running()

@@ -9,6 +9,7 @@ import ipaddress
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from daemon.cluster.node_local import blank
 from daemon.engine.network import Network, shown_pool
 from daemon.engine.network_plan import wishes_subnet
 from gossip.tables.row import Plain, Row, Value
@@ -121,21 +122,26 @@ def row_of(network: Network) -> Value:
         "pools": pools,
         "chosen": wishes_subnet(network, 4),
         "vni": network.vni,
+        "config_from": network.config_from,
     }
 
 
 def network_of(row: Row) -> Network | None:
     value = row.value
     name, created, vni = value.get("name"), value.get("created"), value.get("vni")
-    pools = _pools(value.get("pools"))
-    if not isinstance(name, str) or not isinstance(created, int | float) or not isinstance(vni, int) or pools is None:
+    pools, driver = _pools(value.get("pools")), str(value.get("driver") or "overlay")
+    if not isinstance(name, str) or not isinstance(created, int | float):
+        return None
+    if driver != "overlay":
+        return _node_local(row.key, name, float(created), driver, value)
+    if not isinstance(vni, int) or pools is None:
         return None
     shown = [shown_pool(pool) for pool in pools]
     return Network(
         id=row.key,
         name=name,
         created=float(created),
-        driver=str(value.get("driver") or "overlay"),
+        driver=driver,
         scope="swarm",
         internal=bool(value.get("internal")),
         attachable=bool(value.get("attachable")),
@@ -149,6 +155,16 @@ def network_of(row: Row) -> Network | None:
         pools=pools,
         vni=vni,
     )
+
+
+def _node_local(id: str, name: str, created: float, driver: str, value: Value) -> Network:
+    network = Network(
+        id, name, created, driver, scope="swarm", internal=bool(value.get("internal")),
+        attachable=bool(value.get("attachable")), config_from=str(value.get("config_from") or ""),
+        labels=text_map(value.get("labels")),
+    )  # fmt: skip
+    blank(network)
+    return network
 
 
 def _pools(value: Plain) -> tuple[Pool, ...] | None:

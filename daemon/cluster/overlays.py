@@ -21,6 +21,7 @@ from daemon.cluster.network_rows import (
     network_of,
     text_list,
 )
+from daemon.cluster.node_local import is_node_local, make, names_are_shared, unmake
 from daemon.cluster.nodes import NODES
 from daemon.cluster.overlay_numbers import Addresses, taken
 from daemon.engine.container import Container
@@ -96,6 +97,10 @@ class Overlays:
         seen = [n for n in self._networks.values() if everything or n.ingress or n.id in self._attached]
         return sorted(seen, key=lambda n: (n.created, n.id))
 
+    def made_here(self) -> list[Network]:
+        """Those that this host is on."""
+        return [network for id, network in self._networks.items() if id in self._attached]
+
     def named(self, name: str) -> Network | None:
         """The network that holds a name in the whole swarm."""
         found = [n for n in self._networks.values() if n.name == name]
@@ -127,7 +132,10 @@ class Overlays:
     def shown(self, network: Network, *, verbose: bool) -> JsonObject:
         """What inspect says of an overlay beside its record."""
         if network.id not in self._attached:
-            return {"Containers": None, "Labels": network.labels or None}
+            hidden: JsonObject = {"Options": None} if is_node_local(network) else {}
+            return hidden | {"Containers": None, "Labels": network.labels or None}
+        if not names_are_shared(network):
+            return {}
         gossip = self._running()
         peers = [(row.owner, self._vtep(row.owner)) for row in gossip.rows(ATTACHMENTS) if row.key == network.id]
         document: JsonObject = {"Peers": [{"Name": node[:12], "IP": vtep} for node, vtep in peers if vtep]}
@@ -157,9 +165,14 @@ class Overlays:
     def _bring_up(self, network: Network) -> None:
         if network.id in self._attached:
             return
+        if is_node_local(network):
+            make(self._engine, network)
+        pools = self._engine.networks.pools.of(network)
         try:
-            self._engine.host_network.create_network(network.spec())
+            self._engine.host_network.create_network(network.spec(), pools)
         except NetworkError as error:
+            if is_node_local(network):
+                unmake(self._engine, network)
             raise ServerError(str(error)) from error
         self._attached[network.id] = None
         gossip = self._running()
@@ -181,22 +194,24 @@ class Overlays:
             self.addresses.release(network, cidr)
 
     async def joined(self, network: Network, endpoint: Endpoint, container: Container) -> None:
-        """Tell the swarm of an endpoint; the first one on this host brings the load balancer's with it."""
+        """Tell the swarm of an endpoint; the first one on an overlay here brings the load balancer's with it."""
         self._put(network, endpoint, container)
-        self._balance(network)
+        if not is_node_local(network):
+            self._balance(network)
 
     def renamed(self, network: Network, endpoint: Endpoint, container: Container) -> None:
         self._put(network, endpoint, container)
 
     def _put(self, network: Network, endpoint: Endpoint, container: Container) -> None:
+        shared = names_are_shared(network)
         value: Value = {
             "network": network.id,
             "container": container.id,
             "name": endpoint.name,
-            "names": list(endpoint.names),
+            "names": list(endpoint.names) if shared else [],
             "hostname": container.hostname,
-            "mac": endpoint.mac,
-            "addresses": [address for address in (endpoint.address, endpoint.address6) if address],
+            "mac": endpoint.mac or mac_from_ip(endpoint.address),
+            "addresses": [a for a in (endpoint.address, endpoint.address6) if a and shared],
             "task": endpoint.task,
         }
         self._running().put(ENDPOINTS, endpoint.id, value, scope=network.id)
@@ -239,8 +254,9 @@ class Overlays:
         gossip = self._gossip
         if gossip is not None and gossip.row(ENDPOINTS, endpoint.id, gossip.node_id) is not None:
             gossip.delete(ENDPOINTS, endpoint.id)
-        self._release(network, endpoint.address)
-        self._release(network, endpoint.address6)
+        if not is_node_local(network):
+            self._release(network, endpoint.address)
+            self._release(network, endpoint.address6)
         if not network.ingress and not any(e.container_id for e in network.endpoints.values()):
             self._take_down(network)
 
@@ -252,6 +268,8 @@ class Overlays:
             return
         del self._attached[network.id]
         self._engine.host_network.delete_network(network.id)
+        if is_node_local(network):
+            unmake(self._engine, network)
         if self._gossip is not None:
             self._gossip.delete(ATTACHMENTS, network.id)
 

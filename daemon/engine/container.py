@@ -47,6 +47,7 @@ class EndpointSettings:
     global_ipv6_prefix_len: int = 0
     mac_address: str = ""
     dns_names: list[str] | None = None
+    swarm_gave: JsonObject | None = None  # what a network of the swarm gave, shown as if it had been asked for
 
     @classmethod
     def from_api(cls, body: JsonObject | None) -> EndpointSettings:
@@ -65,7 +66,7 @@ class EndpointSettings:
     def to_api(self) -> JsonObject:
         """As inspect shows it. Versions' differences (DNSNames, GwPriority) are the API's affair."""
         return {
-            "IPAMConfig": self.ipam_config,
+            "IPAMConfig": self.swarm_gave if self.swarm_gave is not None else self.ipam_config,
             "Links": self.links,
             "Aliases": self.aliases,
             "NetworkID": self.network_id,
@@ -95,6 +96,7 @@ class EndpointSettings:
         """Forget what the network gave, at stop; the network's id stays (Docker's inspect shows it so)."""
         self.endpoint_id = self.gateway = self.ip_address = self.mac_address = ""
         self.ipv6_gateway = self.global_ipv6_address = ""
+        self.swarm_gave = None
         self.prefix_len = self.global_ipv6_prefix_len = 0
 
 

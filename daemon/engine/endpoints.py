@@ -159,6 +159,8 @@ class Endpoints:
     async def _attachable(self, ref: str) -> Network:
         """The network, brought to this host if it is one of the swarm's."""
         network = await self._known(ref)
+        if network.config_only:
+            raise Forbidden("cannot create endpoint on configuration-only network")
         if network.scope == "swarm":
             await self._engine.cluster.overlays.attach(network)
         else:
@@ -184,6 +186,8 @@ class Endpoints:
                 raise BadParameter(_IP_ON_PREDEFINED)
             if settings.aliases:
                 raise BadParameter(_ALIAS_ON_PREDEFINED)
+        elif network.has_interface and not network.pools:
+            pass  # one of the swarm's that is not made here yet: looked at again when it is
         elif not all(wishes_subnet(network, version) for version in chosen):
             raise BadParameter(_IP_WITHOUT_SUBNET)
 
@@ -199,7 +203,7 @@ class Endpoints:
         endpoint.link_local = tuple(link_local(ipam.get("LinkLocalIPs") or []))
 
     async def _request(self, network: Network, endpoint: Endpoint, wanted: str | None, version: int) -> str:
-        if network.scope == "swarm":
+        if network.driver == "overlay":
             return await self._engine.cluster.overlays.request(network, endpoint.id, wanted, version=version)
         if network.ipam_driver != "default":
             return await self._engine.remote.pools.request(network, endpoint, wanted or "", version=version)
@@ -250,6 +254,10 @@ class Endpoints:
         settings.ipv6_gateway = endpoint.gateway6
         settings.mac_address = endpoint.mac
         settings.dns_names = list(endpoint.names) or None
+        if network.scope == "swarm":
+            given = {"IPv4Address": settings.ip_address, "IPv6Address": settings.global_ipv6_address}
+            shared = network.driver == "overlay"
+            settings.swarm_gave = {key: value for key, value in given.items() if value and shared}
 
     async def _detach(self, network: Network, endpoint: Endpoint, *, look: bool = False) -> None:
         """Undo what `_attach` has done so far; any part of it may be missing. `look`: the container goes on."""
@@ -260,14 +268,15 @@ class Endpoints:
         await engine.remote.endpoints.leave(endpoint)
         engine.host_network.detach(endpoint.id)
         await engine.remote.endpoints.left(endpoint, look=look)
-        if network.scope == "swarm":
-            await engine.cluster.overlays.left(network, endpoint)
-            return
         for address in filter(None, (endpoint.address, endpoint.address6)):
+            if network.driver == "overlay":
+                continue
             if network.ipam_driver == "default":
                 self._networks.pools.release(network, address)
             else:
                 await engine.remote.pools.release(network, address)
+        if network.scope == "swarm":
+            await engine.cluster.overlays.left(network, endpoint)
 
     # -- connect and disconnect ---------------------------------------------------------------------------------
 
@@ -286,6 +295,8 @@ class Endpoints:
         network = await self._known(ref)
         self._check_settings(network, settings)
         if network.endpoint_of(container.id) is not None:
+            if network.scope == "swarm":
+                raise ServerError(f"{container.name} is already attached to network {network.name}")
             raise Forbidden(f"endpoint with name {container.name} already exists in network {network.name}")
         self._check_mix(network, container)
         await self._attach(container, ref, settings, container.sandbox)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from daemon.engine.documents import JsonObject
 from daemon.engine.network import MTU_OPTION, Network, shown_wish
-from daemon.errors import BadParameter, Forbidden, NotFound, NotImplementedYet, ServerError
+from daemon.errors import BadParameter, Forbidden, NotFound, ServerError
 from overlay.spec import BRIDGE_NAME, ENABLE_ICC, ENABLE_MASQUERADE, HOST_BINDING, Pool
 
 PARENTED = ("ipvlan", "macvlan")
@@ -48,6 +48,8 @@ def record_of(body: JsonObject, network_id: str, created: float) -> Network:
         ipam_options=ipam.get("Options"),
         wished_config=[dict(entry) for entry in ipam.get("Config") or []],
     )
+    if network.config_only:
+        network.driver = "null"  # it is nothing but its configuration
     for entry in network.wished_config:
         subnet = entry.get("Subnet") or ""
         if not _is_cidr(subnet):
@@ -81,14 +83,18 @@ def _check_config_networks(network: Network, ipam: JsonObject, scope: str) -> No
         )
 
 
-def check_driver(network: Network) -> None:
-    """May its driver have this scope?"""
-    if network.config_only:
+def check_scope(network: Network, scope: str) -> None:
+    """May its driver have the scope that was asked for? An overlay's is always the swarm's."""
+    if network.config_only or network.remote:
         return
-    if network.ingress and network.driver != "overlay":
+    if network.driver == "overlay":
+        if scope == "local":
+            raise Forbidden("cannot downgrade network scope for overlay networks")
+        network.scope = "swarm"
+    elif scope not in ("", "local", "swarm"):
+        raise BadParameter(f"invalid scope: {scope}")
+    elif network.ingress:
         raise Forbidden("Ingress network can only be global scope network")
-    if network.scope == "swarm" and network.driver != "overlay":
-        raise NotImplementedYet(f"a {network.driver} network of swarm scope is not there yet in this version of shoal")
 
 
 def check_options(network: Network, others: Iterable[Network]) -> None:

@@ -228,8 +228,9 @@ class Networks:
                 raise Conflict(f"network with name {name} already exists")
             warning = f"Network with name {name} (id : {namesake.id}) already exists"
         network = network_plan.record_of(body, engine.world.hex_id(), self._now())
-        if network.driver == "overlay" and not network.config_only:
-            return await self._create_overlay(network), warning
+        network_plan.check_scope(network, body.get("Scope") or "")
+        if network.scope == "swarm" and not network.remote and not network.config_only:
+            return await self._create_in_swarm(network), warning
         self._coming[name] = None
         try:
             await self._create_local(network, scope=body.get("Scope") or "")
@@ -240,7 +241,6 @@ class Networks:
     async def _create_local(self, network: Network, *, scope: str) -> None:
         engine = self._engine
         await engine.remote.networks.load(network, scope=scope)
-        network_plan.check_driver(network)
         if network.config_from:
             network_plan.inherit(network, self.resolve_or_none(network.config_from))
         if network.config_only:
@@ -285,11 +285,13 @@ class Networks:
                 "Cannot create a multi-host network from a worker node. Please create the network from a manager node."
             )
 
-    async def _create_overlay(self, network: Network) -> str:
+    async def _create_in_swarm(self, network: Network) -> str:
         self.check_multi_host()
-        if network.config_from:
+        if network.config_from and network.driver == "overlay":
             network_plan.inherit(network, self.resolve_or_none(network.config_from))
         life = self._engine.cluster.overlays.life
+        if network.driver != "overlay":
+            return life.create_node_local(network)
         return await life.create(network, network_plan.wished_pools(network))
 
     async def remove(self, ref: str) -> None:
@@ -302,7 +304,8 @@ class Networks:
         await self._remove_local(network)
 
     async def _remove_local(self, network: Network) -> None:
-        if network.config_only and any(n.config_from == network.name for n in self._local.values()):
+        depending = [*self._local.values(), *self._engine.cluster.overlays.made_here()]
+        if network.config_only and any(n.config_from == network.name for n in depending):
             raise Forbidden(f'error while removing network: configuration network "{network.name}" is in use')
         if self._busy(network):
             raise Forbidden(
@@ -378,14 +381,12 @@ class Networks:
         await self.endpoints.leave_all(container)
 
     async def connect(self, network: str, container: Container, settings: EndpointSettings | None = None) -> None:
+        """Give a container a place on one more network, at once if it runs, else at its next start."""
         async with container.lock:  # not while it starts or stops
-            """Give a container a place on one more network, at once if it runs, else at its next start."""
-        async with container.lock:
             await self.endpoints.connect(network, container, settings or EndpointSettings())
 
     async def disconnect(self, network: str, container: Container, force: bool = False) -> None:
-        async with container.lock:
-            """Take a container off a network. `force`: also off one that is not there any more."""
+        """Take a container off a network. `force`: also off one that is not there any more."""
         async with container.lock:
             await self.endpoints.disconnect(network, container, force)
 
