@@ -19,8 +19,9 @@ from gossip.tables.replica import Replica
 
 REPAIR, DELTA_STREAM = "repair", "delta"
 """Kinds of the stream's requests."""
-REPAIR_INTERVAL = 10.0
-"""Seconds between repairs with a random peer when nothing hints at a difference."""
+REPAIR_INTERVAL = 120.0
+"""Seconds between repairs with a random peer when nothing hints at a difference; digests that members tell one another
+in packets (``digest_interval``) hint soon."""
 RETRY = 0.3
 """Seconds before the next attempt of a first sync."""
 REQUEST_TIMEOUT = 5.0

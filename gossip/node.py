@@ -31,6 +31,7 @@ from gossip.tables.replica import ATTACHMENTS_TABLE, SPACES_TABLE, Replica
 from gossip.tables.roster import Roster
 from gossip.tables.row import Change, Row, Value
 from gossip.tables.spreading import Spreading, epoch_in
+from gossip.tables.spreading import node_of as node_of
 from gossip.tables.view import ROSTER_TABLE
 from gossip.underlay import Underlay
 
@@ -64,11 +65,6 @@ class Identity:
 
 class NotManager(PermissionError):
     """A worker tried to write a shared row."""
-
-
-def node_of(name: str) -> str:
-    """The node id in a member's name."""
-    return name.rpartition("-")[2]
 
 
 class GossipNode:

@@ -136,7 +136,10 @@ class Faults:
         return any(p.cuts(source, target, kind, transport) for p in self.now.partitions)
 
     def impairments(self, source: str, target: str, kind: str, transport: str) -> tuple[Impairment, ...]:
-        """What acts on this traffic on its way from source to target, in the order of the list."""
+        """What acts on this traffic on its way from source to target, in the order of the list. What a host sends to
+        itself is on no wire."""
+        if source == target:
+            return ()
         return tuple(i for i in self.now.impairments if i.concerns(source, target, kind, transport))
 
     def set(self, faults: FaultList) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
+from operator import xor
 from typing import overload
 
 from gossip.swim.member import Address, MemberState
 from gossip.swim.meta import wrap_meta
-from gossip.swim.table import MemberTable, Record, record_of
+from gossip.swim.table import MemberTable, Record, mark, record_of
 from gossip.wire.messages import Alive
 
 
@@ -30,6 +32,7 @@ class Baseline:
         ]
         self.strangers = False
         """There is a member that does not have this baseline: push/pulls must carry everything."""
+        self.digest = reduce(xor, map(mark, self.records), 0)
         self.by_address = {record.member.endpoint: record.member.name for record in self.records}
 
     def table(self, own_name: str) -> MemberTable:
@@ -94,6 +97,7 @@ class SparseTable(MemberTable):
         super().__init__(own_name)
         self._baseline = baseline
         self._tell_all = tell_all
+        self.digest = baseline.digest
         self._forgotten: dict[str, None] = {}
         own = baseline.numbers.get(own_name)
         self._holes = [own] if own is not None else []
@@ -120,6 +124,7 @@ class SparseTable(MemberTable):
         name = record.member.name
         before = self.get(name)
         self._records[name] = record
+        self.digest ^= mark(before) ^ mark(record)
         self._forgotten.pop(name, None)
         if before is None or before.member.endpoint != record.member.endpoint or record.member.reachable:
             self._by_address[record.member.endpoint] = name
@@ -135,8 +140,10 @@ class SparseTable(MemberTable):
             self._gone[name] = None
 
     def forget(self, name: str) -> None:
-        if self.get(name) is None:
+        record = self.get(name)
+        if record is None:
             return
+        self.digest ^= mark(record)
         self._records.pop(name, None)
         self._forgotten[name] = None
         if name in self._gone:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gossip.swim.member import Address
 
@@ -25,3 +25,16 @@ class Delegate(Protocol):
         ...
 
     def merge_remote_state(self, data: bytes, join: bool, now: float) -> None: ...
+
+
+@runtime_checkable
+class ComparesState(Protocol):
+    """A delegate that has a cheaper way than push/pull to be in step. Of any other the local state is compared."""
+
+    def state_digest(self) -> bytes:
+        """At most 64 bytes: equal with a peer when there is nothing to exchange."""
+        ...
+
+    def state_differs(self, member: str) -> None:
+        """A live member has another digest."""
+        ...

@@ -1,24 +1,28 @@
 """Push/pull of whole states, and the means by which partitions heal.
 
-Every ``push_pull_interval`` one random live member is asked. Every ``reconnect_interval`` a few dead members get a ping
-together with the accusation that we hold: one that lives refutes in its ack, in one packet. Seeds that no live member
-answers for are dialled. So no partition, however long, needs an operator to heal.
+Every ``push_pull_interval`` one random live member is asked. Ours: more often one is told a digest of what would be
+exchanged, in one packet, and a push/pull follows where there is a difference; a stream costs ten packets. Every
+``reconnect_interval`` a few dead members get a ping together with the accusation that we hold: one that lives refutes
+in its ack, in one packet. Seeds that no live member answers for are dialled. So no partition, however long, needs an
+operator to heal.
 """
 
 from __future__ import annotations
 
 import math
+from hashlib import blake2b
 
 from gossip.serf.neighbour import SerfNeighbour
-from gossip.swim.delegate import Delegate
+from gossip.swim.delegate import ComparesState, Delegate
 from gossip.swim.dials import DialPushPull
 from gossip.swim.liveness import Liveness
 from gossip.swim.local import Local
 from gossip.swim.member import Address, Member, MemberState
-from gossip.wire.messages import Alive, Dead, MessageType, Ping, Suspect
+from gossip.wire.messages import Alive, Dead, Digest, MessageType, Ping, Suspect
 from gossip.wire.streams import NodeState, PushPull
 
 PUSH_PULL_TICK = "push_pull"
+DIGEST_TICK = "digest"
 RECONNECT_TICK = "reconnect"
 STREAM_DEADLINE = 10.0
 """memberlist's TCPTimeout."""
@@ -43,6 +47,7 @@ class Exchange:
         self._delegate = delegate
         self._liveness = liveness
         self._next_heal = 0.0
+        self._next_exchange = 0.0
         self._neighbour = neighbour
 
     # -- schedule
@@ -51,6 +56,8 @@ class Exchange:
         local = self._local
         profile = local.profile
         local.timers.set((PUSH_PULL_TICK, ""), now + local.random.random() * profile.push_pull_interval)
+        if profile.digest_interval > 0:
+            local.timers.set((DIGEST_TICK, ""), now + (0.5 + local.random.random() / 2) * profile.digest_interval)
         local.timers.set((RECONNECT_TICK, ""), now + (0.5 + local.random.random() / 2) * profile.reconnect_interval)
 
     def push_pull_tick(self, now: float) -> None:
@@ -65,6 +72,34 @@ class Exchange:
             record = local.table.get(local.random.choice(local.table.live))
             if record is not None:
                 local.dials.append(DialPushPull(record.member.endpoint, False, record.member.native, STREAM_DEADLINE))
+
+    def digest_tick(self, now: float) -> None:
+        local = self._local
+        local.timers.set((DIGEST_TICK, ""), now + local.profile.digest_interval)
+        if local.table.live:
+            record = local.table.get(local.random.choice(local.table.live))
+            if record is not None and record.member.native:
+                local.send(record.member.endpoint, self._digest().encode())
+
+    def _digest(self) -> Digest:
+        delegate = self._delegate
+        if isinstance(delegate, ComparesState):
+            return Digest(self._local.table.digest, delegate.state_digest())
+        return Digest(self._local.table.digest, blake2b(delegate.local_state(False), digest_size=8).digest())
+
+    def compare(self, theirs: Digest, source: Address, now: float) -> None:
+        """A member told its digest."""
+        record = self._local.table.at(source)
+        if record is None or not record.member.native or not record.member.reachable:
+            self._local.drop("digest_of_a_stranger")
+            return
+        ours = self._digest()
+        if ours.members == theirs.members and ours.state != theirs.state and isinstance(self._delegate, ComparesState):
+            self._delegate.state_differs(record.member.name)
+        elif ours != theirs and now >= self._next_exchange:
+            self._next_exchange = now + _HEAL_GAP
+            self._local.counters["digests_differed"] += 1
+            self._local.dials.append(DialPushPull(record.member.endpoint, False, True, STREAM_DEADLINE))
 
     def reconnect_tick(self, now: float, seq: int) -> None:
         """``seq``: a fresh sequence number; nobody waits for its ack."""

@@ -19,7 +19,7 @@ from gossip.swim.delegate import Delegate
 from gossip.swim.dials import Dial, DialPushPull, StreamPingResult
 from gossip.swim.dissemination import GOSSIP_TICK, Dissemination
 from gossip.swim.ears import Ears
-from gossip.swim.exchange import PUSH_PULL_TICK, RECONNECT_TICK, STREAM_DEADLINE, Exchange, is_native
+from gossip.swim.exchange import DIGEST_TICK, PUSH_PULL_TICK, RECONNECT_TICK, STREAM_DEADLINE, Exchange, is_native
 from gossip.swim.liveness import SUSPICION_TIMER, UNCONFIRMED, Liveness, teller
 from gossip.swim.local import Local
 from gossip.swim.member import Address, Member, MemberEvent, MemberState
@@ -35,6 +35,7 @@ from gossip.wire.messages import (
     Ack,
     Alive,
     Dead,
+    Digest,
     IndirectPing,
     Message,
     MessageType,
@@ -116,6 +117,7 @@ class Membership:
         told_by = teller(self._local, source)
         if self._local.table.at(source) is not None and told_by != self._local.name:
             self._liveness.heard(told_by)
+            self._prober.heard(told_by, now)
         self._local.speaker = source
         try:
             for message in messages:
@@ -167,6 +169,8 @@ class Membership:
                     self._delegate.user_message(message.data, source, now)
                 else:
                     self._neighbour.receive(message.data, now)
+            case Digest():
+                self._exchange.compare(message, source, now)
             case Relayed():
                 self._neighbour.receive(message.data, now)
 
@@ -205,6 +209,8 @@ class Membership:
                 self._dissemination.tick(now)
             elif kind == RECONNECT_TICK:
                 self._exchange.reconnect_tick(now, self._prober.next_seq())
+            elif kind == DIGEST_TICK:
+                self._exchange.digest_tick(now)
             elif kind == PUSH_PULL_TICK:
                 self._exchange.push_pull_tick(now)
                 self.check_roster(now)

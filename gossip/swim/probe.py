@@ -11,6 +11,7 @@ refused TCP ping ends a probe early, but never before ``probe_timeout``: an ack 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -67,7 +68,9 @@ class Prober:
         self._order: Iterator[str] = iter(())
         self._probes: dict[int, Probe] = {}
         self._by_name: dict[str, int] = {}
-        self._ring_turn = False
+        self._periods = 0
+        self._heard: dict[str, float] = {}
+        """Who was heard within the last period, and when, in this order."""
         self._overdue: dict[int, int] = {}
         self._withheld: dict[str, tuple[str, bool]] = {}
         self._survey = Survey()
@@ -88,21 +91,28 @@ class Prober:
         self._local.timers.set((PROBE_TICK, ""), now + delay)
 
     def tick(self, now: float) -> None:
+        """One period. Every other one the successor in the ring of names is probed, so that everybody is at least every
+        two periods, at any n; else round-robin, so that everybody is by all in the end."""
         local = self._local
-        self._schedule(now, local.awareness.scale(local.profile.probe_interval))
+        profile = local.profile
+        self._schedule(now, local.awareness.scale(profile.probe_interval))
+        self._periods += 1
+        if profile.ring_probes and len(local.table.live) >= _RING_FROM:
+            successor = local.table.successor() if self._periods % 2 else None
+            if successor is not None and successor not in self._by_name:
+                self.probe(successor, now, "in turn")
+                return
+            if profile.rest_every and self._periods // 2 % profile.rest_every == 0:
+                return
         name = self._next_target()
-        if name is not None:
-            self.probe(name, now, "in turn")
+        if name is None:
+            return
+        if self._was_heard(name, now):
+            local.counters["probes_spared"] += 1
+            return
+        self.probe(name, now, "in turn")
 
     def _next_target(self) -> str | None:
-        """Every other period the successor in the ring of names, else round-robin: so everybody is probed at least
-        every two periods, at any n, and still by all in the end."""
-        live = self._local.table.live
-        self._ring_turn = not self._ring_turn
-        if self._local.profile.ring_probes and self._ring_turn and len(live) >= _RING_FROM:
-            successor = self._local.table.successor()
-            if successor is not None and successor not in self._by_name:
-                return successor
         for fresh in (False, True):
             if fresh:
                 names = self._local.table.live_now()
@@ -112,6 +122,22 @@ class Prober:
                 if record is not None and record.member.reachable and name not in self._by_name:
                     return name
         return None
+
+    def heard(self, name: str, now: float) -> None:
+        """A packet of a member came: it lives."""
+        if not self._local.profile.heard_counts:
+            return
+        self._heard.pop(name, None)
+        self._heard[name] = now
+        while self._heard[first := next(iter(self._heard))] < now - self._local.profile.probe_interval:
+            del self._heard[first]
+
+    def _was_heard(self, name: str, now: float) -> bool:
+        """Whether a member need not be asked, for it spoke within the last period. As each is probed by its predecessor
+        in the ring all the same, this spares packets and costs no time; of two that probe each other only one does."""
+        if not self._is_alive(name):
+            return False
+        return now - self._heard.get(name, -math.inf) < self._local.profile.probe_interval
 
     # -- out of turn
 

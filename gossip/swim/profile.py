@@ -22,13 +22,20 @@ class Profile:
     """From the ping to the verdict, indirect probes included; memberlist waits for the whole ``probe_interval``."""
     ring_probes: bool
     """Every other period goes to the successor in the ring of names (ours; SWIM has round-robin only)."""
+    rest_every: int
+    """With the ring: of so many turns of the round-robin one is left out (ours, against idle traffic; 0: none)."""
     indirect_probes: int
     """SWIM's k, the size of the failure detection subgroup."""
     gossip_interval: float
     gossip_nodes: int
     gossip_to_the_dead: float
     """How long the dead are still gossiped to, so that one wrongly accused can refute."""
+    heard_counts: bool
+    """Ours: whose turn it is to be probed is left out if a packet of his came within the last period."""
     push_pull_interval: float
+    digest_interval: float
+    """Ours: how often a random member of our kind is told a digest of all that push/pull exchanges; it does so at once
+    if its own differs (0: never)."""
     reconnect_interval: float
     """How often one dead member or seed is tried by push/pull, so that partitions heal."""
     exchange_on_return: bool
@@ -91,11 +98,14 @@ LAN = Profile(
     probe_timeout=0.5,
     probe_deadline=1.0,
     ring_probes=False,
+    rest_every=0,
     indirect_probes=3,
     gossip_interval=0.2,
     gossip_nodes=3,
     gossip_to_the_dead=30.0,
+    heard_counts=False,
     push_pull_interval=30.0,
+    digest_interval=0.0,
     reconnect_interval=30.0,
     exchange_on_return=True,
     retransmit_mult=4,
@@ -130,11 +140,14 @@ SHOAL = Profile(
     probe_timeout=0.3,
     probe_deadline=0.8,
     ring_probes=True,
+    rest_every=3,
     indirect_probes=3,
     gossip_interval=0.2,
     gossip_nodes=3,
     gossip_to_the_dead=30.0,
-    push_pull_interval=30.0,
+    heard_counts=True,
+    push_pull_interval=120.0,
+    digest_interval=10.0,
     reconnect_interval=1.0,
     exchange_on_return=True,
     retransmit_mult=4,

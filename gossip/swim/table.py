@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from gossip.swim.member import Address, Member, MemberState
 from gossip.swim.meta import unwrap_meta
@@ -44,6 +45,14 @@ class Record:
         return (self.versions[1] if len(self.versions) == 6 else _DEFAULT_PROTOCOL_MAX) >= _PROTOCOL_WITH_CRC
 
 
+def mark(record: Record | None) -> int:
+    """64 bits that stand for a live member and its incarnation; 0 for one that is not (any more)."""
+    if record is None or not record.member.reachable:
+        return 0
+    said = f"{record.member.incarnation} {record.member.name}"
+    return int.from_bytes(blake2b(said.encode(), digest_size=8).digest(), "big")
+
+
 def record_of(alive: Alive, state: MemberState, since: float) -> Record:
     meta, native = unwrap_meta(alive.meta)
     member = Member(alive.node, alive.address, alive.port, meta, state, alive.incarnation, since, native)
@@ -60,6 +69,8 @@ class MemberTable:
         self._by_address: dict[Address, str] = {}
         self._live: list[str] = []
         self._gone: dict[str, None] = {}
+        self.digest = 0
+        """The same at all who know the same live members: their marks, added without carry."""
 
     def get(self, name: str) -> Record | None:
         return self._records.get(name)
@@ -71,6 +82,7 @@ class MemberTable:
         name = record.member.name
         before = self._records.get(name)
         self._records[name] = record
+        self.digest ^= mark(before) ^ mark(record)
         if before is None or before.member.endpoint != record.member.endpoint:
             if before is not None and self._by_address.get(before.member.endpoint) == name:
                 del self._by_address[before.member.endpoint]
@@ -92,6 +104,7 @@ class MemberTable:
         record = self._records.pop(name, None)
         if record is None:
             return
+        self.digest ^= mark(record)
         if self._by_address.get(record.member.endpoint) == name:
             del self._by_address[record.member.endpoint]
         if name in self._gone:

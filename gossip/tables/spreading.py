@@ -1,7 +1,7 @@
 """The tables as memberlist's delegate: deltas ride on its packets, digests on its push/pulls.
 
 What is new is passed on at first receipt, because merging queues it again. A push/pull carries only the digest of
-everything: if it differs, repair finds out what.
+everything, and so does a packet now and then: if it differs, repair finds out what.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FULL_PACKET = 1000
 
 
 class Spreading:
-    """memberlist's Delegate over one replica. Nothing here raises on bytes from the wire."""
+    """memberlist's Delegate over one replica (and ComparesState). Nothing here raises on bytes from the wire."""
 
     def __init__(
         self,
@@ -73,6 +73,12 @@ class Spreading:
             items = [item for item in items if _is_roster(item)]
         return self._replica.merge_packed(items)
 
+    def state_digest(self) -> bytes:
+        return self._replica.digests.root().to_bytes(8, "big")
+
+    def state_differs(self, member: str) -> None:
+        self._differs(node_of(member))
+
     def local_state(self, join: bool) -> bytes:
         state = {"node": self._replica.node_id, "root": self._replica.digests.root()}
         return bytes([DELTA]) + cast(bytes, msgpack.packb(state, use_bin_type=True))
@@ -89,6 +95,11 @@ class Spreading:
             self._replica.counters["bad_states"] += 1
         elif state.get("root") != self._replica.digests.root():
             self._differs(node)
+
+
+def node_of(name: str) -> str:
+    """The node id in a member's name."""
+    return name.rpartition("-")[2]
 
 
 def epoch_in(meta: bytes) -> int:

@@ -33,6 +33,8 @@ class MessageType(IntEnum):
     """Ours, on streams between nodes of this library only."""
     RELAYED = 201
     """Ours, in packets between nodes of this library only: a user message of others (serf's) that is passed on."""
+    DIGEST = 202
+    """Ours, in packets between nodes of this library only."""
     LABEL = 244
 
 
@@ -196,6 +198,23 @@ class Relayed:
 
 
 @dataclass(frozen=True, slots=True)
+class Digest:
+    """What a push/pull would exchange, in two numbers: whoever has others should begin one."""
+
+    members: int
+    """64 bits over the live members and their incarnations."""
+    state: bytes
+    """Eight bytes over the state of the layer above."""
+
+    def encode(self) -> bytes:
+        return bytes((MessageType.DIGEST,)) + pack({"Members": self.members, "State": self.state})
+
+    @classmethod
+    def decode(cls, fields: Fields) -> Digest:
+        return cls(fields.number(b"Members", 2**64 - 1), fields.raw(b"State", 64))
+
+
+@dataclass(frozen=True, slots=True)
 class Error:
     """Sent on a stream instead of an answer."""
 
@@ -209,7 +228,7 @@ class Error:
         return cls(fields.text(b"Error", 4096))
 
 
-Message = Ping | IndirectPing | Ack | Nack | Suspect | Alive | Dead | User | Relayed
+Message = Ping | IndirectPing | Ack | Nack | Suspect | Alive | Dead | User | Relayed | Digest
 
 _DECODERS: dict[int, Callable[[Fields], Message]] = {
     MessageType.PING: Ping.decode,
@@ -219,6 +238,7 @@ _DECODERS: dict[int, Callable[[Fields], Message]] = {
     MessageType.SUSPECT: Suspect.decode,
     MessageType.ALIVE: Alive.decode,
     MessageType.DEAD: Dead.decode,
+    MessageType.DIGEST: Digest.decode,
 }
 
 

@@ -16,6 +16,7 @@ from gossip.wire.messages import (
     Ack,
     Alive,
     Dead,
+    Digest,
     IndirectPing,
     Message,
     Nack,
@@ -64,6 +65,7 @@ messages = st.one_of(
     st.builds(Dead, u32, names, names),
     st.builds(User, st.binary(max_size=600)),
     st.builds(Relayed, st.binary(max_size=600)),
+    st.builds(Digest, st.integers(0, 2**64 - 1), st.binary(max_size=64)),
 )
 node_states = st.builds(NodeState, names, addresses, u16, meta, u32, st.integers(0, 3), versions)
 stream_messages = st.one_of(
