@@ -81,6 +81,7 @@ class Host:
                 on_link=config.on_link,
                 machine=machine,
                 directory=control_plane.directory(),
+                mtu_probing=control_plane.mtu_probing,
             ),
             images=Images(),
             folders=folders or MemoryFolders(),

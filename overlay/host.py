@@ -84,13 +84,16 @@ class HostNetwork:
         machine: MachineNetwork | None = None,
         reflective_relay: bool = False,
         directory: Directory | None = None,
+        mtu_probing: bool = True,
     ) -> None:
         """`on_link`: addresses outside of the LAN's subnet that other hosts have on it. `machine`: what the LAN's
         router forwards to; without it the LAN is all there is. `reflective_relay`: the LAN's switch sends frames back
-        where they came from (802.1Qbg), as vepa wants. `directory`: another than an empty one of its own."""
+        where they came from (802.1Qbg), as vepa wants. `directory`: another than an empty one of its own.
+        `mtu_probing`: as Linux's net.ipv4.tcp_mtu_probing, of containers and host."""
         self.hostname = hostname
         self.address = address
         self.directory = directory if directory is not None else Directory()
+        self._mtu_probing = mtu_probing
         self._counters: Counter[str] = Counter()
         self._random = Random(random.getrandbits(64))
         self._extra = tuple(each if "/" in each else f"{each}/{_LAN_PREFIX}" for each in extra_addresses)
@@ -373,6 +376,7 @@ class HostNetwork:
 
     def _sandbox(self, name: str) -> Sandbox:
         sandbox = Sandbox(name, random=self._child_random())
+        sandbox.stack.paths.probing = self._mtu_probing
         self._sandboxes[sandbox] = None
         for see in self._frame_watchers:
             self._watch(sandbox, see)

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
-    """gossip: takes what GossipNode takes. directory: where the data path reads FDB, neighbours and names."""
+    """gossip: takes what GossipNode takes. directory: where the data path reads FDB, neighbours and names. mtu_probing:
+    whether TCP looks for paths that swallow large packets."""
 
     gossip: Callable[..., GossipNode] = GossipNode
     overlays: Callable[[Engine, Cluster], Overlays] = Overlays
     directory: Callable[[], Directory] = Directory
+    mtu_probing: bool = True

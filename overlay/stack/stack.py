@@ -289,7 +289,7 @@ class Stack(Configuration):
         if size <= mtu:
             self._transmit(packet, interface, next_hop)
         elif packet.protocol == PROTOCOL_TCP and packet.dont_fragment:
-            if size <= interface.gso_size:
+            if size <= interface.gso_size and mtu >= interface.mtu:
                 self._transmit(packet, interface, next_hop)
             else:
                 for piece in segment_packet(packet, mtu):

@@ -13,7 +13,8 @@ from scenarios.docker_model.overlays import DockerOverlays
 from scenarios.running.simulated import SimulatedHosts
 from scenarios.sim.swarm import SimulatedSwarm
 
-CONTROL_PLANE = ControlPlane(gossip=DockerNode, overlays=DockerOverlays, directory=PatchedDirectory)
+# Linux's default for net.ipv4.tcp_mtu_probing is 0, and Docker does not touch it.
+CONTROL_PLANE = ControlPlane(gossip=DockerNode, overlays=DockerOverlays, directory=PatchedDirectory, mtu_probing=False)
 
 
 class _Snoop(Capture):

@@ -38,7 +38,7 @@ WOUNDS = (
     Wound("client-address", "client's address lost at the ingress", ("25526", "39465"), modelled=False,
           waits="services; staged is a container's published port"),
     Wound("idle-connection", "idle connections die through a VIP", ("31208", "37822", "29655", "docs 5519"),
-          modelled=False, waits="services; staged is a container's published port", most=100),
+          modelled=False, waits="services; staged is a container's published port", most=20),
     Wound("mtu-black-hole", "MTU black hole", ("24906", "for-linux 594")),
     Wound("wrong-source", "wrong outer source address", ("53004",), modelled=False,
           waits="simulated hosts with two addresses"),

@@ -146,6 +146,10 @@ class TcpLayer:
         whole = interface.gso_size if interface.gso_size > interface.mtu == mtu else 0
         return min(mtu, LARGEST_PACKET), whole
 
+    def doubt_path(self, destination: bytes, now: float) -> None:
+        """What was sent in large pieces is not acknowledged (RFC 4821, 7.7)."""
+        self.stack.paths.doubt(destination, now)
+
     def announced_mss(self, destination: bytes) -> int:
         """RFC 6691, RFC 8200 8.3: the interface's MTU less the fixed headers."""
         try:

@@ -20,6 +20,7 @@ FIN_WAIT_2 = 60.0  # Linux's tcp_fin_timeout, for a connection that nobody reads
 SYN_RETRIES = 6  # Linux's tcp_syn_retries, tcp_synack_retries, tcp_retries2, tcp_orphan_retries
 SYN_ACK_RETRIES = 5
 RETRIES = 15
+BLACK_HOLE_RETRIES = 3  # Linux's tcp_retries1: timeouts in a row that speak against the path
 ORPHAN_RETRIES = 8
 HALF_OPEN = 256  # connections in SYN_RECEIVED a listener
 TAIL_PROBE_ALLOWANCE = 0.05  # RFC 8985 7.2: the peer may delay the acknowledgement of a single segment

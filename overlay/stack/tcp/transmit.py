@@ -6,6 +6,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from overlay.stack.tcp.limits import (
+    BLACK_HOLE_RETRIES,
     EARLY_BYTES,
     INITIAL_SEGMENTS,
     ORPHAN_RETRIES,
@@ -346,6 +347,8 @@ def timed_out(conn: Connection, now: float) -> None:
     if first.syn:
         resend(conn, first, now, 1)
     else:
+        if conn.retries == BLACK_HOLE_RETRIES and first.end - first.start >= conn.mss:
+            conn.layer.doubt_path(conn.remote_ip, now)
         conn.set_path(now)
         if first.sacked:
             board.forget_sacks()

@@ -41,6 +41,9 @@ def main() -> int:
         return 2
     version = run("dockerd", "--version").out.strip()
     for name in wished.names or STAGED:
+        if why := STAGED[name].missing:
+            print(f"{name}: not staged: {why}", file=sys.stderr)
+            continue
         try:
             seen = stage(name, wished.tries, wished.seed)
         except EnginesFailed as error:

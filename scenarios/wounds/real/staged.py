@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import random
 import shlex
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from scenarios.wounds.real.engines import Engines
 
@@ -28,11 +30,18 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """`prepare` once for a set of engines, `attempt` again and again. advertise: see Engines."""
+    """`prepare` once for a set of engines, `attempt` again and again. advertise: see Engines. balanced: needs the
+    kernel's IPVS, on which services' addresses and the ingress rest."""
 
     prepare: Callable[[Engines], None]
     attempt: Callable[[Engines, random.Random], Seen]
     advertise: dict[int, str] = field(default_factory=dict)
+    balanced: bool = False
+
+    @property
+    def missing(self) -> str:
+        """Why it cannot be staged on this machine; "" when it can."""
+        return "this kernel has no IPVS" if self.balanced and not Path("/proc/net/ip_vs").exists() else ""
 
 
 def _network(engines: Engines, name: str = "ov1", subnet: str = "10.0.1.0/24") -> None:
@@ -158,12 +167,15 @@ def _ingress(engines: Engines) -> None:
     )  # fmt: skip
 
 
+_ASK = "import urllib.request as u; print(u.urlopen('http://192.0.2.{}:8080/cgi-bin/who', timeout=5).read().decode())"
+
+
 def _client_address(engines: Engines, chance: random.Random) -> Seen:
     """A client on the LAN asks a service who it is."""
     start = time.monotonic()
     while time.monotonic() - start < 30:
         host = chance.randrange(1, 4)
-        done = engines.on(0, f"busybox wget -q -T 5 -O - http://192.0.2.{host}:8080/cgi-bin/who", within=15)
+        done = engines.on(0, f"{sys.executable} -c {shlex.quote(_ASK.format(host))}", within=15)
         if done.ok and done.out.strip():
             return Seen(done.out.strip() != "192.0.2.254", f"192.0.2.254 asked host {host} and was {done.out.strip()}")
         time.sleep(1.0)
@@ -235,8 +247,8 @@ STAGED = {
     "names-after-disconnect": Staged(_containers, _names_after_disconnect),
     "split-gossip": Staged(_manager_back, _split_gossip),
     "name-of-the-gone": Staged(_containers, _name_of_the_gone),
-    "client-address": Staged(_ingress, _client_address),
-    "idle-connection": Staged(_balanced, _idle),
+    "client-address": Staged(_ingress, _client_address, balanced=True),
+    "idle-connection": Staged(_balanced, _idle, balanced=True),
     "mtu-black-hole": Staged(_black_hole, _mtu),
     "wrong-source": Staged(lambda engines: None, _wrong_source, {n: f"192.0.2.{n + 100}" for n in (1, 2, 3)}),
     "network-not-found": Staged(_no_manager, _network_not_found),
