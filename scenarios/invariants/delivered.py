@@ -21,11 +21,13 @@ FORGED = b"shoal: nobody sent this"
 
 @dataclass(slots=True)
 class Delivered:
-    """Sees frames; knows by asking the hosts which MACs were ever on which network, and where a local one is."""
+    """Sees frames; knows by asking the hosts which MACs were ever on which network, and where a local one is.
+    heard: which containers got broadcast echoes of (network, MAC)."""
 
     macs: dict[str, dict[str, str]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     containers: dict[str, str] = field(default_factory=dict)
+    heard: dict[tuple[str, str], dict[str, None]] = field(default_factory=dict)
     _shared: dict[str, None] = field(default_factory=dict)
     _judged: dict[str, None] = field(default_factory=dict)
     _echoes: dict[tuple[str, str, bytes], float] = field(default_factory=dict)
@@ -51,7 +53,8 @@ class Delivered:
         waiting, self._unknown = list(self._unknown), deque(maxlen=256)
         return [v for frame in waiting for v in self._isolation(frame)]
 
-    def see(self, frame: Frame, duplicating: bool) -> list[Violation]:
+    def see(self, frame: Frame, *, duplicating: bool, damaging: bool) -> list[Violation]:
+        """What faults may do to packets now explains copies, and whatever a damaged one says."""
         if frame.outgoing:
             return []
         if FORGED in frame.data:
@@ -59,6 +62,11 @@ class Delivered:
             return [Violation("isolation", f"forged {frame.host} {frame.network}",
                 f"{where} got a packet on {self.names.get(frame.network, frame.network[:12])} that no container "
                 "sent: the checker made it, and it should have been refused", where)]  # fmt: skip
+        if frame.data[0] & 1 and is_echo(frame.data):
+            mac = ":".join(f"{b:02x}" for b in frame.data[6:12])
+            self.heard.setdefault((frame.network, mac), {})[frame.container] = None
+        if damaging:
+            return []
         found = self._isolation(frame)
         if not duplicating and is_echo(frame.data):
             found += self._once(frame)

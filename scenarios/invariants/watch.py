@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from aiodocker.exceptions import DockerError
 
-from scenarios.invariants import probes, statics
+from scenarios.invariants import leftovers, probes, statics
 from scenarios.invariants.agreement import agreement
 from scenarios.invariants.delivered import Delivered
 from scenarios.invariants.history import History
@@ -51,6 +51,7 @@ class Watch:
         self._delivered = Delivered()
         self._news = asyncio.Event()
         self._told: dict[str, None] = {}
+        self._seen: dict[tuple[str, str], Endpoint] = {}
         stage.history = History()
         stage.copied = self._copied
 
@@ -102,8 +103,9 @@ class Watch:
             self._violated(self._wire.see(packet, self._breaker.explains_copies()))
 
     def frame(self, frame: Frame) -> None:
-        if not self._breaker.explains_damage():
-            self._violated(self._delivered.see(frame, self._breaker.explains_copies()))
+        breaker = self._breaker
+        copies, damage = breaker.explains_copies(), breaker.explains_damage()
+        self._violated(self._delivered.see(frame, duplicating=copies, damaging=damage))
 
     def _quiet(self) -> bool:
         return not self._breaker.active and not self._stage.expected_down
@@ -116,6 +118,8 @@ class Watch:
             await asyncio.sleep(_CONFIRM)
             again = {v.key for v in self._judged(await look_at_all(self._stage))}
             self._violated([v for v in found if v.key in again])
+        for view in views.values():
+            self._seen.update({(e.network, e.address): e for e in view.endpoints if view.is_overlay(e.network)})
         self._violated(self._wire.learn(views))
         self._violated(self._delivered.learn(views))
         return views
@@ -192,6 +196,11 @@ class Watch:
                 if (violation := await probes.isolated(stage, asker, asked)) is not None:
                     self._violated([violation])
             await self._forge(views)
+        lossy = any(link.loss for link in stage.scenario.links)
+        if "convergence" in self._names:
+            await leftovers.gone(stage, views, list(self._seen.values()), self._wire)
+        if "names" in self._names and not lossy:
+            self._violated(await leftovers.broadcasts(stage, views, self._wire, self._delivered, self._chance))
         if "leaks" in self._names:
             self._violated(await self._leaked_endpoints(views))
 

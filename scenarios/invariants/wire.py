@@ -20,11 +20,16 @@ _WINDOW = 0.25
 
 @dataclass(slots=True)
 class Wire:
-    """Sees the VXLAN datagrams of the underlay; knows by asking the hosts which MACs were ever on which network."""
+    """Sees the VXLAN datagrams of the underlay; knows by asking the hosts which MACs were ever on which network.
+
+    gone: what has (VNI, MAC) and should get nothing; members: the hosts that broadcasts of a VNI may go to.
+    """
 
     networks: dict[int, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     macs: dict[str, dict[str, str]] = field(default_factory=dict)
+    gone: dict[tuple[int, str], str] = field(default_factory=dict)
+    members: dict[int, set[str]] = field(default_factory=dict)
     _secret: dict[int, None] = field(default_factory=dict)
     _senders: dict[tuple[int, str], dict[str, tuple[float, float]]] = field(default_factory=dict)
     _echoes: dict[tuple[str, str, bytes], float] = field(default_factory=dict)
@@ -64,6 +69,7 @@ class Wire:
                 packet.host))  # fmt: skip
         if packet.direction == "sent":
             found += self._one_holder(packet, number, mac)
+            found += self._stale(packet, number, data[_HEADER : _HEADER + 6])
         if packet.direction == "sent" and not duplicating:
             found += self._once(packet, data[_HEADER:])
         return found
@@ -82,6 +88,19 @@ class Wire:
                 f"a packet of {sender} ({mac}) is on {self.names[network]} (VNI {number}), "
                 f"and its sender is only on {', '.join(self.names[n] for n in own)}",
                 f"{packet.source} to {packet.target}")]  # fmt: skip
+
+    def _stale(self, packet: Packet, number: int, target: bytes) -> list[Violation]:
+        """While the checker asks for them: packets to who is gone, and broadcasts to hosts where nobody is."""
+        mac = ":".join(f"{b:02x}" for b in target)
+        host = packet.target.rpartition(":")[0]
+        if (what := self.gone.get((number, mac))) is not None:
+            return [Violation("convergence", f"gone {packet.host} {number} {mac}",
+                f"{packet.host} still sends packets for {what} and nobody's now, to {host}", packet.host)]  # fmt: skip
+        if target[0] & 1 and number in self.members and host not in self.members[number]:
+            return [Violation("convergence", f"member {packet.host} {number} {host}",
+                f"{packet.host} still sends broadcasts of {self.names.get(self.networks.get(number, ''), number)} to "
+                f"{host}, where nobody is on it", packet.host)]  # fmt: skip
+        return []
 
     def _one_holder(self, packet: Packet, number: int, mac: str) -> list[Violation]:
         """Packets of one MAC that two hosts send by turns: it is held twice at one time, however shortly."""
