@@ -14,6 +14,7 @@ from daemon.api.versions import API_VERSION, MIN_API_VERSION, VERSION, asked_for
 from daemon.engine import mount_points, shown
 from daemon.engine.documents import JsonObject, rfc3339
 from daemon.engine.images import image_summary
+from daemon.engine.log_drivers import LOG_DRIVERS
 from daemon.engine.network import BUILT_IN
 from daemon.engine.stats import memory_total
 
@@ -81,7 +82,7 @@ async def info(request: web.Request) -> web.Response:
             "Volume": ["local"],
             "Network": sorted({*BUILT_IN, *(network.driver for network in engine.networks.all())}),
             "Authorization": None,
-            "Log": ["json-file"],
+            "Log": list(LOG_DRIVERS),
         },
         "MemoryLimit": False,
         "SwapLimit": False,

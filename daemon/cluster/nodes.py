@@ -14,6 +14,7 @@ from daemon.cluster.network_rows import text_map
 from daemon.cluster.spec import tls_info
 from daemon.engine.documents import JsonObject, rfc3339
 from daemon.engine.filters import Filters
+from daemon.engine.log_drivers import LOG_DRIVERS
 from daemon.engine.network import BUILT_IN
 from daemon.engine.stats import memory_total
 from daemon.errors import BadParameter, NotFound, ServerError
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 NODES = "nodes"
 NODE_SPECS = "nodespec"
 _FILTERS = ("id", "label", "name", "role", "membership", "node.label")
-_PLUGINS = [("Log", "json-file")] + [("Network", name) for name in BUILT_IN] + [
-    ("Volume", "local")
-]  # fmt: skip
+_PLUGINS = (
+    *(("Log", name) for name in LOG_DRIVERS), *(("Network", name) for name in BUILT_IN), ("Volume", "local"),
+)  # fmt: skip
 _NO_SPEC = Row(NODE_SPECS, "", "", {}, 0)
 
 

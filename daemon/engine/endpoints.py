@@ -124,7 +124,7 @@ class Endpoints:
             container_id=container.id,
             name=container.name,
             names=tuple(dict.fromkeys([container.name, *(settings.aliases or [])])) if network.user_defined else (),
-            mac=settings.desired_mac,
+            mac=settings.desired_mac or self._container_mac(container, network),
             address="",
             task=engine.world.swarm_id() if network.scope == "swarm" else "",
         )
@@ -155,6 +155,11 @@ class Endpoints:
         self.names.link(container, network, settings)
         self._networks.event(network, "connect", container=container.id)
         return network
+
+    def _container_mac(self, container: Container, network: Network) -> str:
+        """`--mac-address` is for the network that the container was made on, also when it was taken off and put back."""
+        mac = str(container.config.get("MacAddress") or "")
+        return mac if mac and main_network(self._networks, container) in (network.name, network.id) else ""
 
     async def _attachable(self, ref: str) -> Network:
         """The network, brought to this host if it is one of the swarm's."""

@@ -196,8 +196,8 @@ def image_document(image: Image, version: tuple[int, int], architecture: str) ->
     }
     if version < (1, 44):
         document["VirtualSize"] = image.size
-    if version < (1, 45):
-        document |= {"Container": image.container, "ContainerConfig": dict(image.container_config) or config}
+    # Not of API 1.45 and later any more, but docker-compose 1.29 reads them whatever it is told.
+    document |= {"Container": image.container, "ContainerConfig": dict(image.container_config) or config}
     return document | {
         "GraphDriver": {"Data": None, "Name": "vfs"},
         "RootFS": {"Type": "layers", "Layers": [image.id]},

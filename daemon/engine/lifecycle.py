@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from daemon.engine import health, links, mount_points, mounting, validate
 from daemon.engine.container import Container
+from daemon.engine.log_drivers import check_log_driver
 from daemon.engine.mounting import mount_all
 from daemon.engine.reference import familiar
 from daemon.engine.restart import LONGEST_RETRY, RestartBackoff, wants_restart
@@ -81,6 +82,7 @@ class Lifecycle:
             self._open_sandbox(container)
             await engine.networks.join_all(container)
             validate.check_devices(container.host_config)
+            check_log_driver(container.host_config)
             running = self._spawn(container)
         except BaseException as error:
             await self._release(container)

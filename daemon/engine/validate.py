@@ -9,8 +9,8 @@ import ipaddress
 import re
 from collections.abc import Mapping
 
-from daemon.engine import hostconfig
 from daemon.engine.documents import JsonObject
+from daemon.engine.log_drivers import check_log_options
 from daemon.engine.signals import parse_signal
 from daemon.errors import BadParameter, ServerError
 
@@ -18,9 +18,6 @@ _MINIMUM_MEMORY = 6 << 20  # bytes
 _HEALTH_MINIMUM = 1_000_000  # nanoseconds
 _PORT = re.compile(r"(\d+)(?:-(\d+))?(?:/([A-Za-z]+))?")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4}")
-_LOG_OPTIONS = ("max-file", "max-size", "compress", "labels", "labels-regex", "env", "env-regex", "tag", "mode",
-                "max-buffer-size")  # fmt: skip
-_LOG_DRIVERS = ("json-file", "local", "none")
 
 
 def check_config(config: JsonObject) -> None:
@@ -80,22 +77,10 @@ def check_host_config(host_config: JsonObject, config: JsonObject) -> None:
         raise BadParameter("Minimum memory limit allowed is 6MB")
     if host_config["Isolation"] not in ("", "default"):
         raise BadParameter(f"invalid isolation '{host_config['Isolation']}' on linux")
-    if (driver := host_config["LogConfig"]["Type"]) not in _LOG_DRIVERS:
-        raise BadParameter(f"logger: no log driver named '{driver}' is registered")
-    _check_log_options(driver, host_config["LogConfig"]["Config"])
+    check_log_options(host_config["LogConfig"])
     if host_config["Runtime"] != "runc":
         raise BadParameter(f"Unknown runtime specified {host_config['Runtime']}")
     _check_network_mode(host_config, config)
-
-
-def _check_log_options(driver: str, options: JsonObject) -> None:
-    for name, value in options.items():
-        if name not in _LOG_OPTIONS and driver != "none":
-            raise BadParameter(f"unknown log opt '{name}' for {driver} log driver")
-        if name == "max-file" and not (value.isdigit() and int(value) > 0):
-            raise BadParameter("max-file cannot be less than 1")
-        if name == "max-size" and not hostconfig.log_bytes(value):
-            raise BadParameter(f"invalid size: '{value}'")
 
 
 def check_devices(host_config: JsonObject) -> None:

@@ -98,3 +98,19 @@ async def test_a_folder_of_the_machine(directory: Path, docker_cli: str) -> None
         assert await prints(machine, "docker run --rm -v kept:/d alpine ls /d") == "f\n"
     finally:
         await machine.stop()
+
+
+async def test_log_drivers_that_cannot_work_here_say_so_at_the_start(machine: Machine, docker_cli: str) -> None:
+    listed = await machine.shell("docker info --format '{{range .Plugins.Log}}{{.}} {{end}}'")
+    assert len(listed.stdout.split()) == 10
+    for command, text in (
+        ("--log-driver nosuch", 'error looking up logging plugin nosuch: plugin "nosuch" not found'),
+        ("--log-driver gelf", "gelf-address is a required parameter"),
+        ("--log-driver syslog --log-opt bogus=1", "unknown log opt 'bogus' for syslog log driver"),
+        ("--log-driver journald", "failed to initialize logging driver: journald is not enabled on this host"),
+        ("--log-driver syslog --log-opt syslog-address=udp://192.0.2.254:514",
+         "failed to initialize logging driver: syslog sends logs elsewhere, and a simulated host keeps its own "
+         "(json-file, local)"),
+    ):  # fmt: skip
+        printed = await machine.shell(f"docker run --rm {command} alpine true")
+        assert printed.exit == 125 and f"docker: Error response from daemon: {text}\n" in printed.stderr
