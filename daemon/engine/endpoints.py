@@ -157,7 +157,7 @@ class Endpoints:
         return network
 
     def _container_mac(self, container: Container, network: Network) -> str:
-        """`--mac-address` is for the network that the container was made on, also when it was taken off and put back."""
+        """`--mac-address` is for the network that the container was made on, also when it was put back there."""
         mac = str(container.config.get("MacAddress") or "")
         return mac if mac and main_network(self._networks, container) in (network.name, network.id) else ""
 
