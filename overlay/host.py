@@ -165,7 +165,7 @@ class HostNetwork:
             self._lan.stop()
             raise
         mac = mac_from_ip(self.address)
-        self.host.add_interface(
+        wire = self.host.add_interface(
             "eth0",
             mac=mac,
             mtu=1500,
@@ -173,6 +173,7 @@ class HostNetwork:
             port=self._lan.plug("eth0", mac=mac),
             index=self._next_index(),
         )
+        wire.beneath = ""
         self.host.enable_ipv6("eth0")
         self.host.add_route("0.0.0.0/0", via=self._router_ip, interface="eth0")
         for address in self._on_link:

@@ -34,6 +34,7 @@ class LowerDevice:
         self.hardware = interface.hardware
         self.mac = interface.mac
         self.mtu = interface.mtu
+        self.index = interface.index
         self._counters = counters
         self._vlans: dict[int, Port] = {}
         self.cable = host.cable(name)

@@ -39,7 +39,10 @@ class MacvlanDevice:
         self._counters = counters
 
     def plug(self, mac: str, addresses: Sequence[str]) -> Port:
-        """A new slave: its end of the cable. ValueError: a MAC that is none, or that another slave has."""
+        """A new slave: its end of the cable. ValueError: a MAC that is none, or that another slave has, or in passthru
+        mode a second one."""
+        if self.mode is Mode.PASSTHRU and self.slaves:
+            raise ValueError("invalid argument")
         guard = Guard(mac, addresses, kind="macvlan", counters=self._counters)
         if guard.mac in self.slaves or guard.mac == self._lower.hardware:
             raise ValueError(f"MAC address {mac} is in use on {self._lower.name}")
@@ -48,9 +51,11 @@ class MacvlanDevice:
         self.slaves[guard.mac] = ours
         return theirs
 
-    def unplug(self, mac: bytes) -> None:
+    def unplug(self, theirs: Port) -> None:
         """Take a slave out."""
-        self.slaves.pop(mac).unplug()
+        mac = next((mac for mac, ours in self.slaves.items() if ours is theirs.peer), None)
+        if mac is not None:
+            self.slaves.pop(mac).unplug()
 
     def receive(self, frame: bytes) -> bool:
         """From the network. The host gets group frames, and what is for no slave."""

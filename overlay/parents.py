@@ -51,17 +51,19 @@ class Parents:
         if not 1 <= vid <= MAX_VID:
             raise NetworkError(f"vlan id must be between 1-4094, received: {vid}")
         device = self._device(parent)
-        self.host.add_interface(
+        made = self.host.add_interface(
             name, mac=device.mac, mtu=device.mtu, addresses=(), port=device.add_vlan(vid), index=self._next_index()
         )
+        made.beneath = parent
         self._vlans[name] = parent, vid
 
     def make_dummy(self, name: str) -> None:
         """An interface that leads nowhere: what stands on it is alone among itself."""
         mac = ":".join(f"{byte:02x}" for byte in b"\x02\x42" + self._random.randbytes(4))
-        self.host.add_interface(
+        made = self.host.add_interface(
             name, mac=mac, mtu=1500, addresses=(), port=cable(MAX_FRAME)[0], index=self._next_index()
         )
+        made.beneath = ""
 
     def remove(self, name: str) -> None:
         """Take down what was made here."""

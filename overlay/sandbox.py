@@ -28,7 +28,7 @@ from overlay.stack.interface import Counters, Interface
 from overlay.stack.stack import Stack
 from overlay.stack.udp import failure
 from overlay.views import Neighbour, Route, neighbours_of, routes_of, sockets_of
-from overlay.wire.address import ANY, pack_ip, pack_mac, parse_cidr
+from overlay.wire.address import ANY, BROADCAST_MAC, pack_ip, pack_mac, parse_cidr
 from overlay.wire.ethernet import HEADER_LENGTH
 from overlay.wire.ipv4 import Packet
 from overlay.wire.nd import link_local
@@ -107,6 +107,8 @@ class Sandbox:
         return loop
 
     def _enqueue(self, interface: Interface, frame: bytes) -> None:
+        if frame[:6] == BROADCAST_MAC and not self._captures and self.stack.ignores(interface, frame):
+            return
         queue = self._queue
         size = self._queued_bytes + len(frame)
         if len(queue) >= QUEUED_FRAMES or size > QUEUED_BYTES:

@@ -12,7 +12,7 @@ address is the underlay's own (the advertised one) and cannot be another.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from zlib import crc32
 
 from overlay import nd_proxy
@@ -125,6 +125,12 @@ class Segment(Bridge):
         self._prefix = vxlan.emit(vxlan.Header(vni, sealed=sealer is not None))
         self._super_prefix = vxlan.emit(vxlan.Header(vni, super_frame=True, sealed=sealer is not None))
         self._here: dict[bytes, bytes] = {}
+        self._siblings: Sequence[Segment] = ()
+
+    def join(self, segments: Sequence[Segment]) -> None:
+        """All segments of one network on this host. Its IPv4 subnets have one each, and meet at the gateway alone; an
+        IPv6 subnet has none of its own: it is one link across all of them."""
+        self._siblings = [segment for segment in segments if segment is not self]
 
     def add_neighbour(self, mac: str, addresses: Iterable[str]) -> None:
         """Addresses of this host's own on the segment, which no directory knows."""
@@ -135,7 +141,8 @@ class Segment(Bridge):
         """Unicast to what is not on this host: to the one VTEP that the directory names, or nowhere."""
         remote = self._view.fdb.get(frame[:6])
         if remote is None:
-            self.counters["vxlan_dropped_unknown_mac"] += 1
+            if not self._across(frame, source):
+                self.counters["vxlan_dropped_unknown_mac"] += 1
         elif len(frame) > self._longest:
             self._encapsulate_large(frame, source, remote)
         else:
@@ -153,6 +160,7 @@ class Segment(Bridge):
             self._answer_nd(frame, discovery, source)
             return
         super().broadcast(frame, source)
+        self._across(frame, source)
         if len(frame) > self._longest:
             self.counters["vxlan_dropped_too_big"] += 1
             return
@@ -176,7 +184,7 @@ class Segment(Bridge):
             return
         mac = frame[6:12]
         remote = view.fdb.get(mac)
-        if (mac in self.fdb) if remote is None else (remote.destination[0] != vtep):
+        if self._is_here(mac) if remote is None else (remote.destination[0] != vtep):
             self.counters["vxlan_dropped_spoofed"] += 1
             return
         out = self.fdb.get(frame[:6])
@@ -186,8 +194,27 @@ class Segment(Bridge):
         elif frame[0] & 1:
             self.counters["vxlan_received"] += 1
             super().broadcast(frame, None)
+            self._across(frame, None)
+        elif self._across(frame, None):
+            self.counters["vxlan_received"] += 1
         else:
             self.counters["vxlan_dropped_unknown_mac"] += 1
+
+    def _across(self, frame: bytes, source: BridgePort | None) -> bool:
+        """To the ports of the network's other segments on this host, if it is IPv6; whether one took it."""
+        if not self._siblings or frame[12:14] != _IPV6:
+            return False
+        found = False
+        for segment in self._siblings:
+            out = segment.fdb.get(frame[:6])
+            if out is not None:
+                out.deliver(frame, source)
+                return True
+            if frame[0] & 1:
+                for port in segment.ports:
+                    port.deliver(frame, source)
+                    found = True
+        return found
 
     def _opened(self, data: bytes, vtep: str) -> bytes | None:
         if self._sealer is None:
@@ -269,12 +296,17 @@ class Segment(Bridge):
             self.counters["nd_answered"] += 1
             source.deliver(reply, None)
 
+    def _is_here(self, mac: bytes) -> bool:
+        return mac in self.fdb or any(mac in segment.fdb for segment in self._siblings)
+
     def _mac_of(self, address: bytes) -> bytes | None:
         """Who has an address: as the directory says; a link-local one tells its MAC itself."""
         mac = mac_behind(address)
+        segments = (self, *self._siblings)
         if mac is not None:
-            return mac if mac in self.fdb or mac in self._view.fdb else None
-        return self._here.get(address) or self._view.neighbours.get(address)
+            return mac if mac in self._view.fdb or self._is_here(mac) else None
+        here = next((segment._here[address] for segment in segments if address in segment._here), None)
+        return here or self._view.neighbours.get(address)
 
     def _answer_arp(self, frame: bytes, source: BridgePort | None) -> None:
         try:

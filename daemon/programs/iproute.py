@@ -79,7 +79,8 @@ def _flags(interface: Interface) -> str:
 def _head(interface: Interface) -> str:
     queue = "noqueue" if interface.up else "noop"
     length = " qlen 1000" if interface.loopback else " "
-    shown = interface.name if interface.loopback else f"{interface.name}@if{interface.index + 1}"
+    beneath = f"if{interface.index + 1}" if interface.beneath is None else interface.beneath
+    shown = interface.name if interface.loopback or not beneath else f"{interface.name}@{beneath}"
     return f"{interface.index}: {shown}: <{_flags(interface)}> mtu {interface.mtu} qdisc {queue}{length}"
 
 

@@ -67,7 +67,7 @@ class BridgeDriver:
         theirs, ours = cable(MAX_FRAME)
         mac = ":".join(f"{byte:02x}" for byte in b"\x02\x42" + self._random.randbytes(4))
         subnets = tuple(pool.subnet for pool in spec.pools if ":" not in pool.subnet)
-        self._host.add_interface(
+        switch = self._host.add_interface(
             name,
             mac=mac,
             mtu=spec.mtu,
@@ -75,6 +75,7 @@ class BridgeDriver:
             port=theirs,
             index=self._next_index(),
         )
+        switch.beneath = ""
         if any(":" in pool.subnet for pool in spec.pools):
             self._host.add_address(name, BRIDGE_LINK_LOCAL)
         bridge.add_port(name, ours, mtu=spec.mtu, mac=mac)

@@ -77,6 +77,9 @@ class OverlayDriver:
             self._close(network)
             raise
         self._networks[spec.id] = network
+        segments = [subnet.segment for subnet in network.subnets]
+        for segment in segments:
+            segment.join(segments)
         for index, subnet in enumerate(network.subnets):
             self._add_gateway(network, subnet, index)
         self._tunnel.spread()
@@ -96,7 +99,7 @@ class OverlayDriver:
             return
         mac = ":".join(f"{byte:02x}" for byte in b"\x02\x42" + self._random.randbytes(4))
         addresses: tuple[str, ...] = (f"{subnet.pool.gateway}/{subnet.network.prefixlen}",)
-        if index == 0:  # IPv6 has no segments of its own
+        if index == 0:  # IPv6 has no segments of its own: it is one link across all of them
             addresses += tuple(each for each in gateway_addresses(network.spec) if ":" in each)
         subnet.segment.add_neighbour(mac, addresses)
         name = network.gateway.name

@@ -32,7 +32,9 @@ class Interface:
     Without `arp` nobody is asked for a MAC: every frame goes to the interface's own, whoever is behind it sorts them.
     `assigned` are (packed address, prefix length) in Linux's order: IPv4 as they were added; IPv6 behind them, by
     scope, the newest first. `ipv6`: it takes IPv6 at all (Linux's disable_ipv6 is the reverse). `nodad`: addresses
-    that were added without asking whether another has them.
+    that were added without asking whether another has them. `beneath`: what it stands on, as `ip` shows it behind the
+    @: the name of an interface of the same namespace ("eth0"), one of another by its index ("if7"), or nothing ("");
+    None is a veth, whose other end was made right after it.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Interface:
     arp: bool = True
     up: bool = True
     ipv6: bool = False
+    beneath: str | None = None
     assigned: list[tuple[bytes, int]] = field(default_factory=list)
     nodad: list[bytes] = field(default_factory=list)
     counters: Counters = field(default_factory=Counters)

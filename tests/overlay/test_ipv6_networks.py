@@ -218,3 +218,40 @@ async def test_ports_are_published_on_both_families() -> None:
         assert [each.host_ip for each in shown] == ["0.0.0.0"]
         with pytest.raises(ConnectionRefusedError):
             await cb.tcp_connect("fd00:50::1", 8080, timeout=2)
+
+
+async def test_ipv6_is_one_link_across_the_ipv4_subnets_of_an_overlay() -> None:
+    """Each IPv4 subnet has its VNI, and they meet at the gateway alone; IPv6 has one subnet, whoever is where."""
+    async with lab(2) as net:
+        h1, h2 = net.hosts
+        pools = (Pool("10.8.0.0/24", "10.8.0.1"), Pool("10.9.0.0/24", "10.9.0.1"), Pool("fd00:8::/64", "fd00:8::1"))
+        network = net.create(NetworkSpec("two-id", "two", "overlay", pools, vnis=(4101, 4102), mtu=1450))
+
+        def put(host: HostNetwork, name: str, four: str, six: str) -> Sandbox:
+            sandbox = host.new_sandbox(name)
+            mac = f"02:42:0a:00:00:{six[-1].zfill(2)}"
+            spec = EndpointSpec(name, network.id, name, name, (name,), mac, (f"{four}/24", f"{six}/64"))
+            host.attach(spec, sandbox)
+            net.tell(host, host.directory)
+            return sandbox
+
+        a = put(h1, "a", "10.8.0.2", "fd00:8::2")
+        b = put(h2, "b", "10.9.0.3", "fd00:8::3")
+        c = put(h1, "c", "10.9.0.4", "fd00:8::4")
+        d = put(h2, "d", "10.8.0.5", "fd00:8::5")
+        for source in (a, b, c, d):
+            for last in (1, 2, 3, 4, 5):
+                assert await ping(source, f"fd00:8::{last}") == 64, (source.name, last)
+        assert await ping(a, b.interface("eth0").addresses[-1].split("/")[0] + "%eth0") == 64, "link-local"
+        ears = [each.udp_open("::", 9) for each in (b, c, d)]
+        a.udp_open("::").sendto(b"all", ("ff02::1%eth0", 9))
+        async with asyncio.timeout(1):
+            assert [(await ear.recvfrom())[0] for ear in ears] == [b"all"] * 3
+        assert [ear.dropped for ear in ears] == [0] * 3
+        # What somebody claims to be who is in another segment is still refused.
+        forged = pack_mac("02:42:0a:00:00:04")
+        heard = b.capture("eth0")
+        d.cable("eth0").transmit(pack_mac("02:42:0a:00:00:03") + forged + b"\x86\xdd" + bytes(60))
+        assert h2.counters["bridge_dropped_spoofed_mac"] == 1
+        heard.close()
+        assert [each async for each in heard] == []

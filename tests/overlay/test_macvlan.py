@@ -110,6 +110,8 @@ async def test_vlans_are_tagged_on_the_lan_and_do_not_hear_each_other() -> None:
         assert await ping(plain, "192.0.2.1") == await ping(h2.host, "192.0.2.1") == 64
         names = [interface.name for interface in h1.host.interfaces()]
         assert "eth0.50" in names and "eth0.60" in names
+        parent = h1.host.interface("eth0.50")
+        assert (parent.beneath, a.interface("eth0").beneath) == ("eth0", f"if{parent.index}")
         for host, endpoint in ((h1, "a@v50"), (h2, "b@v50"), (h2, "stranger@v60")):
             host.detach(endpoint)
         h1.delete_network(fifty.id)

@@ -88,6 +88,11 @@ def test_a_macvlan_s_life_on_a_vlan() -> None:
         assert "nginx" in await shows(swarm, "h2", "cl", "wget", "-q", "-O", "-", "http://10.50.0.2/")
         await swarm.run("h2", "other", ["sleep", "600"], network="v60")
         assert not await reaches(swarm, "h2", "other", "10.50.0.2")
+        await swarm.run("h2", "onhost", ["sleep", "600"], network="host")
+        on_host = await shows(swarm, "h2", "onhost", "ip", "link")
+        number = next(line for line in on_host.splitlines() if "eth0.50@eth0:" in line).split(":")[0]
+        assert f"eth0@if{number}:" in await shows(swarm, "h2", "cl", "ip", "link")
+        assert ": eth0: " in on_host and ": docker0: " in on_host, "a NIC and a bridge stand on nothing"
         assert (await shows(swarm, "h2", "cl", "ip", "route")).splitlines()[
             0
         ].strip() == "default via 10.50.0.1 dev eth0"

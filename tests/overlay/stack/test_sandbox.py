@@ -11,6 +11,7 @@ import pytest
 
 from overlay.port import Port, cable
 from overlay.sandbox import QUEUED_BYTES, QUEUED_FRAMES, Sandbox
+from overlay.wire import arp
 
 
 class Pair:
@@ -241,3 +242,33 @@ async def test_an_idle_sandbox_has_no_alarm(pair: Pair) -> None:
     await raw.recv()
     await asyncio.sleep(0)
     assert pair.b.stack.next_timer() is None
+
+
+async def test_an_announcement_that_changes_nothing_costs_no_pump_and_is_counted_and_captured(pair: Pair) -> None:
+    """Gratuitous ARP of a stranger: only who has the address, or asked for it, or captures, has work with it."""
+    a, eth0 = pair.a, pair.a.interface("eth0")
+    mac, stranger, known = b"\x02\x42\x0a\0\0\x09", bytes((10, 0, 0, 9)), bytes((10, 0, 0, 2))
+
+    def announce(ip: bytes, sender: bytes = mac) -> None:
+        message = arp.Arp(arp.REQUEST, sender, ip, bytes(6), ip)
+        pair.ports[1].transmit(b"\xff" * 6 + sender + b"\x08\x06" + message.emit())
+
+    pair.b.tcp_listen("0.0.0.0", 80)
+    await asyncio.sleep(0)
+    before = eth0.counters.rx_packets
+    announce(stranger)
+    assert eth0.counters.rx_packets == before + 1, "received without waiting for the pump"
+    assert a.neighbours() == []
+    capture = a.capture()
+    announce(stranger)
+    await asyncio.sleep(0)
+    capture.close()
+    assert len([each async for each in capture if each.frame[28:32] == stranger]) == 1
+    announce(bytes((10, 0, 0, 1)))
+    await asyncio.sleep(0)
+    assert a.counters["arp-conflict"] == 1
+    await a.tcp_connect("10.0.0.2", 80, timeout=5)
+    assert [n.mac for n in a.neighbours()] == ["02:42:0a:00:00:02"]
+    announce(known)
+    await asyncio.sleep(0)
+    assert [n.mac for n in a.neighbours()] == ["02:42:0a:00:00:09"], "an address that moved is followed"
