@@ -1,6 +1,6 @@
 # Everything needs .venv and makes it when it is missing; the second time nothing is fetched.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint bench bench-gossip sim-gossip tools clean
+.PHONY: help venv demo test lint bench bench-gossip wounds sim-gossip tools clean
 
 # An interpreter that every user of the machine may run, so that the venv serves an unprivileged user as well.
 PYTHON ?= $(shell for p in /usr/bin/python3 /usr/local/bin/python3 python3 python3.13 python3.12 python3.11; do \
@@ -43,6 +43,9 @@ bench: $(STAMP)  ## figures from outside beside their goals; fails when one is m
 
 bench-gossip: $(STAMP) tools  ## serf and gossip/ in turn, both figures and their ratio (ARGS="--sizes 3 --runs 1")
 	@$(BIN)/python -m scenarios.bench.gossip $(ARGS)
+
+wounds: $(STAMP)  ## Docker's wounds on a model of Docker and on shoal, in a few seeds each (ARGS="--seeds 1000 --jobs 2")
+	@$(BIN)/shoal wounds $(ARGS)
 
 sim-gossip: $(STAMP)  ## gossip in simulated time: SWIM, Lifeguard, tables, gray failures (ARGS="--full --seeds 1 2")
 	@$(BIN)/python -m scenarios.study $(ARGS)

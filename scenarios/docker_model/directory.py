@@ -1,12 +1,12 @@
 """FDB, neighbours and names patched by events in the order in which they come, as libnetwork does.
 
-After drivers/overlay/peerdb.go (20.10: peerAddOp, peerDeleteOp) for FDB and neighbours and network.go (1.12 to 17.06:
+After drivers/overlay/peerdb.go (20.10: peerAddOp, peerDeleteOp) for FDB and neighbours and network.go (1.12:
 addSvcRecords, deleteSvcRecords, a list of addresses for each name) for names:
 
 - Of two endpoints with one address only the first is programmed; the other one waits in the database until a delete of
   the first is heard ("transient case"; moby 35807, 49908).
 - The kernel's vxlan device learns: a frame from a host whose entries are deleted leaves a learned entry behind, and the
-  driver's entry is then refused because there is one (EEXIST; moby 53663, of 28.2 to 29). It ages in 300 s.
+  driver's entry is then refused because there is one (EEXIST; moby 53663, reported of 29.8). It ages in 300 s.
 - A failed delete of an FDB entry leaves the neighbour behind (moby 52697).
 - A delete takes an address from a name, whoever has put it there (moby 28836, 30134).
 """

@@ -1,7 +1,7 @@
 """A node of the model: memberlist with its own constants, and NetworkDB riding on it.
 
 shoal's SWIM speaks memberlist's protocol; with the profile below it keeps memberlist's times and does nothing that
-memberlist does not: no Lifeguard (Docker had none until its memberlist of 2018), no state asked for when a dead member
+memberlist does not: no Lifeguard (there was none when Docker took memberlist in, 2016), no state asked for when a dead member
 returns, no seeds that are tried for ever. The tables of shoal's GossipNode stand for the managers' raft store and what
 the dispatcher tells workers of it: roster, nodes, networks; nothing that the data path reads comes from them.
 """
@@ -33,7 +33,7 @@ PROFILE = replace(
     name_reclaim=0.0,
     stall=1e9,
 )
-"""memberlist's DefaultLANConfig as Docker's releases until 2018 had it."""
+"""memberlist's DefaultLANConfig as it was in 2016."""
 
 RECONNECT = 1.0
 """retryInterval."""

@@ -48,6 +48,8 @@ def load(path: Path = RESULTS) -> Results:
     if not path.exists():
         return Results()
     found = json.loads(path.read_text())
+    if not isinstance(found, dict):
+        raise TypeError("a mapping expected")
     counts = {
         wound: {
             model: Count(
