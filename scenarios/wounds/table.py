@@ -23,10 +23,13 @@ def render(results: Results) -> str:
             _tried(results.real.get(wound.name)),
             _counted(counts.get("shoal")) + (" *" if wound.waits else ""),
         )
-        lines.append(
-            f"| [{wound.title}](scenarios/wounds/staged/{wound.name}.yaml) | {reports} | {' | '.join(cells)} |"
-        )
-    notes = [f"{wound.name}: waits for {wound.waits}" for wound in WOUNDS if wound.waits]
+        where = f"staged/{wound.name}.yaml" if wound.file.exists() else "real/staged.py"
+        lines.append(f"| [{wound.title}](scenarios/wounds/{where}) | {reports} | {' | '.join(cells)} |")
+    waiting: dict[str, list[str]] = {}
+    for wound in WOUNDS:
+        if wound.waits:
+            waiting.setdefault(wound.waits, []).append(wound.name)
+    notes = [f"{' and '.join(names)}: waits for {what}" for what, names in waiting.items()]
     versions = sorted({c.version for models in results.counts.values() for c in models.values() if c.version})
     engines = sorted({real.engine for real in results.real.values()})
     firsts = sorted({str(c.first) for models in results.counts.values() for c in models.values()})
