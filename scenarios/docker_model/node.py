@@ -2,8 +2,8 @@
 
 shoal's SWIM speaks memberlist's protocol; with the profile below it keeps memberlist's times and does nothing that
 memberlist does not: no Lifeguard (there was none when Docker took memberlist in, 2016), no state asked for when a dead
-member returns, no seeds that are tried for ever. The tables of shoal's GossipNode stand for the managers' raft store and what
-the dispatcher tells workers of it: roster, nodes, networks; nothing that the data path reads comes from them.
+member returns, no seeds that are tried for ever. The tables of shoal's GossipNode stand for the managers' raft store
+and what the dispatcher tells workers of it: roster, nodes, networks; nothing that the data path reads comes from them.
 """
 
 from __future__ import annotations
