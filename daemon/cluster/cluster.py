@@ -258,6 +258,7 @@ class Cluster:
         if not in_step:
             self._standing.doubt()
         if self.gossip is gossip:
+            self._standing.look()
             self.overlays.join_ingress()
 
     def boot_complete(self) -> None:

@@ -106,7 +106,9 @@ class GossipKeys:
 
     async def _look(self, gossip: GossipNode) -> None:
         unopened = gossip.members.counters[_UNOPENED]
-        strange, self._unopened = unopened > self._unopened, unopened
+        # Whose keys are old is heard by nobody: those who think it dead do not say much to it either.
+        alone = not gossip.live_peers() and len(gossip.roster.members()) > 1
+        strange, self._unopened = alone or unopened > self._unopened, unopened
         row = gossip.row(SWARM_TABLE, ROW)
         now = asyncio.get_running_loop().time()
         if now >= self._extra_until or (row is not None and (not self._heard or row.lamport != self._heard.lamport)):

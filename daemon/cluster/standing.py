@@ -42,16 +42,22 @@ class Standing:
 
     def changed(self, change: Change) -> None:
         """A row changed; is it about this node?"""
+        membership = self._cluster.membership
+        if change.table == ROSTER_TABLE or (membership is not None and change.key == membership.node_id):
+            self.look()
+
+    def look(self) -> None:
+        """Is what the rows say of this node what it is? A change may also have come just before the daemon ended."""
         membership, gossip = self._cluster.membership, self._cluster.gossip
         if membership is None or gossip is None:
             return
-        if change.table == NODE_SPECS and change.key == membership.node_id and change.after is not None:
-            role = change.after.value.get("role")
-            if role != membership.role and self._cluster.ready and not self._following:
+        if gossip.roster.removed(membership.node_id):
+            self._expelled(membership)
+        elif self._cluster.ready and not self._following:
+            spec = gossip.row(NODE_SPECS, membership.node_id)
+            if spec is not None and spec.value.get("role") != membership.role:
                 self._following = True
                 self._engine.tasks.spawn(self._follow_role(), "change of role")
-        elif change.table == ROSTER_TABLE and gossip.roster.removed(membership.node_id):
-            self._expelled(membership)
 
     def doubt(self) -> None:
         """A member is gone, or none answered: ask managers about it for as long as nobody is left."""

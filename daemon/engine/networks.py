@@ -20,6 +20,7 @@ from daemon.engine.network import BRIDGE_MTU, GATEWAY_BRIDGE, MTU_OPTION, PREDEF
 from daemon.engine.network_settings import network_settings
 from daemon.engine.pools import LocalPools
 from daemon.errors import ApiError, BadParameter, Conflict, Forbidden, NotFound, ServerError
+from daemon.store import DiskRefused
 from overlay.ipam.errors import IpamError
 from overlay.spec import (
     BRIDGE_NAME,
@@ -359,7 +360,12 @@ class Networks:
         self.pools.allocate(network, [])
         network.ipam_config = [shown_pool(pool) for pool in network.pools]
         self._engine.host_network.create_network(network.spec(), self.pools.of(network))
-        self._keep(network)
+        try:
+            self._keep(network)
+        except DiskRefused:
+            self._engine.host_network.delete_network(network.id)
+            self.pools.give_back(network)
+            raise
 
     def event(self, network: Network, action: str, **attributes: str) -> None:
         scope = "swarm" if network.scope == "swarm" else "local"
