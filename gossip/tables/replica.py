@@ -116,8 +116,8 @@ class Replica:
         return list(self._unproven)
 
     def is_unproven(self, id: RecordId) -> bool:
-        """Whether only a doubtful disk says that a row is there."""
-        return id in self._unproven
+        """Whether only a doubtful disk says that a row, or the space of a ring, is there."""
+        return (RecordId(SHARED, SPACES_TABLE, id.key, "") if id.kind == RING else id) in self._unproven
 
     def doubt(self) -> None:
         """This host's disk is an older one: what came from it is to be proven."""
@@ -134,6 +134,8 @@ class Replica:
             if id_hash(id) not in held:
                 self.counters["disproved"] += 1
                 self._drop(id)
+                if id.table == SPACES_TABLE:
+                    self._drop(RecordId(RING, "", id.key, ""))
         self._settle()
 
     def end_doubt(self) -> None:

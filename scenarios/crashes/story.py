@@ -47,12 +47,13 @@ class Story:
         self._left = ""
 
     async def play(self) -> None:
-        for name, act in self._acts():
+        for name, act in self.acts():
             self.step = name
             await act()
             await asyncio.sleep(0.4)
 
-    def _acts(self) -> list[tuple[str, Callable[[], Coroutine[object, object, None]]]]:
+    def acts(self) -> list[tuple[str, Callable[[], Coroutine[object, object, None]]]]:
+        """Each with its name, in their order."""
         return [
             ("init", self._init),
             ("join h2", lambda: self._join(WORKER, "Worker")),

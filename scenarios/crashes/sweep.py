@@ -46,14 +46,16 @@ class Point:
 
 @dataclass(slots=True)
 class Outcome:
-    """Of one run. step: what the story was doing at the point; commits: by host, and those before
-    it began."""
+    """Of one run. step: what the story was doing at the point, steps: at each host's commits; acts: how many it has;
+    commits: by host, and those before it began."""
 
     point: Point | None
     before: dict[str, int] = field(default_factory=dict)
     commits: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     step: str = ""
+    acts: int = 0
+    steps: dict[str, list[str]] = field(default_factory=dict)
     simulated: float = 0.0
 
 
@@ -65,20 +67,21 @@ def points(whole: Outcome, every: int = 1, hows: Sequence[How] = HOWS) -> Iterat
     return iter(everything[::every])
 
 
-def run(seed: int, point: Point | None = None) -> Outcome:
-    """One story, in simulated time; the same for the same arguments."""
-    return simulate(_Run(seed, point).go())
+def run(seed: int, point: Point | None = None, pause: float | None = None) -> Outcome:
+    """One story, in simulated time; the same for the same arguments. pause: for how long the host is dead (from the
+    seed, if not told)."""
+    return simulate(_Run(seed, point, pause).go())
 
 
 class _Run:
-    def __init__(self, seed: int, point: Point | None) -> None:
+    def __init__(self, seed: int, point: Point | None, pause: float | None) -> None:
         self._swarm = SimulatedSwarm(seed, names=HOSTS)
         self._story = Story(self._swarm)
         self._point = point
         self._outcome = Outcome(point)
         self._versions = Versions()
         self._tasks: list[asyncio.Task[None]] = []
-        self._pause = random.Random(f"{seed}/{point}").choice(_PAUSES)
+        self._pause = random.Random(f"{seed}/{point}").choice(_PAUSES) if pause is None else pause
 
     async def go(self) -> Outcome:
         outcome, found = self._outcome, dict[str, None]()
@@ -94,6 +97,7 @@ class _Run:
                     await self._story.play()
                     await self._settled()
                     found.update(dict.fromkeys(in_the_end(self._swarm, self._story.told, self._forgetful())))
+                    outcome.commits = {host: disk.commits for host, disk in self._swarm.disks.items()}
                 except (NotDone, TimeoutError) as error:
                     found[str(error) or f"{self._story.step}: not within its time"] = None
                 finally:
@@ -104,7 +108,7 @@ class _Run:
         full = self._point is not None and self._point.how == "full"
         logged = [] if full else [f"log: {line}" for line in errors.lines]
         outcome.violations = [*found, *self._versions.found, *logged]
-        outcome.commits = {host: disk.commits for host, disk in self._swarm.disks.items()}
+        outcome.acts = len(self._story.acts())
         return outcome
 
     def _forgetful(self) -> str:
@@ -130,6 +134,8 @@ class _Run:
 
     def _commit(self, host: str, number: int, done: bool, outside: Context) -> None:
         point = self._point
+        if done:
+            self._outcome.steps.setdefault(host, []).append(self._story.step)
         if point is None or not self._story.step or self._outcome.step or (host, number) != (point.host, point.commit):
             return
         if point.how == "full":

@@ -61,11 +61,15 @@ class State(NamedTuple):
 
 @dataclass(slots=True)
 class Result:
+    """depth: steps within which every state has been seen (complete: all there are); hosts: different states of one
+    host."""
+
     states: int = 0
     steps: int = 0
     depth: int = 0
     complete: bool = True
     hosts: int = 0
+    seconds: float = 0.0
     violation: str = ""
     path: list[str] = field(default_factory=list)
 
@@ -80,6 +84,7 @@ class Model:
         self._bounds = bounds
         self._hosts: list[Host] = []
         self._known: list[Known] = []
+        self._frozen: list[bytes] = []
         self._ids: dict[tuple[object, ...], int] = {}
         self._data: list[bytes] = []
         self._data_ids: dict[bytes, int] = {}
@@ -93,6 +98,7 @@ class Model:
             known = self._ids[key] = len(self._hosts)
             self._hosts.append(host)
             self._known.append(host.known())
+            self._frozen.append(host.frozen())
         return known
 
     def _datum(self, data: bytes) -> int:
@@ -107,10 +113,17 @@ class Model:
         """What becomes of copies of hosts when something is done with them: their numbers, and the result."""
         key = (what, hosts, about)
         if (found := self._done.get(key)) is None:
-            copies = [self._hosts[number].copied() for number in hosts]
+            copies = [Host.thawed(self._frozen[number]) for number in hosts]
             result = act(*copies)
             found = self._done[key] = tuple(self._intern(host) for host in copies), result
         return found
+
+    def _see(self, what: str, look: Callable[[Host], object], host: int, about: object = "") -> object:
+        """What a host says of itself, which changes nothing."""
+        key = (what, (host,), about)
+        if (found := self._done.get(key)) is None:
+            found = self._done[key] = (), look(self._hosts[host])
+        return found[1]
 
     def first(self) -> State:
         """Three members (or two, and one that is not admitted yet); a owns all numbers; a row that all have."""
@@ -141,10 +154,10 @@ class Model:
         result = Result()
         while queue:
             state = queue.popleft()
-            result.depth = depth[state]
             if most and len(came) > most:
                 result.complete = False
                 break
+            result.depth = depth[state]
             for step, after, wrong in self._steps(state):
                 result.steps += 1
                 wrong = wrong or (self._wrong(after) if after not in came else "")
@@ -209,7 +222,7 @@ class Model:
                 continue
             if kind != "roster" and not self._hosts[s.hosts[y]].roster.contains(NAMES[y]):
                 continue  # whoever is not admitted yet, as far as it knows, takes only the roster from packets
-            _, told = self._do("told", lambda host, kind=kind: host.told(kind), s.hosts[x], about=kind)
+            told = self._see("told", lambda host, kind=kind: host.told(kind), s.hosts[x], about=kind)
             (after,), _ = self._do("hear", lambda host, told=told: host.hear(told), s.hosts[y], about=told)
             if after != s.hosts[y]:
                 yield f"{NAMES[y]} hears the {kind} of {NAMES[x]}", self._with(s, {y: after}), ""
@@ -221,11 +234,11 @@ class Model:
                 after_both = self._with(s, {x: one, y: two})
                 yield f"{NAMES[x]} repairs with {NAMES[y]}", after_both, ""
         if s.left[DONATION] and asker.gates.may_give():
-            _, data = self._do("question", lambda host: host.question(NAMES[y]), s.hosts[x], about=y)
+            data = self._see("question", lambda host: host.question(NAMES[y]), s.hosts[x], about=y)
             message = Message("ask", x, y, self._datum(bytes(data)), asker.boots, "")  # type: ignore[call-overload]
             yield f"{NAMES[x]} asks {NAMES[y]} for numbers", self._sent(self._spend(s, DONATION), message), ""
         for removed in asker.inheritance.due():
-            _, missing = self._do("missing", lambda h, r=removed: h.inheritance.missing(r), s.hosts[x], about=removed)
+            missing = self._see("missing", lambda h, r=removed: h.inheritance.missing(r), s.hosts[x], about=removed)
             waiting = [m for m in s.messages if m.about == removed and {m.source, m.target} == {x, y}]
             if NAMES[y] in missing and not waiting:  # type: ignore[operator]
                 data = asker.inheritance.question(removed)

@@ -1,0 +1,58 @@
+"""The small model finds nothing wrong, and finds what is wrong when a rule is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from gossip.numbers.inheritance import Inheritance
+from gossip.numbers.ring import Ring
+from gossip.tables.tombstones import Tombstones
+from scenarios.exhaustive.model import Bounds, Model
+from scenarios.exhaustive.searches import SEARCHES, Search, told
+
+
+@pytest.mark.parametrize("search", SEARCHES, ids=lambda search: search.name)
+def test_nothing_is_wrong_in_any_state(search: Search) -> None:
+    result = search.run()
+    assert not result.violation, (result.violation, result.path)
+    assert result.complete == (search.most == 0) and result.states > 1_000
+    assert str(result.states) in told(search, result)
+
+
+def no_agreement(patch: pytest.MonkeyPatch) -> None:
+    """The heir asks nobody."""
+    patch.setattr(Inheritance, "missing", lambda self, removed: [])
+
+
+def same_version(patch: pytest.MonkeyPatch) -> None:
+    """Who inherits does not raise the version of what it takes."""
+
+    def inherit(self: Ring, removed: list[str], heir: str) -> Ring:
+        return Ring(self.births, tuple(t._replace(owner=heir) if t.owner in removed else t for t in self.tokens))
+
+    patch.setattr(Ring, "inherit", inherit)
+
+
+def early_collection(patch: pytest.MonkeyPatch) -> None:
+    """A tombstone is collected as soon as anybody but its writer has acknowledged it."""
+    patch.setattr(Tombstones, "complete", lambda self, body: len(body.acks) > 1)
+
+
+@pytest.mark.parametrize(
+    ("broken", "bounds", "told_as"),
+    [
+        (no_agreement, Bounds(donations=0, numbers=0, removals=1, crashes=0, cuts=0), "does not know of the removal"),
+        (same_version, Bounds(donations=0, numbers=0, removals=1, crashes=0, cuts=0), "equal versions"),
+        (early_collection, Bounds(donations=0, numbers=0, removals=0, crashes=0, cuts=0, rows=1), "still has the row"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_a_broken_rule_is_found(
+    broken: Callable[[pytest.MonkeyPatch], None], bounds: Bounds, told_as: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken(monkeypatch)
+    result = Model(bounds).explore(20_000)
+    assert told_as in result.violation, result
+    assert result.path
