@@ -22,6 +22,8 @@ REPAIR, DELTA_STREAM = "repair", "delta"
 REPAIR_INTERVAL = 120.0
 """Seconds between repairs with a random peer when nothing hints at a difference; digests that members tell one another
 in packets (``digest_interval``) hint soon."""
+INTEREST_INTERVAL = 10.0
+"""The same where rows are held by interest: those digests then say nothing of rows with a scope."""
 RETRY = 0.3
 """Seconds before the next attempt of a first sync."""
 REQUEST_TIMEOUT = 5.0
@@ -95,7 +97,8 @@ class AntiEntropy:
             unheard = self._node.unheard()
             synced = self._node.is_synced and not unheard
             try:
-                async with asyncio.timeout(REPAIR_INTERVAL * (0.75 + self._random.random() / 2) if synced else RETRY):
+                interval = INTEREST_INTERVAL if self._replica.interest_only else REPAIR_INTERVAL
+                async with asyncio.timeout(interval * (0.75 + self._random.random() / 2) if synced else RETRY):
                     await self._repair_due.wait()
             except TimeoutError:
                 pass
@@ -103,9 +106,14 @@ class AntiEntropy:
             sources = self._node.sources()
             due, self._due = [node for node in self._due if node in sources], {}
             if not due and sources:
-                due = unheard or [self._random.choice(sources)]
+                due = unheard or [self._random.choice(sources), *self._fellows()]
             for node in due[:FANOUT]:
                 await self.repair_with(node, REQUEST_TIMEOUT)
+
+    def _fellows(self) -> list[str]:
+        """Somebody who takes the rows of a scope that we take: where each holds only his own, anybody will not do."""
+        scopes = [scope for scope in self._replica.wanted_scopes() or [] if self._interests.others(scope)]
+        return [self._random.choice(self._interests.others(self._random.choice(scopes)))] if scopes else []
 
     async def repair_with(self, node: str, deadline: float) -> bool:
         """One whole repair with a node, within seconds; whether it came to its end."""

@@ -82,12 +82,14 @@ class GossipNode:
         entropy: Callable[[int], bytes],
         config: Callable[[Config], Config] = lambda config: config,
         everybody: int = EVERYBODY,
+        interest_only: bool = False,
         delegate: Callable[[Delegate], Delegate] = lambda own: own,
     ) -> None:
         """`config` may change memberlist's configuration (profile, seeds) before it is used. `delegate` may put
         something beside what rides on membership: it gets the tables' own delegate and gives the one to use.
 
-        `everybody`: members up to which all rows are pushed to all (see `tables.interests`).
+        `everybody`: members up to which all rows are pushed to all (see `tables.interests`). `interest_only`: at any
+        size, rows with a scope are held by their writers and by who is attached to it alone; alike at all members.
         """
         self.identity = identity
         self.node_id = identity.node_id
@@ -115,7 +117,8 @@ class GossipNode:
             )
         )
         self._gates = Gates(self.node_id, self.roster, self.live_peers, self.now, storage)
-        self._everybody = everybody
+        self._everybody = 0 if interest_only else everybody
+        self._replica.interest_only = self._replica.narrow = interest_only
         self._interests = Interests(self._replica)
         self._anti_entropy = AntiEntropy(self, self._replica, self._interests, random)
         self._spreading = Spreading(
@@ -216,6 +219,10 @@ class GossipNode:
         if not self._replica.is_attached(scope):
             self._replica.put(ATTACHMENTS_TABLE, scope, {})
         others = self._interests.others(scope) if self._replica.narrow else []
+        if not others and self._replica.interest_only:
+            # Whoever wrote such rows without being attached has them alone.
+            for peer in self.live_peers():
+                await self._anti_entropy.repair_with(peer, deadline)
         if others:
             peer = self._random.choice(others)
             # First that we are interested, so that what it hears after its answer comes to us as well.

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
-from gossip.tables.record import DECODERS, RING, RecordError, take_int, take_list, take_str
+from gossip.tables.record import DECODERS, RING, RecordError, take_extra, take_int, take_list, take_str, unpacked
 from gossip.tables.row import Plain
 
 MAX_NUMBER = (1 << 64) - 1
@@ -53,6 +53,8 @@ class Ring:
 
     births: tuple[Birth, ...]
     tokens: tuple[Token, ...]
+    extra: bytes = b""
+    """Fields that only a newer version knows."""
 
     @staticmethod
     def create(birth: Birth, owners: Sequence[str]) -> Ring:
@@ -137,7 +139,7 @@ class Ring:
                 tokens[token.position] = token
             elif token.version == mine.version and token.owner != mine.owner:
                 tokens[token.position] = Token(token.position, NOBODY, token.version)
-        return Ring(births, tuple(sorted(tokens.values())))
+        return Ring(births, tuple(sorted(tokens.values())), max(self.extra, other.extra))
 
     def encode(self) -> list[Plain]:
         owners = {token.owner: None for token in self.tokens}
@@ -146,7 +148,7 @@ class Ring:
         for token in self.tokens:
             flat += [token.position, index[token.owner], token.version]
         births: list[Plain] = [list(birth) for birth in self.births]
-        return [births, list(index), flat]
+        return [births, list(index), flat, *unpacked(self.extra)]
 
     @staticmethod
     def decode(fields: Sequence[object]) -> Ring:
@@ -167,7 +169,7 @@ class Ring:
             tokens.append(Token(_number(flat, at), owners[owner], take_int(flat, at + 2)))
         if any(a.position >= b.position for a, b in pairwise(tokens)):
             raise RecordError("tokens are in order, each position once")
-        return Ring(tuple(sorted(births)), tuple(tokens))
+        return Ring(tuple(sorted(births)), tuple(tokens), take_extra(fields, 3))
 
 
 def _number(fields: Sequence[object], index: int) -> int:

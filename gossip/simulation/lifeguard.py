@@ -53,10 +53,10 @@ TUNED: dict[str, Profile] = {
 OURS: dict[str, Profile] = {
     "memberlist": LAN,
     "shoal": SHOAL,
-    "shoal, waits for the mute": replace(SHOAL, audible_confirmations=False),
+    "shoal, without its echo": replace(SHOAL, own_echo=False),
 }
-"""Lifeguard as memberlist ships it (alpha 4, K 2), and the profile that shoal runs, with and without its rule that no
-confirmation is awaited from members of whom nothing is heard."""
+"""Lifeguard as memberlist ships it (alpha 4, K 2), and the profile that shoal runs, with and without its rule that
+nobody is accused or condemned before one's own echo was heard."""
 
 STALLS: dict[str, Profile] = {
     "SWIM": SWIM,

@@ -15,6 +15,8 @@ from gossip.simulation.world import World
 from gossip.swim.profile import Profile
 
 WARM_UP = 2.0
+QUIET = 6.0
+"""Seconds in which the load at rest is measured: a whole turn of periods in which one is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,9 @@ def scaling(size: int, seed: int, *, profile: Profile, crashes: int, limit: floa
     world.run(WARM_UP)
     before = [member.packets for member in world.members]
     octets = sum(member.octets for member in world.members)
-    world.run(WARM_UP)
-    idle = [(member.packets - sent) / WARM_UP for member, sent in zip(world.members, before, strict=True)]
-    idle_octets = (sum(member.octets for member in world.members) - octets) / size / WARM_UP
+    world.run(QUIET)
+    idle = [(member.packets - sent) / QUIET for member, sent in zip(world.members, before, strict=True)]
+    idle_octets = (sum(member.octets for member in world.members) - octets) / size / QUIET
     witness = Witness(world)
     began, sent = world.now, sum(member.packets for member in world.members)
     fallen = {}

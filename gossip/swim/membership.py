@@ -107,7 +107,7 @@ class Membership:
         """Anything may come; what is not good is counted in ``counters`` under ``dropped.<why>``."""
         self.counters["packets_received"] += 1
         try:
-            messages = self._codec.messages(data)
+            parts = self._codec.decode(data)
         except WireError as error:
             self._local.drop(error.name)
             return
@@ -120,8 +120,14 @@ class Membership:
             self._prober.heard(told_by, now)
         self._local.speaker = source
         try:
-            for message in messages:
-                self._receive(message, source, told_by, now)
+            for part in parts:
+                try:
+                    message = self._codec.message(part)
+                except WireError as error:
+                    # One that only a newer version knows, or that is damaged, spoils no other (memberlist's too).
+                    self._local.drop(error.name)
+                else:
+                    self._receive(message, source, told_by, now)
         finally:
             self._local.speaker = None
 

@@ -9,6 +9,8 @@ from gossip.tables.digest import Digests, fingerprint
 from gossip.tables.record import (
     EPOCH,
     OWNED,
+    RING,
+    ROSTER,
     SHARED,
     Body,
     OwnedBody,
@@ -20,6 +22,14 @@ from gossip.tables.record import (
 )
 from gossip.tables.row import Row, Value, ValueRejected, decode_value
 from gossip.tables.view import ROSTER_TABLE
+
+
+def account_of(id: RecordId) -> str | None:
+    """Who answers for a record's room: its owner, "" for all shared rows, "?" for all of unknown kinds. None: what
+    there is one of a node or a space has no account."""
+    if id.kind in (OWNED, SHARED):
+        return id.owner
+    return None if id.kind in (EPOCH, ROSTER, RING) else "?"
 
 
 class Holdings:
@@ -54,25 +64,29 @@ class Holdings:
         found = [(id, self._bodies[id]) for id in self._by_owner.get(owner, {})]
         return [(id, body) for id, body in found if isinstance(body, OwnedBody)]
 
+    def of_scope(self, scope: str) -> list[RecordId]:
+        """The ids of a scope's rows."""
+        return [id for id, body in self._bodies.items() if isinstance(body, OwnedBody) and body.scope == scope]
+
     def of_table(self, table: str) -> Iterable[RecordId]:
         """The ids of a table's rows, owned and shared."""
         return self._by_table.get(table, {})
 
-    def load(self, owner: str) -> tuple[int, int]:
-        """Rows and bytes of an owner, deleted ones included; "": of all shared rows."""
-        return self._loads.get(owner, (0, 0))
+    def load(self, account: str) -> tuple[int, int]:
+        """Rows and bytes of an account (see `account_of`), deleted ones included."""
+        return self._loads.get(account, (0, 0))
 
     def _weigh(self, id: RecordId, packed: bytes | None) -> None:
         """`packed` comes for what is held under an id now."""
         old = self._packed.get(id)
         if id.kind == EPOCH:
             self.owners += (packed is not None) - (old is not None)
-        elif id.kind in (OWNED, SHARED):
-            rows, size = self.load(id.owner)
+        elif (account := account_of(id)) is not None:
+            rows, size = self.load(account)
             rows += (packed is not None) - (old is not None)
-            self._loads[id.owner] = (rows, size + len(packed or b"") - len(old or b""))
+            self._loads[account] = (rows, size + len(packed or b"") - len(old or b""))
             if not rows:
-                del self._loads[id.owner]
+                del self._loads[account]
 
     def set(self, id: RecordId, body: Body) -> None:
         """Hold this body from now on."""
@@ -81,7 +95,7 @@ class Holdings:
         self._bodies[id] = body
         self._packed[id] = packed
         self._rows.pop(id, None)
-        self.digests.set(id, fingerprint(packed))
+        self.digests.set(id, fingerprint(packed), body.scope if isinstance(body, OwnedBody) else "")
         if id.kind in (OWNED, SHARED):
             self._by_table.setdefault(id.table, {})[id] = None
         if id.kind == OWNED:

@@ -4,8 +4,9 @@ Everything that is replicated is a record: an id and a body. A body belongs to a
 commutative, associative and idempotent, so records may come in any order, any number of times, by any way, and
 all hosts that saw the same ones hold the same. Only the lattices are here; what a host may write is elsewhere.
 
-Wire form of a record: a msgpack array [kind, table, key, owner, …fields of the body]. More fields than we know are
-ignored, records of a kind that we do not know are counted and left.
+Wire form of a record: a msgpack array [kind, table, key, owner, …fields of the body]. A newer version of this library
+may know more fields and more kinds: what this one does not know it keeps, joins and passes on (`OpaqueBody`,
+`take_extra`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ import msgpack
 from gossip.tables.row import MAX_VALUE, Plain, ValueRejected, check_name
 
 MAX_TIME = (1 << 63) - 1
+MAX_KIND = 8
+MAX_EXTRA = 4096
+"""Bytes of fields of a body that only a newer version knows."""
 OWNED, EPOCH, SHARED, ROSTER, RING = "o", "e", "s", "r", "n"
 
 
@@ -67,22 +71,24 @@ class OwnedBody:
     lamport: int
     value: bytes | None
     scope: str = ""
+    extra: bytes = b""
 
-    def _order(self) -> tuple[int, int, int, bytes, str]:
+    def _order(self) -> tuple[int, int, int, bytes, str, bytes]:
         value = b"\x00" if self.value is None else b"\x01" + self.value
-        return (self.epoch, self.sequence, self.lamport, value, self.scope)
+        return (self.epoch, self.sequence, self.lamport, value, self.scope, self.extra)
 
     def join(self, other: OwnedBody) -> OwnedBody:
         return self if self._order() >= other._order() else other
 
     def encode(self) -> list[Plain]:
-        scope: list[Plain] = [self.scope] if self.scope else []
-        return [self.epoch, self.sequence, self.lamport, self.value, *scope]
+        scope: list[Plain] = [self.scope] if self.scope or self.extra else []
+        return [self.epoch, self.sequence, self.lamport, self.value, *scope, *unpacked(self.extra)]
 
     @staticmethod
     def decode(fields: Sequence[object]) -> OwnedBody:
         scope = take_str(fields, 4) if len(fields) > 4 else ""
-        return OwnedBody(take_int(fields, 0), take_int(fields, 1), take_int(fields, 2), take_value(fields, 3), scope)
+        epoch, sequence, lamport = (take_int(fields, index) for index in range(3))
+        return OwnedBody(epoch, sequence, lamport, take_value(fields, 3), scope, take_extra(fields, 5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +101,21 @@ class EpochBody:
 
     epoch: int
     floor: tuple[int, int] = (0, 0)
+    extra: bytes = b""
 
     def join(self, other: EpochBody) -> EpochBody:
-        return EpochBody(max(self.epoch, other.epoch), max(self.floor, other.floor))
+        return EpochBody(max(self.epoch, other.epoch), max(self.floor, other.floor), max(self.extra, other.extra))
 
     def outdates(self, row: OwnedBody) -> bool:
         """Whether a row is to be forgotten."""
         return (row.epoch, row.sequence) < self.floor
 
     def encode(self) -> list[Plain]:
-        return [self.epoch, *self.floor]
+        return [self.epoch, *self.floor, *unpacked(self.extra)]
 
     @staticmethod
     def decode(fields: Sequence[object]) -> EpochBody:
-        body = EpochBody(take_int(fields, 0), (take_int(fields, 1), take_int(fields, 2)))
+        body = EpochBody(take_int(fields, 0), (take_int(fields, 1), take_int(fields, 2)), take_extra(fields, 3))
         if body.floor[0] > body.epoch:
             raise RecordError("a floor in a boot that is yet to come")
         return body
@@ -132,6 +139,7 @@ class SharedBody:
     writer: str
     value: bytes | None
     acks: tuple[tuple[str, RosterMark], ...] = ()
+    extra: bytes = b""
 
     def join(self, other: SharedBody) -> SharedBody:
         if self.value is None or other.value is None:
@@ -143,11 +151,11 @@ class SharedBody:
             for node, mark in other.acks:
                 acks[node] = max(mark, acks.get(node, mark))
             first = min(self, other, key=lambda body: (body.lamport, body.writer))
-            return replace(first, acks=tuple(sorted(acks.items())))
+            return replace(first, acks=tuple(sorted(acks.items())), extra=max(self.extra, other.extra))
         return self if self._order() >= other._order() else other
 
-    def _order(self) -> tuple[int, str, bytes]:
-        return (self.lamport, self.writer, self.value or b"")
+    def _order(self) -> tuple[int, str, bytes, bytes]:
+        return (self.lamport, self.writer, self.value or b"", self.extra)
 
     def acknowledged(self, node: str, mark: RosterMark) -> SharedBody:
         """This tombstone with one more acknowledgement."""
@@ -155,7 +163,7 @@ class SharedBody:
 
     def encode(self) -> list[Plain]:
         acks: list[Plain] = [[node, mark.admitted, mark.digest] for node, mark in self.acks]
-        return [self.lamport, self.writer, self.value, acks]
+        return [self.lamport, self.writer, self.value, acks, *unpacked(self.extra)]
 
     @staticmethod
     def decode(fields: Sequence[object]) -> SharedBody:
@@ -167,7 +175,8 @@ class SharedBody:
         value = take_value(fields, 2)
         if value is not None and acks:
             raise RecordError("only a tombstone is acknowledged")
-        return SharedBody(take_int(fields, 0), take_str(fields, 1), value, tuple(sorted(acks.items())))
+        known = tuple(sorted(acks.items()))
+        return SharedBody(take_int(fields, 0), take_str(fields, 1), value, known, take_extra(fields, 4))
 
 
 class Removal(NamedTuple):
@@ -190,9 +199,10 @@ class RosterBody:
     address: str
     by: str
     removal: Removal | None = None
+    extra: bytes = b""
 
-    def _order(self) -> tuple[int, str, str, str, str]:
-        return (self.lamport, self.hostname, self.role, self.address, self.by)
+    def _order(self) -> tuple[int, str, str, str, str, bytes]:
+        return (self.lamport, self.hostname, self.role, self.address, self.by, self.extra)
 
     def join(self, other: RosterBody) -> RosterBody:
         newest = max(self, other, key=RosterBody._order)
@@ -201,7 +211,7 @@ class RosterBody:
 
     def encode(self) -> list[Plain]:
         removal: list[Plain] | None = None if self.removal is None else [self.removal.lamport, self.removal.heir]
-        return [*self._order(), removal]
+        return [*self._order()[:5], removal, *unpacked(self.extra)]
 
     @staticmethod
     def decode(fields: Sequence[object]) -> RosterBody:
@@ -210,7 +220,32 @@ class RosterBody:
             pair = take_list(fields, 5)
             removal = Removal(take_int(pair, 0), take_str(pair, 1))
         hostname, role, address, by = (take_str(fields, index) for index in range(1, 5))
-        return RosterBody(take_int(fields, 0), hostname, role, address, by, removal)
+        return RosterBody(take_int(fields, 0), hostname, role, address, by, removal, take_extra(fields, 6))
+
+
+@dataclass(frozen=True, slots=True)
+class OpaqueBody:
+    """A body of a kind that only a newer version knows: kept, joined and passed on, seen by no reader here.
+
+    What such a kind must keep to: its first field is a number that a later version raises; of equal ones the greater
+    bytes win.
+    """
+
+    version: int
+    fields: bytes
+
+    def join(self, other: OpaqueBody) -> OpaqueBody:
+        return max(self, other, key=lambda body: (body.version, body.fields))
+
+    def encode(self) -> list[Plain]:
+        return unpacked(self.fields)
+
+    @staticmethod
+    def decode(fields: Sequence[object]) -> OpaqueBody:
+        packed = cast(bytes, msgpack.packb(list(fields), use_bin_type=True))
+        if len(packed) > MAX_VALUE + MAX_EXTRA:
+            raise RecordError("too large for a record")
+        return OpaqueBody(take_int(fields, 0), packed)
 
 
 def take_int(fields: Sequence[object], index: int, limit: int = MAX_TIME) -> int:
@@ -249,6 +284,21 @@ def take_value(fields: Sequence[object], index: int) -> bytes | None:
     return value
 
 
+def take_extra(fields: Sequence[object], known: int) -> bytes:
+    """The fields after those that are known, as they are to be passed on; raises RecordError."""
+    if len(fields) <= known:
+        return b""
+    extra = cast(bytes, msgpack.packb(list(fields[known:]), use_bin_type=True))
+    if len(extra) > MAX_EXTRA:
+        raise RecordError("too much that is not known")
+    return extra
+
+
+def unpacked(extra: bytes) -> list[Plain]:
+    """The fields that ``take_extra`` packed."""
+    return cast("list[Plain]", msgpack.unpackb(extra, raw=False, strict_map_key=False)) if extra else []
+
+
 Decoder = Callable[[Sequence[object]], Body]
 DECODERS: dict[str, Decoder] = {
     OWNED: OwnedBody.decode,
@@ -268,7 +318,7 @@ def decode_record(data: bytes) -> Record:
     """A record from its bytes; raises RecordError."""
     try:
         return record_of(msgpack.unpackb(data, raw=False))
-    except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
+    except (ValueError, OverflowError, msgpack.exceptions.UnpackException, RecursionError) as error:
         raise RecordError(str(error)) from None
 
 
@@ -277,9 +327,11 @@ def record_of(item: object) -> Record:
     if not isinstance(item, list) or len(item) < 5:
         raise RecordError("a record is an array")
     kind, table, key, owner = (take_str(item, index) for index in range(4))
+    if len(kind) > MAX_KIND:
+        raise RecordError("no kind has so long a name")
     decoder = DECODERS.get(kind)
     if decoder is None:
-        raise RecordError("unknown kind of record")
+        return Record(RecordId(kind, table, key, owner), OpaqueBody.decode(item[4:]))
     try:
         for name in (table, key) if kind in (OWNED, SHARED) else (owner,) if kind == EPOCH else (key,):
             check_name(name)

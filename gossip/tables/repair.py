@@ -4,6 +4,9 @@ Three questions, each smaller in scope and each skipped when the one before foun
 1. the digest of every table → the bucket digests of the tables that differ;
 2. what the asker has in the buckets that differ (hashes) → the records that it lacks, and the hashes that are wanted;
 3. the wanted records → nothing.
+Where members take only rows of the scopes that they are attached to (`Replica.interest_only`) the first question says
+which these are, and the answer which both sides take: the rest of the repair is about those, and rows without a scope.
+
 Answers are cut at a size; the asker begins again until nothing differs. The asker is a generator that yields requests
 and is sent answers, the other side a function: neither waits nor sends.
 """
@@ -45,21 +48,22 @@ def repair(replica: Replica) -> Generator[bytes, bytes, Repaired]:
     received, doubtful = 0, False
     for _ in range(MAX_ROUNDS):
         answer = _answered((yield _pack(_opening(replica))))
-        doubtful = answer.get("doubt") is True
+        doubtful, agreed = answer.get("doubt") is True, _scopes(answer.get("scopes"))
         if replica.in_doubt and answer.get("held") is not None:
             replica.disprove(_held(answer.get("held")))
         ours: dict[str, dict[int, list[list[int]]]] = {}
         for name, theirs in _sums(answer.get("sums")).items():
-            mine = replica.digests.sums(name)
+            mine = replica.digests.sums(name, agreed)
             differing = [index for index in range(BUCKETS) if mine[index] != theirs[index]]
             if differing:
                 ours[name] = {
-                    index: [[hashed, print_] for hashed, print_, _ in replica.digests.bucket(name, index)]
+                    index: [[hashed, print_] for hashed, print_, _ in replica.digests.bucket(name, index, agreed)]
                     for index in differing
                 }
         if not ours:
             return Repaired(received, doubtful)
-        answer = _answered((yield _pack({"op": "buckets", "buckets": ours, "doubt": replica.in_doubt})))
+        question: dict[str, object] = {"op": "buckets", "buckets": ours, "doubt": replica.in_doubt}
+        answer = _answered((yield _pack(_with_scopes(question, agreed))))
         records, want = answer.get("records"), answer.get("want")
         if not isinstance(records, list) or not isinstance(want, list):
             raise RepairError("an answer to buckets has records and wants")
@@ -86,15 +90,16 @@ def answer(replica: Replica, peer: str, request: bytes) -> bytes:
         theirs = message.get("tables")
         if not isinstance(theirs, dict):
             raise RepairError("tables are a map")
-        mine = replica.digests.tables()
+        agreed = _agreed(replica, message)
+        mine = replica.digests.tables(agreed)
         names = sorted({**mine, **{name: 0 for name in theirs if isinstance(name, str)}}, key=_precedence)
-        sums = {name: replica.digests.sums(name) for name in names if mine.get(name) != theirs.get(name)}
+        sums = {name: replica.digests.sums(name, agreed) for name in names if mine.get(name) != theirs.get(name)}
         # Whoever is new, or back and not in step yet, cannot tell what has been removed.
         knows = doubtful and replica.bounded and not replica.in_doubt
         held = _still_there(replica, message.get("unproven")) if knows else None
-        return _pack({"sums": sums, "doubt": replica.in_doubt, "held": held})
+        return _pack(_with_scopes({"sums": sums, "doubt": replica.in_doubt, "held": held}, agreed))
     if op == "buckets":
-        return _answer_buckets(replica, message.get("buckets"), unproven=doubtful)
+        return _answer_buckets(replica, message.get("buckets"), _agreed(replica, message), unproven=doubtful)
     if op == "records":
         records = message.get("records")
         if not isinstance(records, list):
@@ -107,7 +112,10 @@ def answer(replica: Replica, peer: str, request: bytes) -> bytes:
 def _opening(replica: Replica) -> dict[str, object]:
     """The first question; who is in doubt asks too which rows, that only its old disk knows, are really there."""
     unproven = [[id.table, id_hash(id)] for id in replica.unproven()]
-    return {"op": "tables", "tables": replica.digests.tables(), "doubt": replica.in_doubt, "unproven": unproven}
+    scopes = replica.wanted_scopes()
+    tables = replica.digests.tables(scopes)
+    opening = {"op": "tables", "tables": tables, "doubt": replica.in_doubt, "unproven": unproven}
+    return _with_scopes(opening, scopes)
 
 
 def _still_there(replica: Replica, asked: object) -> list[int]:
@@ -130,7 +138,28 @@ def _held(found: object) -> dict[int, object]:
     return dict.fromkeys(found)
 
 
-def _answer_buckets(replica: Replica, buckets: object, *, unproven: bool) -> bytes:
+def _with_scopes(message: dict[str, object], scopes: list[str] | None) -> dict[str, object]:
+    return message if scopes is None else {**message, "scopes": scopes}
+
+
+def _agreed(replica: Replica, message: Mapping[str, object]) -> list[str] | None:
+    """The scopes that both sides take; None for all."""
+    asked, ours = _scopes(message.get("scopes")), replica.wanted_scopes()
+    if asked is None or ours is None:
+        return ours if asked is None else asked
+    wanted = dict.fromkeys(ours)
+    return [scope for scope in asked if scope in wanted]
+
+
+def _scopes(found: object) -> list[str] | None:
+    if found is None:
+        return None
+    if not isinstance(found, list) or not all(isinstance(scope, str) for scope in found):
+        raise RepairError("scopes are an array of names")
+    return found
+
+
+def _answer_buckets(replica: Replica, buckets: object, scopes: list[str] | None, *, unproven: bool) -> bytes:
     """`unproven`: the asker is in doubt as well, and takes what only our old disk knows."""
     if not isinstance(buckets, dict):
         raise RepairError("buckets are a map")
@@ -139,7 +168,7 @@ def _answer_buckets(replica: Replica, buckets: object, *, unproven: bool) -> byt
     size, more = 0, False
     for name in sorted((name for name in buckets if isinstance(name, str)), key=_precedence):
         for index, theirs in _bucket_hashes(buckets[name]).items():
-            for hashed, print_, id in replica.digests.bucket(name, index):
+            for hashed, print_, id in replica.digests.bucket(name, index, scopes):
                 known = theirs.pop(hashed, None)
                 if known == print_:
                     continue

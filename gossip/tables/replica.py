@@ -18,7 +18,7 @@ from gossip.numbers.ring import Ring
 from gossip.storage import Storage
 from gossip.tables.bounds import LENIENCE, OWNER_BYTES, OWNER_ROWS, STRANGERS, within
 from gossip.tables.digest import Digests, id_hash
-from gossip.tables.holdings import Holdings
+from gossip.tables.holdings import Holdings, account_of
 from gossip.tables.lamport import LamportClock
 from gossip.tables.outbox import Outbox
 from gossip.tables.record import (
@@ -30,6 +30,7 @@ from gossip.tables.record import (
     SHARED,
     Body,
     EpochBody,
+    OpaqueBody,
     OwnedBody,
     Record,
     RecordError,
@@ -64,6 +65,8 @@ class Replica:
         """Refuse times from too far ahead: set when this boot has synced, a joiner's clock starts at zero."""
         self.narrow = False
         """Push rows with a scope only to who is attached to it: set when the members are many."""
+        self.interest_only = False
+        """Hold rows with a scope only if this host is attached to it, or wrote them; the others are not taken."""
         self.newer_epoch = 0
         """A later epoch of ours that a peer knows: our storage is older than what we published."""
         self._storage = storage
@@ -211,6 +214,8 @@ class Replica:
             scope = current.scope
         self._check_room(id, data)
         self._say(id, self.clock.tick(), data, check_name(scope) if scope else "")
+        if data is None and table == ATTACHMENTS_TABLE and self.interest_only:
+            self._forget_scope(key)
         self._settle()
 
     def write(self, table: str, key: str, value: Value) -> Row:
@@ -352,6 +357,8 @@ class Replica:
             if not isinstance(body, OwnedBody):
                 return True
             outdated = isinstance(header, EpochBody) and header.outdates(body)
+            if not self._is_wanted(id, body):
+                return False
             return not outdated and self._plausible(body.lamport) and self._has_room(id, body.value)
         if isinstance(body, SharedBody):
             if not self._plausible(body.lamport) or self._settled_before(id, body):
@@ -363,7 +370,7 @@ class Replica:
             if self.has_tombstone(RecordId(SHARED, SPACES_TABLE, id.key, "")):
                 return False
             return all(self._plausible(birth.lamport) for birth in body.births)
-        return True
+        return not isinstance(body, OpaqueBody) or self._has_room(id, body.fields)
 
     def _note_own(self, body: OwnedBody | EpochBody) -> None:
         """A peer has a record of ours: is it of a boot that we do not remember?"""
@@ -371,13 +378,43 @@ class Replica:
         if (body.epoch, sequence) > (self.epoch, self._sequence):
             self.newer_epoch = max(self.newer_epoch, body.epoch)
 
+    def wanted_scopes(self) -> list[str] | None:
+        """The scopes whose rows this host takes, sorted; None for all."""
+        if not self.interest_only:
+            return None
+        own = self._holdings.owned_by(self.node_id)
+        wanted = {body.scope: None for _, body in own if body.scope}
+        wanted.update({id.key: None for id, body in own if id.table == ATTACHMENTS_TABLE and body.value is not None})
+        return sorted(wanted)
+
+    def common_root(self) -> int:
+        """A digest that is equal at any two hosts that are in step, whatever each is interested in."""
+        return self.digests.root([] if self.interest_only else None)
+
+    def _is_wanted(self, id: RecordId, body: OwnedBody) -> bool:
+        if not body.scope or not self.interest_only or self.is_attached(body.scope):
+            return True
+        self.counters["not_of_interest"] += 1
+        held = self._holdings.get(id)
+        if isinstance(held, OwnedBody) and body.join(held) == body:
+            self._drop(id)  # it moved to a scope that does not concern us
+        return False
+
+    def _forget_scope(self, scope: str) -> None:
+        """This host detached: it will hear no more of these rows, so it may not go on showing them."""
+        for id in self._holdings.of_scope(scope):
+            if id.owner != self.node_id:
+                self._drop(id)
+
     def _strangers(self) -> int:
         return self._holdings.owners - len(self._roster)
 
     def _fits(self, id: RecordId, value: bytes | None, times: int) -> bool:
         held = self._holdings.get(id)
         before = held.value if isinstance(held, OwnedBody | SharedBody) else None
-        rows, size = self._holdings.load(id.owner)
+        if isinstance(held, OpaqueBody):
+            before = held.fields
+        rows, size = self._holdings.load(account_of(id) or "")
         grown = len(value or b"") - len(before or b"")
         return within(rows, size, new=held is None, grown=grown, times=times)
 

@@ -74,13 +74,13 @@ class Spreading:
         return self._replica.merge_packed(items)
 
     def state_digest(self) -> bytes:
-        return self._replica.digests.root().to_bytes(8, "big")
+        return self._replica.common_root().to_bytes(8, "big")
 
     def state_differs(self, member: str) -> None:
         self._differs(node_of(member))
 
     def local_state(self, join: bool) -> bytes:
-        state = {"node": self._replica.node_id, "root": self._replica.digests.root()}
+        state = {"node": self._replica.node_id, "root": self._replica.common_root()}
         return bytes([DELTA]) + cast(bytes, msgpack.packb(state, use_bin_type=True))
 
     def merge_remote_state(self, data: bytes, join: bool, now: float) -> None:
@@ -93,7 +93,7 @@ class Spreading:
         node = state.get("node") if isinstance(state, dict) else None
         if not isinstance(node, str):
             self._replica.counters["bad_states"] += 1
-        elif state.get("root") != self._replica.digests.root():
+        elif state.get("root") != self._replica.common_root():
             self._differs(node)
 
 

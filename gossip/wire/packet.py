@@ -57,9 +57,9 @@ class PacketCodec:
         _flatten(body, _NESTING, messages)
         return messages
 
-    def messages(self, packet: bytes) -> list[Message]:
-        """What a packet says. Raises WireError."""
-        return [decode_message(body) for body in self.decode(packet)]
+    def message(self, body: bytes) -> Message:
+        """One of the messages that ``decode`` found. Raises WireError."""
+        return decode_message(body)
 
 
 def _flatten(body: bytes, depth: int, into: list[bytes]) -> None:

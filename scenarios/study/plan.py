@@ -25,10 +25,6 @@ STABILITY_PROFILES: dict[str, Profile] = {"SWIM": SWIM, **PROFILES}
 LIFEGUARD_PROFILES: dict[str, Profile] = {**PARTS, **TUNED, **OURS}
 
 
-SHOAL_UP_TO = 3000
-"""Members up to which shoal's own profile is measured: it is made for hundreds, memberlist's for thousands."""
-
-
 @dataclass(frozen=True, slots=True)
 class Task:
     """``study`` and ``key`` say where its result belongs; ``cost`` is about how many seconds it takes."""
@@ -121,8 +117,6 @@ def _scaling(size: Size, seed: int) -> list[Task]:
     found = []
     for name, profile in PROFILES.items():
         for members, crashes, runs in size.scaling:
-            if profile is SHOAL and members > SHOAL_UP_TO:
-                continue
             for run in range(runs):
                 call = partial(scaling, members, seed * 1000 + run, profile=profile, crashes=crashes, limit=60.0)
                 found.append(Task("scaling", (name, str(members)), call, members * 0.014))

@@ -271,6 +271,16 @@ def test_icmp_error_is_a_reason_to_probe_and_no_verdict() -> None:
     assert one.saw(EventKind.SUSPECTED, two.name) is None, "he answered"
 
 
+def test_a_message_of_a_newer_version_spoils_no_other_in_its_packet() -> None:
+    lan = Lan(4)
+    one, two, _ = lan.grow(3)
+    codec = PacketCodec(b"", Keyring([], Random(1).randbytes))
+    packet = codec.encode([b"\xf0 from the future", Suspect(1, one.name, two.name).encode(), b"\x03\xc1"])
+    one.membership.receive_datagram(packet, two.address, lan.now)
+    counters = one.membership.counters
+    assert (counters["dropped.unknown_message"], counters["dropped.bad_msgpack"], counters["refuted"]) == (1, 1, 1)
+
+
 def test_what_cannot_be_is_refused() -> None:
     """An incarnation that could never be refuted, and addresses where nobody can be."""
     lan = Lan(4)

@@ -208,9 +208,10 @@ class HostUnderlay:
 class Swarm:
     """Nodes h1, h2, … on one LAN; a node's disk outlives it."""
 
-    def __init__(self, everybody: int = 100) -> None:
+    def __init__(self, everybody: int = 100, *, interest_only: bool = False) -> None:
         self.lan = Lan()
         self.everybody = everybody
+        self.interest_only = interest_only
         self.disks: dict[int, Disk] = {}
         self.nodes: dict[int, GossipNode] = {}
         self.underlays: dict[int, HostUnderlay] = {}
@@ -236,6 +237,7 @@ class Swarm:
             random=random,
             entropy=random.randbytes,
             everybody=self.everybody,
+            interest_only=self.interest_only,
         )
         self.nodes[n] = node
         await node.start()

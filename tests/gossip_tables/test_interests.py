@@ -100,3 +100,48 @@ def test_only_the_attached_receive_a_networks_rows(monkeypatch: pytest.MonkeyPat
         await swarm.down()
 
     run(main())
+
+
+def test_where_rows_are_held_by_interest_repair_brings_no_others() -> None:
+    """The setting `interest_only`: at any size, and for good."""
+
+    async def main() -> None:
+        swarm = Swarm(interest_only=True)
+        nodes = await swarm.up(6)
+        one, two, three, four, five, six = nodes
+
+        def holders(key: str) -> list[int]:
+            held = {n: [row.key for row in node.all_rows("endpoints")] for n, node in swarm.nodes.items()}
+            return [n for n in sorted(held) if key in held[n]]
+
+        for node in (two, three, four):
+            await node.attach("net", 1)
+        await five.attach("other", 1)
+        await swarm.until(lambda: all(len(node.rows("attachments")) == 4 for node in nodes), 2)
+        two.put("endpoints", "pushed", {"v": 1}, scope="net")
+        one.put("endpoints", "from outside", {"v": 1}, scope="net")
+        one.put("endpoints", "of all", {"v": 1})
+        await swarm.until(lambda: holders("pushed") == [2, 3, 4] and len(holders("of all")) == 6, 1)
+        swarm.lan.partition(["192.0.2.4"], [f"192.0.2.{n}" for n in (1, 2, 3, 5, 6)])
+        three.put("endpoints", "missed", {"v": 1}, scope="net")
+        await asyncio.sleep(1)
+        assert holders("missed") == [2, 3]
+        swarm.lan.heal()
+        await swarm.until(lambda: holders("missed") == [2, 3, 4], 60)
+        await asyncio.sleep(120)  # a dozen repairs of each with anybody
+        assert holders("pushed") == holders("missed") == [2, 3, 4]
+        assert holders("from outside") == [1, 2, 3, 4], "its writer, and who takes it"
+        assert not any(node.counters["bad_repairs"] for node in nodes)
+        # Who attaches has all when it is told so; who detaches keeps nothing that it would hear no more of.
+        await six.attach("net", 2)
+        assert holders("pushed") == [2, 3, 4, 6] and holders("from outside") == [1, 2, 3, 4, 6]
+        two.delete("attachments", "net")
+        assert holders("pushed") == [2, 3, 4, 6] and holders("missed") == [3, 4, 6], "its own it goes on holding"
+        three.delete("endpoints", "missed")
+        await swarm.until(lambda: not any(node.rows("endpoints") and node.row("endpoints", "missed", three.node_id)
+                                          for node in nodes), 1)  # fmt: skip
+        await asyncio.sleep(60)
+        assert holders("missed") == []
+        await swarm.down()
+
+    run(main())

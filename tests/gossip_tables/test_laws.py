@@ -17,6 +17,7 @@ from gossip.tables.record import (
     SHARED,
     Body,
     EpochBody,
+    OpaqueBody,
     OwnedBody,
     Record,
     RecordError,
@@ -31,33 +32,42 @@ from gossip.tables.record import (
 from gossip.tables.replica import Replica
 from tests.gossip_tables.disk import Disk
 
+UNKNOWN = "future"
+"""A kind of record that only a newer version knows."""
 NODES = ["alpha", "bravo", "charlie"]
 nodes = st.sampled_from(NODES)
 small = st.integers(0, 3)
 values = st.none() | st.sampled_from([b"\x80", b"\x81\xa1a\x01"])
 marks = st.builds(RosterMark, small, small)
 
-owned = st.builds(OwnedBody, small, small, small, values, st.sampled_from(["", "net"]))
-epochs = st.tuples(small, small, small).map(lambda t: EpochBody(max(t[:2]), (t[0], t[2])))
-live = st.builds(SharedBody, small, nodes, st.sampled_from([b"\x80", b"\x81\xa1a\x01"]))
+extras = st.sampled_from([b"", b"\x91\x07", b"\x92\xa1a\xc0"])
+"""Fields that a newer version has, packed: none, [7], ["a", None]."""
+
+owned = st.builds(OwnedBody, small, small, small, values, st.sampled_from(["", "net"]), extras)
+epochs = st.tuples(small, small, small, extras).map(lambda t: EpochBody(max(t[:2]), (t[0], t[2]), t[3]))
+live = st.builds(SharedBody, small, nodes, st.sampled_from([b"\x80", b"\x81\xa1a\x01"]), st.just(()), extras)
+opaque = st.builds(lambda version, text: OpaqueBody.decode([version, text, [b"1"]]), small, st.sampled_from("ab"))
 dead = st.builds(
     SharedBody,
     small,
     nodes,
     st.none(),
     st.dictionaries(nodes, marks).map(lambda acks: tuple(sorted(acks.items()))),
+    extras,
 )
 roster = st.builds(
     RosterBody, small, st.just("h"), st.sampled_from(["worker", "manager"]), st.just("192.0.2.1"), nodes,
-    st.none() | st.builds(Removal, small, nodes),
+    st.none() | st.builds(Removal, small, nodes), extras,
 )  # fmt: skip
 rings = st.builds(
-    lambda births, tokens: Ring(
+    lambda births, tokens, extra: Ring(
         tuple(Birth(lamport, creator, 0, 16) for lamport, creator in sorted(births)),
         tuple(Token(position, owner, version) for position, (owner, version) in sorted(tokens.items())),
+        extra,
     ),
     st.sets(st.tuples(small, nodes), min_size=1, max_size=2),
     st.dictionaries(st.integers(1, 15), st.tuples(nodes, small), max_size=4).map(lambda t: {0: ("alpha", 1), **t}),
+    extras,
 )
 ID_OF = {
     OWNED: RecordId(OWNED, "t", "k", "alpha"),
@@ -65,8 +75,9 @@ ID_OF = {
     SHARED: RecordId(SHARED, "t", "k", ""),
     ROSTER: RecordId(ROSTER, "", "alpha", ""),
     RING: RecordId(RING, "", "s", ""),
+    UNKNOWN: RecordId(UNKNOWN, "t", "k", "alpha"),
 }
-KINDS = {OWNED: owned, EPOCH: epochs, SHARED: live | dead, ROSTER: roster, RING: rings}
+KINDS = {OWNED: owned, EPOCH: epochs, SHARED: live | dead, ROSTER: roster, RING: rings, UNKNOWN: opaque}
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -108,6 +119,7 @@ def some_records() -> st.SearchStrategy[list[Record]]:
         SHARED: st.sampled_from("xy").map(lambda key: RecordId(SHARED, "t", key, "")),
         ROSTER: nodes.map(lambda node: RecordId(ROSTER, "", node, "")),
         RING: st.just(RecordId(RING, "", "s", "")),
+        UNKNOWN: st.sampled_from("xy").map(lambda key: RecordId(UNKNOWN, "t", key, "alpha")),
     }
     one = st.sampled_from(sorted(KINDS)).flatmap(lambda kind: st.builds(Record, ids[kind], KINDS[kind]))
     return st.lists(one, max_size=12)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import msgpack
 import pytest
 
 from gossip.node import GossipNode
 from gossip.numbers.errors import NumberTaken, OwnerUnreachable, SpaceExhausted
+from gossip.tables.bounds import OWNER_BYTES
+from gossip.tables.delta import encode_delta
+from gossip.tables.record import decode_record
 from gossip.tables.row import Change, RowRemoved
 from tests.gossip_tables.lan import Swarm, run
 
@@ -31,6 +35,40 @@ def test_nodes_at_rest_open_no_streams_and_still_find_what_was_lost() -> None:
         await asyncio.sleep(0.5)
         swarm.lan.lose = lambda packet: False
         assert await swarm.until(lambda: bool(h2.rows("endpoints") and h3.rows("endpoints")), 120) < 30
+        await swarm.down()
+
+    run(main())
+
+
+def test_what_only_a_newer_version_knows_is_kept_and_passed_on() -> None:
+    """A kind of record, and fields of kinds that there are: through this version they reach who knows them."""
+
+    async def main() -> None:
+        swarm = Swarm()
+        nodes = await swarm.up(3)
+        owner = nodes[0].node_id
+        newer = [
+            msgpack.packb(["future", "t", "k", owner, 7, {"a": [1, b"x"]}, 2.5]),
+            msgpack.packb(["s", "networks", "n1", "", 5, owner, b"\x80", [], {"new": True}]),
+        ]
+        nodes[0]._spreading.receive(encode_delta(newer))
+        ids = [decode_record(data).id for data in newer]
+
+        def have(node: GossipNode) -> bool:
+            return [node._replica.packed(id) for id in ids] == newer
+
+        await swarm.until(lambda: all(map(have, nodes)), 1)
+        assert nodes[2].row("networks", "n1") is not None
+        late = await swarm.add(4)
+        assert have(late), "by repair"
+        await asyncio.sleep(1)
+        await swarm.kill(2)
+        again = await swarm.boot(2)
+        assert have(again), "from its disk"
+        replica = nodes[0]._replica
+        room = 2 * OWNER_BYTES // 60_000
+        replica.merge_packed(msgpack.packb(["future", "t", str(n), owner, 1, bytes(60_000)]) for n in range(room + 50))
+        assert replica.counters["refused_too_much"] >= 40, "and bounded"
         await swarm.down()
 
     run(main())
