@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from daemon.runtime.process import Process
 
 KEPT = 512  # execs of one host that do not run (any more) and can still be asked for
+_SPARE = 64
 NOT_STARTED = 126  # exit code of an exec whose program could not be started
 _RUNC = "OCI runtime exec failed: exec failed: unable to start container process: "
 
@@ -126,7 +127,10 @@ class Execs:
         return made
 
     def _collect(self) -> None:
-        """Forget the oldest of those that do not run, and those of containers that are gone."""
+        """Forget the oldest of those that do not run, and those of containers that are gone: now and then, for it goes
+        over all."""
+        if len(self._by_id) < KEPT + _SPARE:
+            return
         for old in list(self._by_id.values()):
             if old.container.state.status == "removing":
                 del self._by_id[old.id]

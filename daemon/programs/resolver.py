@@ -6,8 +6,11 @@ One UDP socket of the container per question; `timeout:` and `attempts:` as conf
 from __future__ import annotations
 
 import asyncio
+import copy
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dnslib import QTYPE, RCODE, DNSError, DNSHeader, DNSQuestion, DNSRecord
@@ -65,21 +68,30 @@ def configuration(p: ProcessContext) -> Configuration:
 
 
 def is_address(text: str) -> bool:
+    return _version(text) != 0
+
+
+@lru_cache(4096)
+def _version(text: str) -> int:
+    """4, 6, or 0 for what is no address. Every look-up asks that of all that /etc/hosts says."""
     try:
-        ipaddress.ip_address(text)
+        return ipaddress.ip_address(text).version
     except ValueError:
-        return False
-    return True
+        return 0
 
 
-def hosts(p: ProcessContext) -> list[tuple[str, list[str]]]:
+def hosts(p: ProcessContext) -> Sequence[tuple[str, list[str]]]:
     """/etc/hosts: address and names, in order."""
     try:
-        text = p.files.text("/etc/hosts")
+        return _rows(p.files.text("/etc/hosts"))
     except OSError:
         return []
+
+
+@lru_cache(256)
+def _rows(text: str) -> tuple[tuple[str, list[str]], ...]:
     rows = [line.split("#")[0].split() for line in text.splitlines()]
-    return [(row[0], row[1:]) for row in rows if len(row) > 1 and is_address(row[0])]
+    return tuple((row[0], row[1:]) for row in rows if len(row) > 1 and is_address(row[0]))
 
 
 def from_hosts(p: ProcessContext, name: str, family: int) -> list[str]:
@@ -89,7 +101,7 @@ def from_hosts(p: ProcessContext, name: str, family: int) -> list[str]:
     return [
         address
         for address, names in hosts(p)
-        if wanted in (entry.lower() for entry in names) and family in (0, ipaddress.ip_address(address).version)
+        if wanted in (entry.lower() for entry in names) and family in (0, _version(address))
     ][:1]
 
 
@@ -98,12 +110,10 @@ async def exchange(
 ) -> DNSRecord:
     """One question to one server, once. TimeoutError; OSError; ValueError for a name that cannot be asked."""
     try:
-        question = DNSRecord(
-            DNSHeader(id=p.random.randrange(65536), rd=int(recursive)), q=DNSQuestion(name, getattr(QTYPE, kind))
-        )
-        packet = question.pack()
+        rest = _question(name, kind, recursive)
     except (DNSError, UnicodeError) as error:
         raise ValueError(f"bad name: {name}") from error
+    packet = p.random.randrange(65536).to_bytes(2, "big") + rest
     socket = p.keep(p.sandbox.udp_open())
     try:
         socket.connect(server)
@@ -111,17 +121,39 @@ async def exchange(
         async with asyncio.timeout(timeout):
             while True:
                 data, _ = await socket.recvfrom()
-                try:
-                    answer = DNSRecord.parse(data)
-                except (DNSError, ValueError, IndexError, KeyError):
+                if data[:2] != packet[:2]:
                     continue  # not an answer to anything that we asked
-                if answer.header.id == question.header.id and answer.header.qr:
+                try:
+                    answer = _answer(data)
+                except (DNSError, ValueError, IndexError, KeyError):
+                    continue
+                if answer.header.qr:
                     break
     finally:
         p.drop(socket)
     if answer.header.tc:
         return await _over_tcp(p, server, packet, timeout)
     return answer
+
+
+@lru_cache(1024)
+def _question(name: str, kind: str, recursive: bool) -> bytes:
+    """A query without its id. A probe asks the same every time. Raises DNSError, UnicodeError."""
+    query = DNSRecord(DNSHeader(id=0, rd=int(recursive)), q=DNSQuestion(name, getattr(QTYPE, kind)))
+    return bytes(query.pack()[2:])
+
+
+def _answer(data: bytes) -> DNSRecord:
+    """Raises what dnslib raises for what is no DNS message."""
+    known = _without_id(data[2:])
+    answer, answer.header = copy.copy(known), copy.copy(known.header)
+    answer.header.id = int.from_bytes(data[:2], "big")
+    return answer
+
+
+@lru_cache(1024)
+def _without_id(rest: bytes) -> DNSRecord:
+    return DNSRecord.parse(b"\0\0" + rest)
 
 
 async def _over_tcp(p: ProcessContext, server: tuple[str, int], packet: bytes, timeout: float) -> DNSRecord:

@@ -114,10 +114,31 @@ class Lookup:
         raise failure(errno.ENOENT if node is None else errno.ENOTDIR, path)
 
     def _node(self, path: str, *, follow: bool = True) -> Node:
+        node = self._plainly(path)
+        if node is not None:
+            return node
         _, _, node = self._walk(path, follow=follow)
         if node is None:
             raise failure(errno.ENOENT, path)
         return node
+
+    def _plainly(self, path: str) -> Node | None:
+        """What is there by directories alone; None for all that needs a `_walk`. Programs are looked for along PATH at
+        every start, and nearly all of that ends here."""
+        node: Node = self._root
+        if self.mounts or path.endswith("/"):
+            return None
+        for part in path.split("/"):
+            if part:
+                if type(node) is not Directory:
+                    return None
+                found = node.entries.get(part)
+                if found is None:
+                    if part in (".", ".."):
+                        return None
+                    raise failure(errno.ENOENT, path)
+                node = found
+        return None if isinstance(node, Symlink) else node
 
     def _walk(self, path: str, *, follow: bool) -> tuple[list[str], str, Node | None]:
         """(names of the real parent directory, last name, node or None). Follows symlinks on the way."""

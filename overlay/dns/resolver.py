@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import lru_cache
 from random import Random
-
-from dnslib import DNSRecord
 
 from overlay.dns import messages
 from overlay.dns.names import Names
@@ -38,32 +37,24 @@ class Resolver:
 
     def at_once(self, query: bytes, stream: bool) -> bytes | None:
         """What the directory knows."""
-        asked = messages.parse_query(query)
-        reply = self._local(asked) if asked is not None else None
-        return messages.pack(reply, asked, stream=stream) if reply is not None and asked is not None else None
+        if (question := _question(query[2:])) is None:
+            return None
+        name, kind = question
+        found: tuple[str, ...] | None
+        if kind == "PTR":
+            address = messages.reverse_address(name)
+            pointer = self._names.name_of(address) if address else None
+            found = None if pointer is None else (pointer,)
+        else:
+            addresses = self._names.addresses(name)
+            if addresses is not None:
+                self._random.shuffle(addresses)
+            found = None if addresses is None else tuple(addresses)
+        return None if found is None else query[:2] + _reply(query[2:], found, stream)
 
     async def later(self, query: bytes, stream: bool) -> bytes | None:
         """What an upstream says; what is no query goes nowhere."""
         return await self._forward(query, stream) if messages.parse_query(query) is not None else None
-
-    def _local(self, query: DNSRecord) -> DNSRecord | None:
-        """The answer from the directory; None if it does not know the name."""
-        name, kind = messages.asked(query)
-        if kind == "PTR":
-            address = messages.reverse_address(name)
-            pointer = self._names.name_of(address) if address else None
-            if pointer is None:
-                return None
-            reply = messages.answer(query)
-            messages.add_pointer(reply, pointer)
-            return reply
-        addresses = self._names.addresses(name)
-        if addresses is None:
-            return None
-        self._random.shuffle(addresses)
-        reply = messages.answer(query)
-        messages.add_addresses(reply, addresses)
-        return reply
 
     async def _forward(self, data: bytes, stream: bool) -> bytes | None:
         for server in self._upstream:
@@ -97,3 +88,24 @@ class Resolver:
             return await connection.readexactly(length)
         finally:
             connection.close()
+
+
+# Names are asked for again and again and answered alike, so both ways are kept, without the two bytes of the id.
+@lru_cache(1024)
+def _question(rest: bytes) -> tuple[str, str] | None:
+    """Name and type; None for what is no query."""
+    query = messages.parse_query(b"\0\0" + rest)
+    return messages.asked(query) if query is not None else None
+
+
+@lru_cache(1024)
+def _reply(rest: bytes, found: tuple[str, ...], stream: bool) -> bytes:
+    """To a query: these addresses, or this name."""
+    query = messages.parse_query(b"\0\0" + rest)
+    assert query is not None
+    reply = messages.answer(query)
+    if messages.asked(query)[1] == "PTR":
+        messages.add_pointer(reply, found[0])
+    else:
+        messages.add_addresses(reply, found)
+    return messages.pack(reply, query, stream=stream)[2:]

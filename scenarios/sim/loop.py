@@ -8,6 +8,7 @@ their making), callbacks first in, first out, and tasks hash by a counter, so th
 from __future__ import annotations
 
 import asyncio
+import gc
 import heapq
 import os
 import time
@@ -24,6 +25,8 @@ Ts = TypeVarTuple("Ts")
 _MOST_CANCELLED = 512
 _LOOKS = 1024
 """Rounds of the loop after which the real clock is looked at."""
+_YOUNG, _OLD = 16, 512
+"""Looks after which young garbage is collected, and all, where the interpreter is told not to do it by itself."""
 _NAMED = 12
 """Tasks that a message about waiting names."""
 
@@ -52,12 +55,18 @@ class _Task(asyncio.Task[T]):
 
     _made = 0
 
-    def __init__(self, coro: Coroutine[object, object, T], **keywords: object) -> None:
+    def __init__(
+        self,
+        coro: Coroutine[object, object, T],
+        loop: asyncio.AbstractEventLoop,
+        *,
+        context: Context | None = None,
+        **keywords: str,
+    ) -> None:
         _Task._made += 1
         self._number = _Task._made
-        context = keywords.get("context")
-        self.host = context.get(HOST, None) if isinstance(context, Context) else HOST.get()
-        super().__init__(coro, **keywords)  # type: ignore[arg-type]
+        self.host = HOST.get() if context is None else context.get(HOST)
+        super().__init__(coro, loop=loop, context=context, **keywords)
 
     def __hash__(self) -> int:
         return self._number
@@ -79,7 +88,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._frozen: dict[str, deque[asyncio.Handle]] = {}
         self._give_up: float | None = None
         self._until_look = _LOOKS
-        self.set_task_factory(lambda loop, coro, **keywords: _Task(coro, loop=loop, **keywords))
+        self._looks = 0
+        self.set_task_factory(lambda loop, coro, **keywords: _Task(coro, loop, **keywords))
 
     def time(self) -> float:
         return self._now
@@ -119,7 +129,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def _run_once(self) -> None:
         self._until_look -= 1
         if not self._until_look:
-            self._look_at_real_time()
+            self._look_around()
         timers = self._timers
         while timers and timers[0][2].cancelled():
             heapq.heappop(timers)
@@ -144,8 +154,12 @@ class SimulatedLoop(asyncio.BaseEventLoop):
                 continue
             handle._run()
 
-    def _look_at_real_time(self) -> None:
+    def _look_around(self) -> None:
+        """What is done now and then: at the same rounds in every run, garbage included."""
         self._until_look = _LOOKS
+        self._looks += 1
+        if not gc.isenabled() and not self._looks % _YOUNG:
+            gc.collect(2 if not self._looks % _OLD else 1)
         if self._give_up is not None and time.monotonic() > self._give_up:
             self._give_up = None
             raise RunNeverEnds(self._now, self.waiting())

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import random
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from pathlib import Path
 from typing import TypeVar
@@ -281,7 +282,7 @@ def simulate(main: Coroutine[object, object, T], *, limit: float | None = None) 
     try:
         asyncio.set_event_loop(loop)
         loop.limit(limit)
-        with alarm(limit):
+        with _garbage_at_its_time(), alarm(limit):
             return loop.run_until_complete(main)
     finally:
         loop.limit(_ENDING)
@@ -293,3 +294,20 @@ def simulate(main: Coroutine[object, object, T], *, limit: float | None = None) 
             loop.run_until_complete(loop.shutdown_asyncgens())
         asyncio.set_event_loop(None)
         loop.close()
+
+
+@contextlib.contextmanager
+def _garbage_at_its_time() -> Iterator[None]:
+    """The loop collects garbage, at rounds of its own: that is less often than the interpreter does, and the same in
+    every run. What was there before is left alone."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
