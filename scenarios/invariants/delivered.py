@@ -73,7 +73,7 @@ class Delivered:
         return found
 
     def _isolation(self, frame: Frame) -> list[Violation]:
-        mac = ":".join(f"{b:02x}" for b in frame.data[6:12])
+        mac = frame.data[6:12].hex(":")
         own = self.macs.get(mac if frame.network in self._shared else frame.host + mac)
         if own is None or frame.network not in self._judged:
             if mac.startswith("02:42:"):

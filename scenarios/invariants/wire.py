@@ -58,7 +58,7 @@ class Wire:
         if len(data) < _HEADER + _INNER or not data[0] & 0x08:
             return []
         number = int.from_bytes(data[4:7], "big")
-        mac = ":".join(f"{b:02x}" for b in data[_HEADER + 6 : _HEADER + 12])
+        mac = data[_HEADER + 6 : _HEADER + 12].hex(":")
         if data[0] & _SEALED:
             return []  # judged where it comes out (delivered.py)
         found = self._isolation(packet, number, mac)

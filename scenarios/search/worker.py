@@ -7,6 +7,7 @@ outcomes leave on what was standard output. When the other end is gone the worke
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import queue
@@ -147,8 +148,10 @@ def main() -> None:
             jobs.put(sys.stdin.buffer.read(_LENGTH.unpack(head)[0]))
 
     threading.Thread(target=listen, daemon=True).start()
+    gc.freeze()  # modules are looked at no more: only what a run leaves behind
     while True:
         _send(answers, pickle.dumps(run_job(pickle.loads(jobs.get()))))
+        gc.collect()
 
 
 if __name__ == "__main__":

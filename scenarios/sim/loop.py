@@ -14,7 +14,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, copy_context
 from typing import TypeVar, TypeVarTuple, Unpack
 
 from scenarios.sim.streams import InMemoryServer, pair
@@ -75,6 +75,41 @@ class _Task(asyncio.Task[T]):
         return self is other
 
 
+class _Handle(asyncio.Handle):
+    """One is made for every step of every task: without asyncio's questions about debugging."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, callback: Callable[..., object], args: tuple[object, ...], loop: SimulatedLoop, context: Context | None
+    ) -> None:
+        self._context = copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = self._source_traceback = None
+
+
+class _Timer(asyncio.TimerHandle):
+    """The same, at its time."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, when: float, callback: Callable[..., object], args: tuple[object, ...], loop: SimulatedLoop,
+        context: Context | None,
+    ) -> None:  # fmt: skip
+        self._context = copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = self._source_traceback = None
+        self._when = when
+        self._scheduled = True
+
+
 class SimulatedLoop(asyncio.BaseEventLoop):
     """`run_until_complete` as usual; `time()` starts at 0 and moves only by jumps."""
 
@@ -83,7 +118,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._now = 0.0
         self._made = 0
         self._cancelled = 0
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timers: list[tuple[float, int, _Timer]] = []
         self._servers: dict[str, InMemoryServer] = {}
         self._frozen: dict[str, deque[asyncio.Handle]] = {}
         self._give_up: float | None = None
@@ -106,6 +141,13 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         """As SIGCONT: all that waited runs now, late."""
         self._ready.extend(self._frozen.pop(host, ()))  # type: ignore[attr-defined]
 
+    def call_soon(
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        handle = _Handle(callback, args, self, context)
+        self._ready.append(handle)  # type: ignore[attr-defined]
+        return handle
+
     def call_later(
         self, delay: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
@@ -114,7 +156,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def call_at(
         self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        timer = _Timer(when, callback, args, self, context)
         self._made += 1
         heapq.heappush(self._timers, (when, self._made, timer))
         return timer
@@ -122,7 +164,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         self._cancelled += 1
         if self._cancelled > _MOST_CANCELLED and self._cancelled * 2 > len(self._timers):
-            self._timers = [entry for entry in self._timers if not entry[2].cancelled()]
+            self._timers = [entry for entry in self._timers if not entry[2]._cancelled]
             heapq.heapify(self._timers)
             self._cancelled = 0
 
@@ -131,7 +173,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         if not self._until_look:
             self._look_around()
         timers = self._timers
-        while timers and timers[0][2].cancelled():
+        while timers and timers[0][2]._cancelled:
             heapq.heappop(timers)
             self._cancelled -= 1
         ready = self._ready  # type: ignore[attr-defined]
@@ -139,20 +181,28 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             if not timers:
                 raise SimulatedDeadlock(self._now, f"nothing can happen any more; {self.waiting()}")
             self._now = max(self._now, timers[0][0])
-        while timers and timers[0][0] <= self._now:
+        now = self._now
+        while timers and timers[0][0] <= now:
             timer = heapq.heappop(timers)[2]
-            if timer.cancelled():
+            if timer._cancelled:
                 self._cancelled -= 1
             else:
                 ready.append(timer)
+        frozen = self._frozen
         for _ in range(len(ready)):
             handle = ready.popleft()
-            if handle.cancelled():
+            if handle._cancelled:
                 continue
-            if self._frozen and (waiting := self._frozen.get(handle._context.get(HOST) or "")) is not None:
+            if frozen and (waiting := frozen.get(handle._context.get(HOST) or "")) is not None:
                 waiting.append(handle)
                 continue
-            handle._run()
+            try:
+                handle._context.run(handle._callback, *handle._args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:
+                what = f"Exception in callback {handle._callback!r}"
+                self.call_exception_handler({"message": what, "exception": error, "handle": handle})
 
     def _look_around(self) -> None:
         """What is done now and then: at the same rounds in every run, garbage included."""

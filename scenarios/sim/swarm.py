@@ -299,15 +299,11 @@ def simulate(main: Coroutine[object, object, T], *, limit: float | None = None) 
 @contextlib.contextmanager
 def _garbage_at_its_time() -> Iterator[None]:
     """The loop collects garbage, at rounds of its own: that is less often than the interpreter does, and the same in
-    every run. What was there before is left alone."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.collect()
-    gc.freeze()
+    every run."""
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
-        gc.unfreeze()
+        if enabled:
+            gc.enable()
