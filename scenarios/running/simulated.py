@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -25,6 +26,11 @@ from scenarios.sim.swarm import SimulatedSwarm
 
 _LINES = 500
 _FORGED_FROM = 49160
+
+
+@lru_cache(4096)
+def _end(address: str, port: int) -> str:
+    return f"{address}:{port}"
 
 
 class _HostLogs(logging.Handler):

@@ -18,6 +18,10 @@ from daemon.underlay.accepted import AcceptedStreams
 from daemon.underlay.contract import Accept, Address, Receive
 from scenarios.sim.streams import InMemoryTransport, pair
 
+_HEAD = struct.Struct(">dHI")
+_ENDS = 4096
+"""Pairs of ends that are kept as text."""
+
 
 @dataclass(frozen=True, slots=True)
 class LinkQuality:
@@ -37,6 +41,7 @@ class Network:
     quality: LinkQuality = field(default_factory=LinkQuality)
     packets: int = 0
     _hosts: dict[str, HostUnderlay] = field(default_factory=dict)
+    _ends: dict[tuple[Address, Address], bytes] = field(default_factory=dict)
     _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
 
     def host(self, address: str) -> HostUnderlay:
@@ -52,8 +57,13 @@ class Network:
 
     def record(self, tag: bytes, when: float, source: Address, target: Address, data: bytes) -> None:
         self.packets += 1
-        ends = f"{source[0]}:{source[1]}>{target[0]}:{target[1]}".encode()
-        self._digest.update(tag + struct.pack(">dHI", when, len(ends), len(data)) + ends + data)
+        ends = self._ends.get((source, target))
+        if ends is None:
+            if len(self._ends) >= _ENDS:
+                self._ends.clear()
+            text = f"{source[0]}:{source[1]}>{target[0]}:{target[1]}"
+            ends = self._ends[source, target] = text.encode()
+        self._digest.update(tag + _HEAD.pack(when, len(ends), len(data)) + ends + data)
 
     def digest(self) -> str:
         return self._digest.hexdigest()
