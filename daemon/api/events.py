@@ -13,19 +13,14 @@ from daemon.errors import BadParameter
 
 routes = web.RouteTableDef()
 
-_ACCEPTED = (
-    "config", "container", "daemon", "event", "image", "label", "network", "node", "plugin", "scope", "secret",
-    "service", "type", "volume",
-)  # fmt: skip
-
 
 @routes.get("/events")
 async def stream(request: web.Request) -> web.StreamResponse:
-    """Ends at `until`; without it, when the client goes."""
+    """Ends at `until`; without it, when the client goes. Filters that it does not know are overlooked, as in Docker."""
     since, until = timestamp(request, "since"), timestamp(request, "until")
     if since is not None and until is not None and since > until:
         raise BadParameter("`since` time cannot be after `until` time")
-    wanted = filters(request).only(_ACCEPTED)
+    wanted = filters(request)
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     await response.prepare(request)
     async with aclosing(request.app[ENGINE].events.stream(since, until, wanted)) as events:

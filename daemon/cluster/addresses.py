@@ -6,9 +6,10 @@ import ipaddress
 from collections.abc import Sequence
 
 from daemon.engine.documents import JsonObject
-from daemon.errors import BadParameter, Unavailable
+from daemon.errors import BadParameter, NotImplementedYet, Unavailable
 
 _ADVERTISE = "advertise address must be a non-zero IP address or network interface (with optional port number)"
+_VXLAN = 4789
 _LISTEN = "listen address must be an IP address or network interface (with optional port number)"
 
 
@@ -70,6 +71,15 @@ def default_pools(body: JsonObject) -> tuple[tuple[str, ...], int]:
             if ipaddress.IPv4Network(one).overlaps(ipaddress.IPv4Network(other)):
                 raise BadParameter(f"default address pools {one} and {other} overlap")
     return tuple(pools) or ("10.0.0.0/8",), size
+
+
+def check_data_path_port(body: JsonObject) -> None:
+    """--data-path-port: VXLAN's own. Raises BadParameter, NotImplementedYet."""
+    port = body.get("DataPathPort") or _VXLAN
+    if not 1024 <= port <= 49151:
+        raise BadParameter(f"Datapath port number is not in valid range (1024-49151) : {port}")
+    if port != _VXLAN:
+        raise NotImplementedYet(f"VXLAN is on UDP port {_VXLAN} in this version of shoal")
 
 
 def unreachable(manager: tuple[str, int], error: OSError) -> Unavailable:

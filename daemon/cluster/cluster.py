@@ -139,6 +139,7 @@ class Cluster:
                 raise Unavailable(_IN_A_SWARM)
             address = self._own_address(body)
             pools, size = addresses.default_pools(body)
+            addresses.check_data_path_port(body)
             wished = spec.completed(body.get("Spec"))
             wished["EncryptionConfig"]["AutoLockManagers"] |= bool(body.get("AutoLockManagers"))
             if (refusal := spec.refused_ca(wished)) is not None:

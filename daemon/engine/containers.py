@@ -103,9 +103,9 @@ class Containers:
         self._by_id[container.id] = container
         self._by_name[container.name] = container
 
-    def _check_name(self, name: str) -> None:
+    def _check_name(self, name: str, shown: str = "") -> None:
         if not _NAME.fullmatch(name):
-            raise BadParameter(f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
+            raise BadParameter(f"Invalid container name ({shown or name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
 
     def _taken(self, name: str) -> Conflict:
         return Conflict(
@@ -115,7 +115,7 @@ class Containers:
 
     def rename(self, container: Container, name: str) -> None:
         """Raises BadParameter, Conflict."""
-        self._check_name(name)
+        self._check_name(name, f"/{name}")
         if name in self._by_name:
             raise self._taken(name)
         del self._by_name[container.name]

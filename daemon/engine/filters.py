@@ -76,7 +76,7 @@ class Filters:
             return True
         if value in ("0", "f", "false"):
             return False
-        raise BadParameter(f"Invalid filter '{key}={self.values(key)}'")
+        raise BadParameter(f"Invalid filter '{key}=[{' '.join(self.values(key))}]'")
 
     def until(self, now: float) -> float | None:
         """The moment of `until=10m` (before `now`) or `until=<seconds since the epoch>`; None without one."""
@@ -86,7 +86,7 @@ class Filters:
         if re.fullmatch(r"\d+(\.\d+)?", text):
             return float(text)
         if not re.fullmatch(r"(\d+(\.\d+)?(ms|h|m|s))+", text):
-            raise BadParameter(f"invalid filter 'until={text}'")
+            raise BadParameter(f'failed to parse value as time or duration: "{text}"')
         units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
         return now - sum(float(n) * units[unit] for n, _, unit in re.findall(r"(\d+(\.\d+)?)(ms|h|m|s)", text))
 

@@ -426,8 +426,8 @@ class Lifecycle:
             old = container.name
             try:
                 self._engine.containers.rename(container, name)
-            except Conflict as error:
-                raise Conflict(f"Error when allocating new name: {error.message}") from None
+            except (BadParameter, Conflict) as error:
+                raise type(error)(f"Error when allocating new name: {error.message}") from None
             await self._engine.networks.renamed(container)
             self._engine.containers.publish(container, "rename", {"oldName": f"/{old}"})
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from daemon.engine.container import Container
 from daemon.engine.filters import Filters
-from daemon.errors import ApiError, BadParameter
+from daemon.engine.shown import ports
+from daemon.errors import ApiError, BadParameter, NotFound
 
 if TYPE_CHECKING:
     from daemon.engine.engine import Engine
@@ -18,6 +19,7 @@ ACCEPTED = (
 )  # fmt: skip
 _STATUS = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
 _HEALTH = ("none", "starting", "healthy", "unhealthy")
+_LAST_PORT = 65535
 _PORTS = re.compile(r"(\d+)(?:-(\d+))?(?:/(tcp|udp|sctp))?")
 
 
@@ -30,12 +32,12 @@ def select(engine: Engine, filters: Filters, *, all: bool = False, limit: int = 
     for key, known in (("status", _STATUS), ("health", _HEALTH)):
         for value in filters.values(key):
             if value not in known:
-                raise BadParameter(f"invalid filter '{key}={value}'")
+                raise BadParameter(f"Invalid filter '{key}={value}'")
     exited = [_number(value) for value in filters.values("exited")]
     published = [_ports("publish", value) for value in filters.values("publish")]
     exposed = [_ports("expose", value) for value in filters.values("expose")]
-    before = [engine.containers.find(ref) for ref in filters.values("before")]
-    since = [engine.containers.find(ref) for ref in filters.values("since")]
+    before = [_other(engine, ref) for ref in filters.values("before")]
+    since = [_other(engine, ref) for ref in filters.values("since")]
     everything = all or limit > 0 or "status" in filters
     ancestors = [_image_id(engine, ref) for ref in filters.values("ancestor")]
     networks = [_network_names(engine, ref) for ref in filters.values("network")]
@@ -69,7 +71,7 @@ def select(engine: Engine, filters: Filters, *, all: bool = False, limit: int = 
             continue
         if any(container.created <= other.created for other in since):
             continue
-        if published and not _has_port(list(container.host_config["PortBindings"] or {}), published):
+        if published and not _has_port(_on_host(engine, container), published):
             continue
         if exposed and not _has_port(list(container.config.get("ExposedPorts") or {}), exposed):
             continue
@@ -87,11 +89,30 @@ def _number(text: str) -> int:
 
 
 def _ports(key: str, text: str) -> tuple[range, str]:
-    match = _PORTS.fullmatch(text)
+    match, number = _PORTS.fullmatch(text), text.partition("/")[0]
     if match is None:
-        raise BadParameter(f"filter for '{key}' should not contain '{text}'")
-    first = int(match[1])
-    return range(first, int(match[2] or first) + 1), match[3] or "tcp"
+        raise _no_port(key, text, number, "invalid syntax")
+    first, last = int(match[1]), int(match[2] or match[1])
+    if max(first, last) > _LAST_PORT:
+        raise _no_port(key, text, number, "value out of range")
+    return range(first, last + 1), match[3] or "tcp"
+
+
+def _no_port(key: str, text: str, number: str, reason: str) -> BadParameter:
+    return BadParameter(f'error while looking up for {key} {text}: strconv.ParseUint: parsing "{number}": {reason}')
+
+
+def _other(engine: Engine, ref: str) -> Container:
+    found = engine.containers.find_or_none(ref)
+    if found is None:
+        raise NotFound(f"no such container {ref}")
+    return found
+
+
+def _on_host(engine: Engine, container: Container) -> list[str]:
+    """Ports of the host by which it is reached."""
+    lines = ports(engine.networks.settings(container))
+    return [f"{line['PublicPort']}/{line['Type']}" for line in lines if "PublicPort" in line]
 
 
 def _has_port(ports: list[str], wanted: list[tuple[range, str]]) -> bool:

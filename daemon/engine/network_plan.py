@@ -17,6 +17,7 @@ from overlay.spec import BRIDGE_NAME, ENABLE_ICC, ENABLE_MASQUERADE, HOST_BINDIN
 
 PARENTED = ("ipvlan", "macvlan")
 """Drivers whose endpoints stand on an interface of the host: they publish no ports."""
+_LONGEST_NAME = 15  # of an interface (IFNAMSIZ less the end)
 # Go's strconv.ParseBool
 _BOOLEANS = ("1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False")
 
@@ -110,6 +111,8 @@ def check_options(network: Network, others: Iterable[Network]) -> None:
     if HOST_BINDING in options and not _is_address(options[HOST_BINDING]):
         raise BadParameter(f"failed to parse {HOST_BINDING} value: {options[HOST_BINDING]} (nil ip)")
     name = options.get(BRIDGE_NAME)
+    if name and len(name) > _LONGEST_NAME:
+        raise ServerError("failed to check bridge interface existence: numerical result out of range")
     twin = next((other for other in others if name and other.options.get(BRIDGE_NAME) == name), None)
     if twin is not None:
         raise Forbidden(

@@ -169,7 +169,12 @@ class Networks:
     def listed(self, filters: Filters) -> list[Network]:
         """Docker's `dangling` looks before it knows what is in use, so that it means "not predefined"."""
         filters.only(_FILTERS)
-        dangling = filters.boolean("dangling")
+        try:
+            dangling = filters.boolean("dangling")
+        except BadParameter as error:
+            raise BadParameter(
+                'invalid value for filter \'dangling\', must be "true" (or "1"), or "false" (or "0")'
+            ) from error
         kinds = filters.values("type")
         for kind in kinds:
             if kind not in ("builtin", "custom"):
@@ -287,6 +292,8 @@ class Networks:
             )
 
     async def _create_in_swarm(self, network: Network) -> str:
+        if network.driver != "overlay" and not self._engine.cluster.active:
+            raise Forbidden("cannot create a swarm scoped network when swarm is not active")
         self.check_multi_host()
         if network.config_from and network.driver == "overlay":
             network_plan.inherit(network, self.resolve_or_none(network.config_from))

@@ -10,11 +10,11 @@ import re
 from collections.abc import Mapping
 
 from daemon.engine.documents import JsonObject
+from daemon.engine.limits import check_limits
 from daemon.engine.log_drivers import check_log_options
 from daemon.engine.signals import parse_signal
 from daemon.errors import BadParameter, ServerError
 
-_MINIMUM_MEMORY = 6 << 20  # bytes
 _HEALTH_MINIMUM = 1_000_000  # nanoseconds
 _PORT = re.compile(r"(\d+)(?:-(\d+))?(?:/([A-Za-z]+))?")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4}")
@@ -73,10 +73,7 @@ def check_host_config(host_config: JsonObject, config: JsonObject) -> None:
         check_port(port)
         for binding in bindings or []:
             check_binding(binding)
-    if 0 < host_config["Memory"] < _MINIMUM_MEMORY:
-        raise BadParameter("Minimum memory limit allowed is 6MB")
-    if host_config["Isolation"] not in ("", "default"):
-        raise BadParameter(f"invalid isolation '{host_config['Isolation']}' on linux")
+    check_limits(host_config)
     check_log_options(host_config["LogConfig"])
     if host_config["Runtime"] != "runc":
         raise BadParameter(f"Unknown runtime specified {host_config['Runtime']}")

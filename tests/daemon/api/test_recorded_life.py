@@ -7,6 +7,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.daemon.api.conftest import Machine, Printed
 
 _NORMAL = (
@@ -29,8 +31,11 @@ def _differs(row: dict[str, object], got: Printed) -> str | None:
     return None if want == have else f"[{row['n']}] {row['cmd']}\n  want {want}\n  got  {have}"
 
 
-async def test_rows(machine: Machine, docker_cli: str) -> None:
-    rows = [json.loads(line) for line in Path(__file__).with_name("recorded_life.jsonl").read_text().splitlines()]
+@pytest.mark.parametrize("name", ["life", "choices"])
+async def test_rows(machine: Machine, docker_cli: str, name: str) -> None:
+    """life: a container's. choices: flags, filters and formats of networks and `ps`, right and wrong ones."""
+    recorded = Path(__file__).with_name(f"recorded_{name}.jsonl")
+    rows = [json.loads(line) for line in recorded.read_text().splitlines()]
     wrong = []
     for row in rows:
         difference = _differs(row, await machine.shell(row["cmd"]))

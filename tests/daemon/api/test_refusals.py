@@ -67,7 +67,7 @@ REFUSALS = [
     ("GET", '/v1.41/containers/json?filters={"bogus":["x"]}', None, 400, "Invalid filter 'bogus'"),
     ("GET", "/v1.41/containers/json?filters=notjson", None, 500,
      "invalid character 'o' in literal null (expecting 'u')"),
-    ("GET", '/v1.41/containers/json?filters={"status":["odd"]}', None, 400, "invalid filter 'status=odd'"),
+    ("GET", '/v1.41/containers/json?filters={"status":["odd"]}', None, 400, "Invalid filter 'status=odd'"),
     ("GET", "/v1.41/images/nosuch/json", None, 404, "no such image: nosuch: No such image: nosuch:latest"),
     ("POST", "/v1.41/images/create?fromImage=nosuch&tag=latest", None, 404,
      "pull access denied for nosuch, repository does not exist or may require 'docker login': "

@@ -432,3 +432,12 @@ def test_several_default_pools_are_used_one_after_the_other() -> None:
         assert (await get(swarm, "h1", "/swarm"))["DefaultAddrPool"] == ["10.70.0.0/27", "10.80.0.0/27"]
 
     tell(story, hosts=1, formed=False)
+
+
+def test_vxlan_has_its_own_port_and_no_other() -> None:
+    async def story(swarm: SimulatedSwarm) -> None:
+        for port, status in ((80, 400), (50000, 400), (4242, 501)):
+            assert (await refused(swarm.api("h1", "POST", "/swarm/init", {"DataPathPort": port})))[0] == status
+        await swarm.api("h1", "POST", "/swarm/init", {"DataPathPort": 4789})
+
+    tell(story, hosts=1, formed=False)

@@ -63,7 +63,8 @@ async def test_filters(machine: Machine) -> None:
         ({"ancestor": [image.id[7:19]]}, {}, ["web"]),
         ({"network": ["n1"]}, {}, ["idle"]),
         ({"network": ["bridge"]}, {"all": True}, ["new", "job", "web"]),
-        ({"publish": ["80"]}, {}, ["web"]),
+        ({"publish": ["49153-49200"]}, {}, ["web"]),
+        ({"publish": ["80"]}, {}, []),
         ({"publish": ["70-90/udp"]}, {}, []),
         ({"expose": ["70-90/tcp"]}, {}, ["web"]),
         ({"before": ["idle"]}, {"all": True}, ["job", "web"]),
@@ -80,9 +81,10 @@ async def test_filters(machine: Machine) -> None:
     ("filters", "text"),
     [
         ({"bogus": ["x"]}, "Invalid filter 'bogus'"),
-        ({"status": ["odd"]}, "invalid filter 'status=odd'"),
+        ({"status": ["odd"]}, "Invalid filter 'status=odd'"),
         ({"exited": ["x"]}, "invalid filter 'exited=x'"),
-        ({"before": ["nosuch"]}, "No such container: nosuch"),
+        ({"before": ["nosuch"]}, "no such container nosuch"),
+        ({"publish": ["x"]}, 'error while looking up for publish x: strconv.ParseUint: parsing "x": invalid syntax'),
     ],
 )
 async def test_refused(machine: Machine, filters: dict[str, list[str]], text: str) -> None:
