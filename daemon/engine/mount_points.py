@@ -77,6 +77,8 @@ def resolve(engine: Engine, host_config: JsonObject, config: JsonObject) -> list
         _add(asked, parse_mount(engine, spec))
     tmpfs = {clean(path): options for path, options in (host_config.get("Tmpfs") or {}).items()}
     for path, options in tmpfs.items():
+        if not path.startswith("/"):
+            raise BadParameter(f"invalid mount path: '{path}' mount path must be absolute")
         if path in asked:
             raise BadParameter(f"Duplicate mount point: {path}")
         parse_tmpfs(options)

@@ -15,6 +15,7 @@ from daemon.engine.log_drivers import check_log_options
 from daemon.engine.signals import parse_signal
 from daemon.errors import BadParameter, ServerError
 
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty")
 _HEALTH_MINIMUM = 1_000_000  # nanoseconds
 _PORT = re.compile(r"(\d+)(?:-(\d+))?(?:/([A-Za-z]+))?")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4}")
@@ -81,7 +82,14 @@ def check_host_config(host_config: JsonObject, config: JsonObject) -> None:
 
 
 def check_devices(host_config: JsonObject) -> None:
-    """--gpus: no driver for devices is there; Docker says so at start. ServerError."""
+    """--gpus, --device: no driver for devices is there, and only those that every container has; Docker says so at
+    start. ServerError."""
+    for device in host_config["Devices"] or []:
+        path = (device or {}).get("PathOnHost") or ""
+        if path not in _DEVICES:
+            raise ServerError(
+                f'error gathering device information while adding custom device "{path}": no such file or directory'
+            )
     requests = host_config["DeviceRequests"] or []
     if requests:
         sets = [names for request in requests for names in (request or {}).get("Capabilities") or []]

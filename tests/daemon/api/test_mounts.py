@@ -114,3 +114,20 @@ async def test_log_drivers_that_cannot_work_here_say_so_at_the_start(machine: Ma
     ):  # fmt: skip
         printed = await machine.shell(f"docker run --rm {command} alpine true")
         assert printed.exit == 125 and f"docker: Error response from daemon: {text}\n" in printed.stderr
+
+
+async def test_limits_rights_and_devices_that_make_no_sense(machine: Machine, docker_cli: str) -> None:
+    for flags, text in (
+        ("--cap-add BOGUS", 'invalid CapAdd: unknown capability: "CAP_BOGUS"'),
+        ("--cap-drop BOGUS", 'invalid CapDrop: unknown capability: "CAP_BOGUS"'),
+        ("--memory 10m --memory-swap 5m", "Minimum memoryswap limit should be larger than memory limit, see usage"),
+        ("--oom-score-adj 9999", "Invalid value 9999, range for oom score adj is [-1000, 1000]"),
+        ("--ipc bogus", "Invalid IPC mode: bogus"),
+        ("--tmpfs rel", "invalid mount path: 'rel' mount path must be absolute"),
+        ("--device /dev/nosuch",
+         'error gathering device information while adding custom device "/dev/nosuch": no such file or directory'),
+    ):  # fmt: skip
+        printed = await machine.shell(f"docker run --rm {flags} alpine true")
+        assert printed.exit and f"docker: Error response from daemon: {text}\n" in printed.stderr, printed
+    allowed = "--cap-add net_admin --cap-drop ALL --cap-add CAP_SYS_TIME --ipc shareable --device /dev/null --cpus 1"
+    assert (await machine.shell(f"docker run --rm {allowed} alpine echo yes")).stdout == "yes\n"
