@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -43,15 +43,17 @@ class Address:
 class Directories:
     """The directories in which plug-ins are looked for, in that order; sockets before files."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], is_socket: Callable[[Path], bool] | None = None) -> None:
+        """`is_socket`: tells what is one where sockets are no files (in simulated time)."""
         self._paths = tuple(paths)
+        self._is_socket = is_socket or _is_socket
 
     def find(self, name: str) -> Address | None:
         """None: there is none of that name. Raises BadSpec, OSError."""
         if not name or "/" in name or name.startswith("."):
             return None
         for path in self._candidates(name, ".sock"):
-            if _is_socket(path):
+            if self._is_socket(path):
                 return Address("unix", str(path))
         for suffix in (".spec", ".json"):
             for path in self._candidates(name, suffix):
@@ -65,7 +67,7 @@ class Directories:
         for directory in self._paths:
             for path in sorted([*directory.glob("*.*"), *directory.glob("*/*.*")]):
                 alone = path.parent == directory or path.parent.name == path.stem
-                if alone and (path.suffix in (".spec", ".json") or (path.suffix == ".sock" and _is_socket(path))):
+                if alone and (path.suffix in (".spec", ".json") or (path.suffix == ".sock" and self._is_socket(path))):
                     found[path.stem] = None
         return sorted(found)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.api.versions import VERSION
@@ -20,12 +22,17 @@ class Remote:
     """`plugins` by name, installed `bundles`, and the `networks`, `pools` and `endpoints` that are theirs."""
 
     def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._directories = Directories((engine.config.state_dir / "plugins", *engine.config.plugin_dirs))
         self.bundles = Bundles(engine, version=VERSION)
         self.plugins = Plugins(self._find)
         self.pools = RemotePools(engine.store, self.plugins, engine.world.random)
         self.networks = RemoteNetworks(engine)
         self.endpoints = RemoteEndpoints(engine)
+
+    def sockets_are(self, is_socket: Callable[[Path], bool]) -> None:
+        """Where sockets are no files (in simulated time): what is one."""
+        self._directories = Directories((self._engine.config.state_dir / "plugins",), is_socket)
 
     async def start(self) -> None:
         """Installed plug-ins that are enabled run; then what a killed daemon has left with any plug-in is undone."""

@@ -72,6 +72,19 @@ async def _read_json(connection: TcpConnection) -> dict[str, Json]:
     return value
 
 
+def _bits(text: str) -> float:
+    """Bits a second, with a suffix of the powers of 1000 (units.c); a burst behind a slash changes nothing here."""
+    text = text.partition("/")[0]
+    suffix = {"k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}.get(text[-1:].lower(), 1.0)
+    try:
+        rate = float(text[:-1] if suffix > 1 else text) * suffix
+    except ValueError:
+        rate = -1.0
+    if not 0 <= rate < 1e15:
+        raise Failure(f"parameter error - bad bitrate {text}")
+    return rate
+
+
 def _amount(text: str) -> int:
     suffix = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}.get(text[-1:].lower(), 1)
     digits = text[:-1] if suffix > 1 else text
@@ -142,6 +155,7 @@ async def _connect(p: ProcessContext, options: Options, port: int) -> int:
         document="J" in options,
         interval=options.number("i", 1, whole=False) or 1e9,
     )
+    test.rate = _bits(options.value("b")) if "b" in options else 0.0
     test.seconds = options.number("t", 10, whole=False)
     if "n" in options:
         test.total, test.seconds = _amount(options.value("n")), 0.0
@@ -202,6 +216,7 @@ async def _drive(
                 "time": int(test.seconds),
                 "num": test.total,
                 "blockcount": 0,
+                **({"bandwidth": int(test.rate)} if test.rate else {}),
                 "parallel": test.parallel,
                 "len": test.length,
                 "pacing_timer": 1000,
@@ -346,6 +361,7 @@ async def _one_test(p: ProcessContext, test: Test, listener: TcpListener, contro
         test.parallel = min(max(as_number(parameters.get("parallel"), 1), 1), 128)
         test.length = min(max(as_number(parameters.get("len"), BLOCK), 1), 1 << 20)
         test.total = as_number(parameters.get("num")) if test.reverse else 0
+        test.rate = float(max(0, as_number(parameters.get("bandwidth"))))
         await control.write(bytes([CREATE_STREAMS]))
         for n in range(test.parallel):
             connection = await _accept_stream(p, listener, cookie)

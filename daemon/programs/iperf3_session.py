@@ -44,6 +44,7 @@ class Test:
     blocks: int = 0
     parallel: int = 1
     length: int = BLOCK
+    rate: float = 0.0  # bits a second of each stream that sends; 0: as fast as it goes
     interval: float = 1.0
     document: bool = False
     units: str = "a"
@@ -97,13 +98,15 @@ async def transfer(p: ProcessContext, test: Test, stream: Stream, done: Callable
     try:
         if test.sends:
             block = p.random.randbytes(min(test.length, BLOCK))
+            began = p.clock()
             while True:
                 await connection.write(block)
                 stream.moved += len(block)
                 if test.total and sum(other.moved for other in test.streams) >= test.total:
                     done()
                     return
-                await asyncio.sleep(0)
+                early = began + stream.moved * 8 / test.rate - p.clock() if test.rate else 0.0
+                await asyncio.sleep(max(0.0, early))
         while data := await connection.read(65536):
             stream.moved += len(data)
             if test.total and not test.server and sum(other.moved for other in test.streams) >= test.total:

@@ -39,6 +39,11 @@ class Network:
         return next((str(gateway.ip) for gateway in found if address in gateway.network), None)
 
 
+def application(socket: Path) -> web.Application:
+    """The plug-in for a socket; frame sockets lie beside it."""
+    return Service(socket.parent, None).app()
+
+
 class Service:
     """The plug-in. `folder` holds frame sockets; `record` gets each call and its answer."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from scenarios.cli.lines import BadLine
 from scenarios.cli.lines import parse as parse_line
 from scenarios.language import metrics
+from scenarios.language.blocks import container_line, network_line
 from scenarios.language.marks import Marked, Path
 from scenarios.language.model import Churn, Expectation, Fault, Load, Scenario, Step
 from scenarios.language.variables import names_in
@@ -23,6 +24,7 @@ LOADS = ("ping", "http", "dns", "stream")
 DISKS = ("power_loss", "old_disk", "lost_disk")
 BREAKS = ("partition", "islands", "bridge", "flap", "kill", "pause", "slow", "full_disk", *DISKS, "clock")
 IMPAIRS = ("delay", "jitter", "loss", "duplicate", "reorder", "corrupt", "rate", "mtu")
+_PUBLISHED = re.compile(r"((\S+:)?(\d+(-\d+)?)?:)?\d+(-\d+)?(/(tcp|udp|sctp))?")
 _HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
@@ -65,6 +67,24 @@ class _Checker:
                 if s.networks and network_name not in (*s.networks, "bridge", "host", "none"):
                     raise self.marked.error(("containers", name, "networks"),
                         f"containers.{name}: no network {network_name!r} among {', '.join(s.networks)}")  # fmt: skip
+                made_on = s.networks[network_name].on if network_name in s.networks else None
+                local = made_on is not None and s.networks[network_name].driver != "overlay"
+                if local and made_on != container.on and "${" not in f"{made_on}{container.on}":
+                    raise self.marked.error(("containers", name, "networks"),
+                        f"containers.{name}: the network {network_name} is made on {made_on} only, and {name} is on "
+                        f"{container.on}")  # fmt: skip
+            self._block(("containers", name), container_line(name, container))
+            for text in container.publish:
+                if "${" not in text and not _PUBLISHED.fullmatch(text):
+                    raise self.marked.error(("containers", name, "publish"),
+                        f"containers.{name}: publish: a port such as 8080:80 expected, not {text!r}")  # fmt: skip
+            if container.ip and not container.networks:
+                raise self.marked.error(("containers", name, "ip"), f"containers.{name}: an `ip` needs a network")
+        for name, network in s.networks.items():
+            self._block(("networks", name), network_line(name, network))
+        for name, plugin in s.plugins.items():
+            for host in plugin.on:
+                self.host(("plugins", name, "on"), host)
         self.healed = _healed(s.steps)
         for n, fault in enumerate(s.faults):
             path: Path = ("faults", n)
@@ -77,6 +97,14 @@ class _Checker:
         for n, load in enumerate(s.load):
             self.load(("load", n), load)
         self.steps(("steps",), s.steps, 0.0)
+
+    def _block(self, path: Path, line: str) -> None:
+        """What stands in it must be what docker takes."""
+        if not names_in(line):
+            try:
+                parse_line(line)
+            except BadLine as error:
+                raise self.marked.error(path, f"{path[0]}.{path[1]}: docker {line}: {error}") from None
 
     def steps(self, path: Path, steps: list[Step], since: float | None) -> None:
         """since: the latest `at` until here; None where the clock is not known (in a repetition)."""
@@ -283,18 +311,24 @@ class _Checker:
         self.way((*path, found[0]), getattr(load, found[0]))
         if load.every <= 0:
             raise self.marked.error((*path, "every"), "every: longer than nothing expected")
+        if load.rate is not None and (load.stream is None or load.rate <= 0):
+            raise self.marked.error((*path, "rate"), "rate: of a stream only, and more than nothing")
         self.moment((*path, "at"), load.at)
         names = [load_name(other) for other in self.scenario.load]
         if names.count(load_name(load)) > 1:
             raise self.marked.error(path, f"two loads are called {load_name(load)!r}: give them a `name`")
 
     def churn(self, path: Path, churn: Churn) -> None:
-        kinds = ("kill", "pause", "partition", "restart_containers")
+        kinds = ("kill", "pause", "partition", "join", "restart_containers")
         found = given(churn, kinds)
         if len(found) != 1:
             raise self.marked.error(path, f"one of {', '.join(kinds)} expected, found {' and '.join(found) or 'none'}")
         for name in getattr(churn, found[0]):
             self.host((*path, found[0]), name.partition("/")[0])
+        if next(iter(self.scenario.hosts)) in (churn.join or ()):
+            raise self.marked.error((*path, "join"), "join: the first host is the manager, and stays")
+        if churn.join and not self.scenario.swarm:
+            raise self.marked.error((*path, "join"), "join: there is no swarm to join (`swarm: false`)")
         if churn.every <= 0:
             raise self.marked.error((*path, "every"), "every: longer than nothing expected")
 

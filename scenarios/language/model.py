@@ -129,7 +129,17 @@ class ContainerBlock(_Part):
     ip: str | None = None
     publish: list[Text] = []
     environment: dict[str, Text] = {}
-    restart: str = "no"
+    restart: str = Field("no", pattern=r"^(no|always|unless-stopped|on-failure(:\d+)?)$")
+
+
+class PluginBlock(_Part):
+    """A network or IPAM plug-in that is started beside a host's daemon before the networks are made."""
+
+    on: Names = Field(description="Its hosts.")
+    application: str = Field(
+        pattern=r"^[\w.]+:\w+$",
+        description="MODULE:FUNCTION: called with the socket's path, gives an aiohttp application that answers there.",
+    )
 
 
 class Impairing(_Part):
@@ -288,6 +298,7 @@ class Load(_Part):
     dns: Way | None = Field(None, description="Look-ups of a name.")
     stream: Way | None = Field(None, description="Bytes over TCP to an iperf3 server at TARGET; throughput.")
     name: str | None = Field(None, description="Of its measurements, for `metric` and plots.")
+    rate: Rate | None = Field(None, description="Of a stream: not faster than this.")
     every: Duration = 0.5
     timeout: Duration = 1.0
     at: Duration = 0.0
@@ -300,6 +311,9 @@ class Churn(_Part):
     kill: Names | None = None
     pause: Names | None = None
     partition: Names | None = Field(None, description="Random cuts among these hosts.")
+    join: Names | None = Field(
+        None, description="These hosts (of `join: false`, or members but the first) leave and join: in for about `for`."
+    )
     restart_containers: Annotated[list[str] | None, BeforeValidator(_listed)] = Field(
         None, description="HOST/CONTAINER…"
     )
@@ -376,6 +390,7 @@ class Scenario(_Part):
     links: list[Link] = []
     variables: dict[str, Any] = {}
     matrix: dict[str, list[Any]] = Field({}, description="One run for each combination of these variables.")
+    plugins: dict[str, PluginBlock] = Field({}, description="By the name of the driver.")
     networks: Annotated[dict[str, NetworkBlock], BeforeValidator(_blocks)] = {}
     containers: Annotated[dict[str, ContainerBlock], BeforeValidator(_blocks)] = {}
     load: list[Load] = []

@@ -162,6 +162,12 @@ _EXPECTED = {
 }
 
 
+_PATTERNS = {
+    "application": "MODULE:FUNCTION, as in my.plugin:application,",
+    "restart": "no, always, unless-stopped or on-failure[:TIMES]",
+}
+
+
 def _sentence(error: dict[str, Any], path: Where) -> str:
     where = ".".join(str(part) for part in path)
     kind = error["type"]
@@ -182,8 +188,9 @@ def _sentence(error: dict[str, Any], path: Where) -> str:
     if kind == "literal_error":
         expected = f"one of {context['expected']}"
     if kind == "string_pattern_mismatch":
-        way = "->" in str(context.get("pattern"))
-        expected = "HOST/CONTAINER -> TARGET, as in h1/c1 -> web:80," if way else "HOST or HOST/CONTAINER"
+        expected = _PATTERNS.get(str(path[-1]) if path else "", "HOST or HOST/CONTAINER")
+        if "->" in str(context.get("pattern")):
+            expected = "HOST/CONTAINER -> TARGET, as in h1/c1 -> web:80,"
     return f"{where}: {expected or error['msg']} expected, not {value!r}"
 
 

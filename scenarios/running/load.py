@@ -52,7 +52,11 @@ class Probing:
             stage.end(event)
 
     def _limit(self) -> list[str]:
-        """In simulated time nothing else limits a stream, and every packet costs real time: so many bytes only."""
+        """In simulated time nothing limits a stream that has no rate, and every packet costs real time: so many bytes
+        only."""
+        if self._load.rate is not None:
+            block = min(1 << 17, max(1 << 10, int(self._load.rate / 20)))  # a rate is even over a twentieth of a second
+            return ["-t", "1", "-b", f"{self._load.rate * 8:.0f}", "-l", str(block)]
         return ["-n", _SIMULATED] if self._stage.swarm.mode == SIMULATED else ["-t", "1"]
 
     async def _probe(self) -> float | None:

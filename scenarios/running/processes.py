@@ -30,6 +30,7 @@ from scenarios.launch import disks, launcher, record
 from scenarios.launch.errors import LaunchError
 from scenarios.launch.process import KILL, send_signal, wait_gone
 from scenarios.launch.process import stop as stop_processes
+from scenarios.running import plugins
 from scenarios.running import swarm as common
 from scenarios.running.record import DIRECTIONS, REAL, Packet
 from scenarios.running.swarm import Frame, HostSilent, Sockets, SwarmFailed
@@ -37,6 +38,7 @@ from scenarios.running.swarm import Frame, HostSilent, Sockets, SwarmFailed
 _GRACE = 5.0
 _LINES = 500
 _LATEST = 30.0
+_PLUG_IN = 10.0
 
 Follow = Callable[[str], Coroutine[Any, Any, None]]
 """Reads something of a host as long as its daemon runs."""
@@ -58,6 +60,7 @@ class Processes:
         self._began = asyncio.get_running_loop().time()
         self._watchers: list[Follow] = []
         self._dropped: dict[str, int] = {}
+        self._plugins: list[asyncio.subprocess.Process] = []
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._janitor: subprocess.Popen[bytes] | None = None
         self._limits: dict[str, tuple[int, int]] = {}
@@ -88,6 +91,7 @@ class Processes:
             self._last_words[name] = self.logs(name)
         with contextlib.suppress(LaunchError):
             await asyncio.to_thread(launcher.down, self._directory)
+        await self._end_plugins()
         if self._parent is not None:
             shutil.rmtree(self._parent, ignore_errors=True)
         if self._janitor is not None and self._janitor.stdin is not None:
@@ -224,6 +228,40 @@ class Processes:
             see(Packet(self._at(found["when"]), host, direction, found["kind"], ends[0], ends[1], found["data"],
                        found.get("stream", "")))  # fmt: skip
 
+    async def plug_in(self, host: str, name: str, application: str) -> None:
+        """A process of this machine; its standard input is held open by this one, so that it ends with it."""
+        socket = Path(self._directory, host, "plugins", f"{name}.sock")
+        socket.parent.mkdir(exist_ok=True)
+        try:
+            plugins.factory(application)  # a mistake is told here, not by a process
+        except plugins.NoPlugin as error:
+            raise SwarmFailed(str(error)) from None
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "scenarios.running.plugins", application, str(socket), env=_environment(),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+        self._plugins.append(process)
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(_PLUG_IN):
+                ready = await process.stdout.readline()
+        except TimeoutError:
+            ready = b""
+        if ready != b"ready\n":
+            raise SwarmFailed(f"the plug-in {name} ({application}) on {host} did not start")
+
+    async def _end_plugins(self) -> None:
+        for process in self._plugins:
+            assert process.stdin is not None
+            process.stdin.close()
+            try:
+                async with asyncio.timeout(_PLUG_IN):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
     def packets_dropped(self) -> int:
         return sum(self._dropped.values())
 
@@ -273,12 +311,16 @@ class Processes:
         return ""
 
 
+def _environment() -> dict[str, str]:
+    """In which Python finds what is found here, wherever a process starts."""
+    root = str(Path(scenarios.__file__).resolve().parent.parent)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
+
+
 def _start_janitor(directory: Path, parent: Path | None) -> subprocess.Popen[bytes]:
     """It outlives this process, whatever kills it, and stops and removes what is left."""
-    root = str(Path(scenarios.__file__).resolve().parent.parent)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
     return subprocess.Popen(
         [sys.executable, "-m", "scenarios.running.janitor", str(directory), str(parent or "")],
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        env=environment, cwd="/",
+        env=_environment(), cwd="/",
     )  # fmt: skip

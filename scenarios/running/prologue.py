@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import shlex
-
-from scenarios.language.model import ContainerBlock, NetworkBlock
+from scenarios.language.blocks import container_line, network_line
 from scenarios.language.reading import Source
 from scenarios.running.judging import docker
+from scenarios.running.record import ERROR
 from scenarios.running.stage import Failed, Stage
+from scenarios.running.swarm import SwarmFailed
 
 
 async def prologue(stage: Stage, source: Source) -> None:
     """Raises Failed for the first command that fails."""
     await _labels(stage)
+    for name, plugin in stage.scenario.plugins.items():
+        for host in plugin.on:
+            event = stage.event("host", f"the plug-in {name} starts", host=host, line=source.line("plugins", name))
+            try:
+                await stage.swarm.plug_in(host, name, plugin.application)
+            except SwarmFailed as error:
+                stage.end(event, ok=False)
+                raise Failed(stage.fail(str(error), where=host, line=event.line, outcome=ERROR)) from None
+            stage.end(event, ok=True)
     for name, network in stage.scenario.networks.items():
         first = next(iter(stage.swarm.addresses))
         hosts = [network.on] if network.on else [first] if network.driver == "overlay" else list(stage.swarm.addresses)
@@ -44,33 +53,3 @@ async def _do(stage: Stage, host: str, command: str, line: int) -> None:
     stage.disturb()
     if code != 0:
         raise Failed(stage.fail(f"docker {command}: {(err or out).strip()}", where=host, line=line))
-
-
-def network_line(name: str, network: NetworkBlock) -> str:
-    words = ["network", "create", "-d", network.driver]
-    attachable = network.driver == "overlay" if network.attachable is None else network.attachable
-    words += ["--attachable"] if attachable else []
-    words += ["--internal"] if network.internal else []
-    words += ["--subnet", network.subnet] if network.subnet else []
-    words += ["--gateway", network.gateway] if network.gateway else []
-    for key, value in network.options.items():
-        words += ["-o", f"{key}={value}"]
-    return shlex.join([*words, name])
-
-
-def container_line(name: str, container: ContainerBlock) -> str:
-    words = ["run", "-d", "--name", name]
-    words += ["--network", container.networks[0]] if container.networks else []
-    for alias in container.aliases:
-        words += ["--network-alias", alias]
-    words += ["--ip", container.ip] if container.ip else []
-    words += ["--restart", container.restart] if container.restart != "no" else []
-    for text in container.publish:
-        words += ["-p", text]
-    for key, value in container.environment.items():
-        words += ["-e", f"{key}={value}"]
-    command = container.command
-    if command is None and container.image.split(":")[0] in ("alpine", "busybox"):
-        command = ["sleep", "1000000"]
-    tail = shlex.split(command) if isinstance(command, str) else [str(word) for word in command or ()]
-    return shlex.join([*words, container.image, *tail])

@@ -169,7 +169,9 @@ class Run:
             except Exception as error:  # told as a failure of the run, which goes on
                 stage.fail(f"{type(error).__name__}: {error}", outcome=ERROR)
 
-        self._work.append(asyncio.create_task(guarded()))
+        task = asyncio.create_task(guarded())
+        task.add_done_callback(lambda _: work.close())  # it may have been cancelled before it began
+        self._work.append(task)
 
     def _packet(self, stage: Stage, watch: Watch, packet: Packet) -> None:
         if len(stage.packets) == stage.packets.maxlen:

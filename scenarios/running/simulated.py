@@ -10,15 +10,17 @@ from functools import lru_cache
 from typing import Any
 
 import structlog
+from aiohttp import web
 
 from daemon.control.frames import FrameWatch, Seen
 from daemon.underlay.contract import VXLAN_PORT
 from daemon.underlay.faults import parse_faults
 from daemon.underlay.tap import Capture, Captured
 from scenarios.client import HostClient
+from scenarios.running import plugins
 from scenarios.running import swarm as common
 from scenarios.running.record import DIRECTIONS, SIMULATED, Packet
-from scenarios.running.swarm import ANSWER, Frame, HostSilent, control_answer
+from scenarios.running.swarm import ANSWER, Frame, HostSilent, SwarmFailed, control_answer
 from scenarios.sim.direct import DirectClient, HostGone
 from scenarios.sim.disk import Copy
 from scenarios.sim.loop import HOST
@@ -74,6 +76,7 @@ class SimulatedHosts:
         self._faults: Mapping[str, object] = {"partitions": [], "impairments": []}
         self._watchers: list[tuple[frozenset[str], Callable[[Packet], None]]] = []
         self._frame_watchers: list[Callable[[Frame], None]] = []
+        self._plugins: list[web.AppRunner] = []
         self._paused: dict[str, None] = {}
         self._copies: dict[str, Copy] = {}
         self._logs: dict[str, deque[str]] = {}
@@ -105,6 +108,8 @@ class SimulatedHosts:
         for name in list(self._paused):
             self._swarm.resume(name)
         await self._swarm.__aexit__()
+        for runner in self._plugins:
+            await runner.cleanup()
         for _ in range(3):
             await asyncio.sleep(0)
         now = [t for t in asyncio.all_tasks() if id(t) not in self._tasks and t is not asyncio.current_task()]
@@ -219,6 +224,13 @@ class SimulatedHosts:
                        packet.stream))  # fmt: skip
 
         self._swarm.hosts[host].tap.captures.append(_Seen(kinds, seen))
+
+    async def plug_in(self, host: str, name: str, application: str) -> None:
+        socket = self._swarm.socket(host).parent / "plugins" / f"{name}.sock"
+        try:
+            self._plugins.append(await plugins.serve(plugins.factory(application), socket))
+        except (plugins.NoPlugin, OSError) as error:
+            raise SwarmFailed(str(error)) from None
 
     def packets_dropped(self) -> int:
         return 0

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
+from pathlib import Path
 from typing import TypeVar, TypeVarTuple, Unpack
 
 from scenarios.sim.streams import InMemoryServer, pair
@@ -255,6 +256,10 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         server = InMemoryServer(protocol_factory, on_close=lambda: self._servers.pop(key, None))
         self._servers[key] = server
         return server
+
+    def is_socket(self, path: Path) -> bool:
+        """Whether somebody listens there."""
+        return str(path) in self._servers
 
     async def create_unix_connection(  # type: ignore[override]
         self, protocol_factory: Callable[[], asyncio.Protocol], path: str | None = None, **_: object

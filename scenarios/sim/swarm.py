@@ -120,6 +120,7 @@ class SimulatedSwarm:
             real_ports=NoPorts(),
             control_plane=self.control_plane,
         )
+        host.engine.remote.sockets_are(self._loop().is_socket)
         self.on_boot(host)
         await host.start()
         self.hosts[name] = host

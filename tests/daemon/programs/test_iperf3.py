@@ -142,3 +142,14 @@ async def test_between_guests(pair: tuple[Guest, Guest]) -> None:
     refused = await run(one, "iperf3", "-c", "b", "-p", "99")
     assert refused.stderr == "iperf3: error - unable to connect to server: Connection refused\n"
     assert refused.code == 1
+
+
+@pytest.mark.parametrize("reverse", [[], ["-R"]])
+async def test_a_rate_is_kept(pair: tuple[Guest, Guest], reverse: list[str]) -> None:
+    """2 Mbit/s for 2 s is 500 kB; more than that and a block only when nobody holds it back."""
+    one, two = pair
+    start(two, "iperf3", "-s")
+    await asyncio.sleep(0.01)
+    result = await run(one, "iperf3", "-c", "b", "-t", "2", "-b", "2M", "-l", "10000", "-J", *reverse)
+    moved = json.loads(result.stdout)["end"]["sum_received"]["bytes"]
+    assert 0 < moved <= 520_000, result

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from scenarios.language.reading import Source, read
-from scenarios.running.record import Event, RunRecord
+from scenarios.running.record import RunRecord
 from scenarios.running.run import run_real, run_simulated
 
 ROOT = Path(__file__).resolve().parents[3]
 LIBRARY = sorted((ROOT / "scenarios" / "library").glob("*.yaml"))
-REAL = ("first-overlay", "partition-and-heal", "all-killed", "which-driver-overlay", "mtu-black-hole")
+REAL = (
+    "first-overlay", "partition-and-heal", "all-killed", "which-driver-overlay", "which-driver-plugin",
+    "mtu-black-hole",
+)  # fmt: skip
 
 
 def _judged(record: RunRecord) -> None:
@@ -41,8 +41,6 @@ def test_there_are_enough_and_each_has_a_story() -> None:
 @pytest.mark.parametrize("name", [path.stem for path in LIBRARY])
 def test_it_holds_in_simulated_time(name: str) -> None:
     source = _source(name)
-    if "sim" not in source.scenario.modes:
-        pytest.skip("not in simulation: a plug-in is a process of its own")
     _judged(run_simulated(source))
 
 
@@ -56,28 +54,3 @@ def test_a_rack_joins_at_once() -> None:
     count = int(os.environ.get("SHOAL_MASS", "24"))
     [source] = read(ROOT / "scenarios" / "library" / "mass-join.yaml", variables={"count": count})
     _judged(run_simulated(source))
-
-
-def test_P15_the_plugin_s_network_works_where_none_does_not() -> None:
-    """The plug-in begins to listen when the host runs."""
-    plugins: list[subprocess.Popen[str]] = []
-    with tempfile.TemporaryDirectory(prefix="shoal-plugin-") as directory:
-
-        def tell(event: Event) -> None:
-            if event.kind != "host" or event.ok is not True or plugins:
-                return
-            socket = Path(directory, "state", "h1", "plugins", "example.sock")
-            socket.parent.mkdir(exist_ok=True)
-            plugin = subprocess.Popen(
-                [sys.executable, "-m", "examples.plugin", "--socket", str(socket)], cwd=ROOT, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, text=True,
-            )  # fmt: skip
-            plugins.append(plugin)
-            assert plugin.stdout is not None and "ready" in plugin.stdout.readline()
-
-        try:
-            _judged(run_real(_source("which-driver-plugin"), directory=Path(directory, "state"), tell=tell))
-        finally:
-            for plugin in plugins:
-                plugin.terminate()
-                plugin.communicate(timeout=10)

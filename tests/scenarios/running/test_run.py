@@ -144,6 +144,41 @@ def test_every_fault_begins_and_is_undone() -> None:
     assert {"islands", "partition", "kill", "pause", "slow", "full", "clock", "flapping"} <= kinds
 
 
+JOINS = """\
+hosts: {h1: , h2: , h3: , h4: {join: false}}
+networks: [ov]
+containers: {aa: {on: h1, networks: ov}, bb: {on: h2, networks: ov}}
+churn: [{join: [h3, h4], every: 2s, until: 30s}]
+load: [{stream: h2/bb -> aa, rate: 1mbit, every: 2s}]
+steps:
+  - {on: h1/aa, exec: sh -c "iperf3 -s >/dev/null 2>&1 &"}
+  - wait: 32s
+  - expect: {reachable: h1/aa -> bb, within: 5s}
+  - expect: {metric: stream.mean < 150000}
+  - expect: {metric: stream.mean > 100000}
+"""
+
+
+def test_hosts_leave_and_join_at_random() -> None:
+    record = run_simulated(one(JOINS))
+    assert record.passed, what(record)
+    told = [e.text for e in record.events if e.kind == "step" and e.ok]
+    assert any("joins" in text for text in told) and any("leaves" in text for text in told)
+
+
+PLUG_IN = """\
+hosts: 1
+swarm: false
+plugins: {mine: {on: h1, application: "nowhere.to_be:found"}}
+"""
+
+
+def test_a_plug_in_that_is_not_there_is_one_clear_message() -> None:
+    record = run_simulated(one(PLUG_IN))
+    assert record.verdict.outcome == "error" and record.verdict.line == 3, what(record)
+    assert "no plug-in nowhere.to_be:found: No module named 'nowhere'" in record.verdict.what
+
+
 def _start(file: Path, output: Path) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(output)}
     return subprocess.Popen(
