@@ -259,7 +259,7 @@ class Membership:
 
     def push_pull_asked(self, state: PushPull, host: str, now: float) -> PushPull | None:
         """Somebody at ``host`` opened a stream and sent its state; returns the answer, None when the roster does not
-        have him. We merge before we answer, so that a refutation of what he believed about us is already in it."""
+        have him. See ``Profile.merge_first``."""
         at_host = [node.name for node in state.nodes if node.address == host]
         told_by = at_host[0] if len(at_host) == 1 else self._local.table.name_of_host(host) or host
         if at_host and not any(map(self._local.allowed, at_host)):
@@ -267,6 +267,10 @@ class Membership:
                 if node.name in at_host:
                     self._exchange.merge_node(node, told_by, now)
             return None
+        if not self.config.profile.merge_first:
+            answer = self._exchange.local_state(join=state.join, native=is_native(state))
+            self._exchange.merge(state, told_by, now)
+            return answer
         self._exchange.merge(state, told_by, now)
         return self._exchange.local_state(join=state.join, native=is_native(state))
 
@@ -280,7 +284,7 @@ class Membership:
         before = own.member.incarnation if own is not None else 0
         self._exchange.merge(state, told_by, now)
         own = local.table.get(local.name)
-        if own is not None and own.member.incarnation > before:
+        if own is not None and own.member.incarnation > before and self.config.profile.merge_first:
             local.send(dial.to, own.alive_message().encode())
         if dial.join and self._strangers():
             self._neighbour.joined()
@@ -359,7 +363,11 @@ class Membership:
         for seed in seeds:
             if seed not in self._local.seeds:
                 self._local.seeds.append(seed)
-        return [DialPushPull(to, True, False, STREAM_DEADLINE) for to in dict.fromkeys(seeds)]
+        known = {to: self._local.table.at(to) for to in seeds}
+        return [
+            DialPushPull(to, True, record is not None and record.member.native, STREAM_DEADLINE)
+            for to, record in known.items()
+        ]
 
     def refuses_host(self, host: str) -> bool:
         """Whether only a member whom the roster no longer has was at an IP address."""

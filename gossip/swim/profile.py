@@ -40,6 +40,9 @@ class Profile:
     """How often one dead member or seed is tried by push/pull, so that partitions heal."""
     exchange_on_return: bool
     """Whether a dead member that lives again is asked for its whole state at once (memberlist: at its next turn)."""
+    merge_first: bool
+    """Ours: a push/pull is merged before it is answered, so that the answer has the refutation of what the other
+    believed (memberlist answers first)."""
     retransmit_mult: int
     """Lambda of SWIM 4.1: a broadcast goes out ``mult * ceil(log10(n + 1))`` times."""
     each_once_first: bool
@@ -108,6 +111,7 @@ LAN = Profile(
     digest_interval=0.0,
     reconnect_interval=30.0,
     exchange_on_return=True,
+    merge_first=True,
     retransmit_mult=4,
     each_once_first=False,
     suspicion_mult=4,
@@ -150,6 +154,7 @@ SHOAL = Profile(
     digest_interval=10.0,
     reconnect_interval=1.0,
     exchange_on_return=True,
+    merge_first=True,
     retransmit_mult=4,
     each_once_first=True,
     suspicion_mult=3.2,

@@ -29,6 +29,7 @@ PROFILE = replace(
     lha_suspicion=False,
     buddy_system=False,
     exchange_on_return=False,
+    merge_first=False,
     reconnect_interval=1e9,
     name_reclaim=0.0,
     stall=1e9,
