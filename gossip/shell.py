@@ -291,9 +291,15 @@ class Memberlist:
             most=most,
         )
 
+    async def _refused(self, writer: asyncio.StreamWriter) -> None:
+        """A stream that came while this memberlist was ending."""
+        writer.close()
+
     def _accepted(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Address
     ) -> Awaitable[None]:
-        assert self._streams is not None
-        most = STATE_MAX if self._running()[0].knows_host(peer[0]) else STRANGER_MAX
+        membership = self._membership
+        if self._streams is None or membership is None or self._stopped:
+            return self._refused(writer)
+        most = STATE_MAX if membership.knows_host(peer[0]) else STRANGER_MAX
         return self._streams.accept(self._connection(reader, writer, dialler=False, most=most), peer)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from random import Random
 
 from gossip.swim.profile import LAN, SHOAL, Profile
 
@@ -17,8 +19,10 @@ TEXT = (ROOT / "docs" / "gossip.md").read_text()
 def test_the_example_runs() -> None:
     example = re.search(r"```python\n(.*?)```", TEXT, re.DOTALL)
     assert example is not None
+    # Any port: somebody else may run the example on this machine right now.
+    text = example[1].replace("17946", str(20000 + Random(os.urandom(8)).randrange(12000)))
     done = subprocess.run(
-        [sys.executable, "-c", example[1]], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", text], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [

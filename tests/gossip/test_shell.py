@@ -17,6 +17,8 @@ from gossip.swim.profile import Config
 from tests.gossip.lan import Talk
 
 KEY = bytes(range(32))
+SOON = 20.0
+"""Seconds: what should take one at most, on a machine that has no time."""
 
 
 class Node:
@@ -39,8 +41,8 @@ class Node:
         self.events.append(event)
         self.changed.set()
 
-    async def until(self, condition: Callable[[], bool], deadline: float) -> None:
-        async with asyncio.timeout(deadline):
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(SOON):
             while not condition():
                 self.changed.clear()
                 await self.changed.wait()
@@ -53,9 +55,16 @@ class Node:
         return look
 
 
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Of what changes without an event that could be awaited."""
+    async with asyncio.timeout(SOON):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 @contextlib.asynccontextmanager
 async def cluster(size: int, *, keys: tuple[bytes, ...] = (KEY,), label: bytes = b"c") -> AsyncIterator[list[Node]]:
-    port = 20000 + Random(os.urandom(8)).randrange(20000)
+    port = 20000 + Random(os.urandom(8)).randrange(12000)  # below those that the kernel gives out
     nodes = [Node(number, port, keys, label) for number in range(1, size + 1)]
     try:
         for node in nodes:
@@ -63,7 +72,7 @@ async def cluster(size: int, *, keys: tuple[bytes, ...] = (KEY,), label: bytes =
         for node in nodes[1:]:
             assert await node.list.join([("127.0.91.1", port)]) == 1
         for node in nodes:
-            await node.until(lambda node=node: len(node.list.members()) == size, 3)  # type: ignore[misc]
+            await node.until(lambda node=node: len(node.list.members()) == size)  # type: ignore[misc]
         yield nodes
     finally:
         for node in nodes:
@@ -76,19 +85,17 @@ async def test_join_talk_fail_leave(keys: tuple[bytes, ...]) -> None:
         assert b"state of n1" in two.talk.merged
         one.talk.to_say.append(b"news")
         one.list.broadcast_soon()
-        await asyncio.sleep(0.05)
-        assert two.talk.heard + three.talk.heard
+        await eventually(lambda: bool(two.talk.heard + three.talk.heard))
         await three.list.stop()
         for node in (one, two):
-            await node.until(node.sees("n3", MemberState.DEAD), 3)
+            await node.until(node.sees("n3", MemberState.DEAD))
         await two.list.leave()
         await two.list.stop()
-        await one.until(one.sees("n2", MemberState.LEFT), 1)
-        assert [event.kind for event in one.events if event.member.name == "n3"] == [
-            EventKind.JOINED,
-            EventKind.SUSPECTED,
-            EventKind.FAILED,
-        ]
+        await one.until(one.sees("n2", MemberState.LEFT))
+        seen = [event.kind for event in one.events if event.member.name == "n3"]
+        # On a machine that is slow enough it was suspected before, and refuted.
+        assert (seen[0], seen[-2:]) == (EventKind.JOINED, [EventKind.SUSPECTED, EventKind.FAILED])
+        assert seen.count(EventKind.FAILED) == 1
 
 
 async def test_requests() -> None:
@@ -104,19 +111,19 @@ async def test_requests() -> None:
     async with cluster(2) as (one, two):
         one.list.serve("upper", upper)
         one.list.serve("slow", slow)
-        assert await two.list.request("n1", "upper", b"hello", deadline=1) == b"n2 said HELLO"
+        assert await two.list.request("n1", "upper", b"hello", deadline=SOON) == b"n2 said HELLO"
         large = bytes(3_000_000)
-        assert await two.list.request("n1", "upper", large, deadline=5) == b"n2 said " + large
+        assert await two.list.request("n1", "upper", large, deadline=SOON) == b"n2 said " + large
         with pytest.raises(RequestRefused, match="not that one"):
-            await two.list.request("n1", "upper", b"bad", deadline=1)
+            await two.list.request("n1", "upper", b"bad", deadline=SOON)
         with pytest.raises(RequestRefused, match="no such request"):
-            await two.list.request("n1", "lower", b"", deadline=1)
+            await two.list.request("n1", "lower", b"", deadline=SOON)
         with pytest.raises(MemberUnreachable):
             await two.list.request("n1", "slow", b"", deadline=0.2)
         with pytest.raises(MemberUnreachable, match="no such member"):
-            await two.list.request("n9", "upper", b"", deadline=1)
+            await two.list.request("n9", "upper", b"", deadline=SOON)
         with pytest.raises(MemberUnreachable, match="over the limit"):
-            await two.list.request("n1", "upper", bytes(21 * 1024 * 1024), deadline=1)
+            await two.list.request("n1", "upper", bytes(21 * 1024 * 1024), deadline=SOON)
         await one.list.stop()
         with pytest.raises(MemberUnreachable):
             await two.list.request("n1", "upper", b"hello", deadline=1)
@@ -142,6 +149,7 @@ async def test_garbage_on_both_ports_harms_nobody(caplog: pytest.LogCaptureFixtu
     async with cluster(2, keys=(), label=b"") as (one, two):
         random = Random(1)
         loop = asyncio.get_running_loop()
+        began = loop.time()
         transport, _ = await loop.create_datagram_endpoint(
             asyncio.DatagramProtocol, remote_addr=("127.0.91.1", one.list.config.port)
         )
@@ -153,11 +161,12 @@ async def test_garbage_on_both_ports_harms_nobody(caplog: pytest.LogCaptureFixtu
             writer.write(bytes((kind,)) + random.randbytes(200))
             writer.close()
             await writer.wait_closed()
-        await asyncio.sleep(0.3)
-        assert [member.state for member in one.list.members()] == [MemberState.ALIVE] * 2
+        await eventually(lambda: sum(n for name, n in one.list.counters.items() if name.startswith("dropped.")) > 100)
+        assert all(member.reachable for member in one.list.members())
         assert await two.list.join([("127.0.91.1", one.list.config.port)]) == 1
-        assert sum(n for name, n in one.list.counters.items() if name.startswith("dropped.")) > 100
-        assert 1 <= len(caplog.records) <= 3, "logged, but not line by line"
+        assert len(one.list.members()) == 2
+        took = loop.time() - began
+        assert 1 <= len(caplog.records) <= 2 * (1 + took), "logged, but not line by line"
 
 
 async def test_taken_port_is_an_error_and_leaves_nothing_bound() -> None:

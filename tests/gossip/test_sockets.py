@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="IP
 
 
 async def test_a_closed_port_is_reported_and_nothing_else_is_lost() -> None:
-    port = 20000 + Random(os.urandom(8)).randrange(20000)
+    port = 20000 + Random(os.urandom(8)).randrange(12000)
     heard: list[bytes] = []
     refused: asyncio.Queue[Address] = asyncio.Queue()
     one, two = SocketUnderlay("127.0.95.1"), SocketUnderlay("127.0.95.2")
@@ -29,7 +29,7 @@ async def test_a_closed_port_is_reported_and_nothing_else_is_lost() -> None:
         for number in range(50):
             near.send(b"to nobody", ("127.0.95.3", port))
             near.send(bytes((number,)), ("127.0.95.2", port))
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             assert await refused.get() == ("127.0.95.3", port)
             while len(heard) < 50:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
