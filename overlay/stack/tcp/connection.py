@@ -391,6 +391,8 @@ class Connection:
             self.keepalive_at = None
             return
         due = self.last_received_at + self.keepalive_idle
+        if self.scoreboard.records:  # what is out asks already (Linux), and gives up by its own count
+            due = now + self.keepalive_idle
         if self.keepalive_sent == 0 and due > now:
             self.keepalive_at = due
             return

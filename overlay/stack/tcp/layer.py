@@ -230,12 +230,15 @@ class TcpLayer:
         self.output(local_ip, remote_ip, answer.emit(local_ip, remote_ip))
 
     def challenge(self, conn: Connection) -> None:
-        """A challenge ACK (RFC 5961), of which only so many leave in a second."""
+        """A challenge ACK (RFC 5961), of which only so many leave in a second. How many is not to be known: by counting
+        them a stranger could find out whether he hit a connection of others (CVE-2016-5696)."""
         second = int(self.stack.now)
         if second != self._challenge_second:
-            self._challenge_second, self._challenges = second, 0
-        self._challenges += 1
-        if self._challenges <= CHALLENGES_PER_SECOND:
+            least = CHALLENGES_PER_SECOND // 2
+            self._challenge_second = second
+            self._challenges = least + self.stack.random.randrange(CHALLENGES_PER_SECOND)
+        if self._challenges > 0:
+            self._challenges -= 1
             transmit.acknowledge(conn)
 
     def touch(self, conn: Connection) -> None:

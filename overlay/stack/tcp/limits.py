@@ -26,7 +26,7 @@ HALF_OPEN = 256  # connections in SYN_RECEIVED a listener
 TAIL_PROBE_ALLOWANCE = 0.05  # RFC 8985 7.2: the peer may delay the acknowledgement of a single segment
 PAWS_IDLE = 24 * 86400.0  # RFC 7323 5.5
 PACING_CREDIT = 0.002  # an event loop's timer is up to a millisecond late, and a busy one later
-CHALLENGES_PER_SECOND = 100  # RFC 5961 10
+CHALLENGES_PER_SECOND = 1000  # RFC 5961 10; Linux's tcp_challenge_ack_limit
 
 
 def fixed_headers(ip: bytes) -> int:
