@@ -58,8 +58,11 @@ class Reassembly:
             datagram = self._datagrams[key] = _Datagram(self, key)
             self._timers.schedule(datagram, now + TIMEOUT)
         twin = datagram.pieces.get(offset)
-        if twin is not None and len(twin.payload) == len(packet.payload):
-            return None
+        if twin is not None:
+            if len(twin.payload) == len(packet.payload):
+                return None
+            self._drop(datagram)
+            raise Malformed("fragment-overlap")
         if not packet.more_fragments:
             if datagram.length not in (None, end):
                 self._drop(datagram)
@@ -83,6 +86,8 @@ class Reassembly:
             if offset != expected:
                 raise Malformed("fragment-overlap")
             expected += len(datagram.pieces[offset].payload)
+        if expected != datagram.length:
+            raise Malformed("fragment-overlap")  # one piece lies behind the last one
         first = datagram.pieces[0]
         first.payload = b"".join([datagram.pieces[offset].payload for offset in ordered])
         first.more_fragments = False

@@ -156,7 +156,7 @@ class Stack(Configuration):
     def _receive_ipv4(self, interface: Interface, packet: Packet, group: bool) -> None:
         packet.in_interface = interface.name
         source = packet.source
-        if source[0] >= 224 or (source[0] == 127 and not interface.loopback):
+        if not interface.loopback and self._is_martian(source, packet.destination):
             self.count("ip-martian")
             return
         hook = self.hooks.prerouting
@@ -180,6 +180,14 @@ class Stack(Configuration):
             self.forward(packet, interface)
         else:
             self.count("ip-not-for-us")
+
+    def _is_martian(self, source: bytes, destination: bytes) -> bool:
+        """Whether no packet from a wire can have this source (RFC 1122 3.2.1.3, RFC 1812 5.3.7): a group, a broadcast
+        address, this host itself; "this network" only where who has no address yet speaks to all."""
+        first = source[0]
+        if first >= 224 or first == 127 or source in self.broadcasts or source in self.local_addresses:
+            return True
+        return first == 0 and destination != BROADCAST
 
     def _whole(self, packet: Packet) -> Packet | None:
         return self.reassembly.add(packet, self.now)

@@ -31,7 +31,7 @@ FAMILY = socket.AF_INET6 if IPV6 else socket.AF_INET
 ADDRESS, OTHER = ("fd09::1", "fd09::2") if IPV6 else ("10.9.0.1", "10.9.0.2")
 BEHIND = "fd08::/64" if IPV6 else "10.8.0.0/24"
 """Behind the stack, when that forwards."""
-SECONDS = 120
+SECONDS = 400
 PORT = 5000
 
 
