@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from scenarios.language.checking import IMPAIRS, given
 from scenarios.language.model import Fault, Link
-from scenarios.running.record import Event
+from scenarios.running.record import ERROR, Event
 from scenarios.running.stage import Stage
 from scenarios.running.swarm import HostSilent, SwarmFailed
 
@@ -40,6 +40,7 @@ class Breaker:
     _made: int = 0
     _explained_until: dict[str, float] = field(default_factory=dict)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def network_faults(self) -> bool:
@@ -102,7 +103,10 @@ class Breaker:
     async def _end_after(self, name: str, seconds: float) -> None:
         await asyncio.sleep(seconds)
         self._active[name].timer = None
-        await self.end(name)
+        try:
+            await self.end(name)
+        except SwarmFailed as error:
+            self.stage.fail(f"the end of {name} failed: {error}", outcome=ERROR)
 
     async def end(self, name: str) -> None:
         """Undoes a fault; nothing if it has ended."""
@@ -218,12 +222,14 @@ class Breaker:
         """SIGKILL; undone, they run again."""
         for host in hosts:
             self.stage.expected_down[host] = None
-            await self.stage.swarm.kill(host)
+            async with self._starting:
+                await self.stage.swarm.kill(host)
 
         async def undo() -> None:
             for host in hosts:
-                if not self.stage.swarm.is_up(host):
-                    await self.stage.swarm.restart(host)
+                async with self._starting:  # two faults that killed one host may end together
+                    if not self.stage.swarm.is_up(host):
+                        await self.stage.swarm.restart(host)
                 self.stage.expected_down.pop(host, None)
 
         return undo

@@ -131,9 +131,9 @@ class Processes:
         await self._sockets.forget(host)
 
     async def restart(self, host: str) -> None:
-        await self.kill(host)
         try:
             async with self._launching:  # the launcher refuses two at once
+                await self.kill(host)
                 self._swarm = await asyncio.to_thread(launcher.restart, self._directory, host, die_with=os.getpid())
         except LaunchError as error:
             raise SwarmFailed(str(error)) from None
