@@ -99,7 +99,8 @@ async def perform(client: HostClient, work: Callable[[HostClient], Awaitable[int
 
 def complain(status: int, message: str, failure: int) -> int:
     """Prints an error of the daemon; returns the exit status, Docker's 126 and 127 for programs that cannot start."""
-    print(message if status == 900 else f"Error response from daemon: {message}", file=sys.stderr)
+    text = message if status == 900 else f"Error response from daemon: {message}"
+    print(f"docker: {text}" if failure == 125 else text, file=sys.stderr)  # of `run`, docker says so itself
     if failure == 125:
         if "executable file not found" in message or "no such file or directory" in message:
             return 127
@@ -108,8 +109,11 @@ def complain(status: int, message: str, failure: int) -> int:
     return failure
 
 
-async def each(names: list[str], action: Callable[[str], Awaitable[str | None]]) -> int:
-    """Does `action` to every name, prints what it returns (None: the name); errors do not stop the rest."""
+async def each(
+    names: list[str], action: Callable[[str], Awaitable[str | None]], *, forgiven: int | None = None
+) -> int:
+    """Does `action` to every name, prints what it returns (None: the name); errors do not stop the rest, and those of
+    the status `forgiven` are only printed."""
     from aiodocker.exceptions import DockerError
 
     failed = 0
@@ -117,5 +121,6 @@ async def each(names: list[str], action: Callable[[str], Awaitable[str | None]])
         try:
             print(await action(name) or name)
         except DockerError as error:
-            failed = complain(error.status, error.message, 1)
+            status = complain(error.status, error.message, 1)
+            failed = failed if error.status == forgiven else status
     return failed

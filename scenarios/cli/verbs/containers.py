@@ -103,7 +103,10 @@ def rm(
     """Remove containers."""
 
     async def work(client: HostClient) -> int:
-        return await each(containers, lambda c: client.delete(f"containers/{c}", force=force, v=volumes))
+        return await each(
+            containers, lambda c: client.delete(f"containers/{c}", force=force, v=volumes),
+            forgiven=404 if force else None,
+        )  # fmt: skip
 
     talk(context, work)
 
@@ -215,8 +218,11 @@ def inspect(
     talk(context, lambda client: inspect_each(client, names, chosen, format_, missing))
 
 
-async def inspect_each(client: HostClient, names: list[str], paths: list[str], form: str | None, missing: str) -> int:
-    """Prints the documents found under the first of `paths` that has them; what is missing is an error at the end."""
+async def inspect_each(
+    client: HostClient, names: list[str], paths: list[str], form: str | None, missing: str | None
+) -> int:
+    """Prints the documents found under the first of `paths` that has them; what is missing is an error at the end, in
+    the daemon's words unless `missing` says how."""
     from aiodocker.exceptions import DockerError
 
     found, errors = [], []
@@ -226,7 +232,7 @@ async def inspect_each(client: HostClient, names: list[str], paths: list[str], f
                 found.append(await client.get(path.format(name)))
                 break
             except DockerError as error:
-                if len(paths) == 1 and error.status != 404:
+                if len(paths) == 1 and (error.status != 404 or missing is None):
                     errors.append(f"Error response from daemon: {error.message}")
                     break
                 if error.status not in (404, 406, 503):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -94,7 +95,10 @@ def rm(
 
     async def work(client: HostClient) -> int:
         status = await each(networks, lambda n: client.delete(f"networks/{n}"))
-        return 0 if force else status
+        if force or not status:
+            return 0
+        print(f"exit status {status}", file=sys.stderr)  # as docker's own command has it
+        return status
 
     talk(context, work)
 
@@ -107,7 +111,7 @@ def inspect(
 ) -> None:  # fmt: skip
     """Everything about networks, as JSON."""
     path = "networks/{}?verbose=true" if verbose else "networks/{}"
-    talk(context, lambda client: inspect_each(client, networks, [path], format_, "No such network"))
+    talk(context, lambda client: inspect_each(client, networks, [path], format_, None))
 
 
 @network.command()
