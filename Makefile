@@ -1,6 +1,6 @@
 # Everything needs .venv and makes it when it is missing; the second time nothing is fetched.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint bench bench-gossip wounds sim-gossip tools clean
+.PHONY: help venv demo test lint bench bench-sim bench-gossip wounds sim-gossip tools clean
 
 # An interpreter that every user of the machine may run, so that the venv serves an unprivileged user as well.
 PYTHON ?= $(shell for p in /usr/bin/python3 /usr/local/bin/python3 python3 python3.13 python3.12 python3.11; do \
@@ -40,6 +40,9 @@ lint: $(STAMP)  ## ruff, mypy --strict, import contracts
 
 bench: $(STAMP)  ## figures from outside beside their goals; fails when one is missed
 	@$(BIN)/shoal bench $(ARGS)
+
+bench-sim: $(STAMP)  ## simulated time against real time beside its goals (ARGS="--seeds 100 --only light")
+	@$(BIN)/python -m scenarios.bench.simulated $(ARGS)
 
 bench-gossip: $(STAMP) tools  ## serf and gossip/ in turn, both figures and their ratio (ARGS="--sizes 3 --runs 1")
 	@$(BIN)/python -m scenarios.bench.gossip $(ARGS)
