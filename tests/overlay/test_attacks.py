@@ -226,7 +226,7 @@ async def test_a_container_cannot_be_another_by_any_kind_of_claim(driver: str) -
         evil, _ = net.run(h1, "evil", network, "10.0.9.2")
         victim, _ = net.run(h1, "victim", network, "10.0.9.3")
         mine, theirs = evil.interface("eth0").hardware, victim.interface("eth0").hardware
-        assert await ping(victim, "10.0.9.2") == 64
+        assert await ping(victim, "10.0.9.2", wait=30) == 64
         known = {n.ip: n.mac for n in victim.neighbours()}
         everybody, send = b"\xff" * 6, evil.cable("eth0").transmit
         own = pack_ip("10.0.9.2")
@@ -249,7 +249,7 @@ async def test_a_container_cannot_be_another_by_any_kind_of_claim(driver: str) -
         assert h1.counters["bridge_dropped_spoofed_arp"] >= len(claims)
         assert h1.counters["bridge_dropped_malformed"] >= 12
         assert {n.ip: n.mac for n in victim.neighbours()} == known
-        assert await ping(victim, "10.0.9.2") == 64 == await ping(evil, "10.0.9.3")
+        assert await ping(victim, "10.0.9.2", wait=30) == 64 == await ping(evil, "10.0.9.3", wait=30)
 
 
 def claims_body() -> bytes:
@@ -263,7 +263,7 @@ async def test_tunnel_packets_that_no_member_sent() -> None:
         network = net.create(overlay("net", "10.0.9.0/24", 4097))
         near, _ = net.run(h1, "near", network, "10.0.9.2")
         far, _ = net.run(h2, "far", network, "10.0.9.3")
-        assert await ping(near, "10.0.9.3") == 64
+        assert await ping(near, "10.0.9.3", wait=30) == 64
         capture = near.capture("eth0")
         port = net.wires.ports["192.0.2.1", vxlan.PORT]
         mine, theirs = near.interface("eth0").hardware, far.interface("eth0").hardware
@@ -290,4 +290,4 @@ async def test_tunnel_packets_that_no_member_sent() -> None:
             port(head + inner[:size], ("192.0.2.2", vxlan.PORT))
         capture.close()
         assert [each.frame async for each in capture if inner == each.frame] == []
-        assert await ping(near, "10.0.9.3") == 64 == await ping(far, "10.0.9.2")
+        assert await ping(near, "10.0.9.3", wait=30) == 64 == await ping(far, "10.0.9.2", wait=30)

@@ -198,12 +198,13 @@ def read_late(connection: socket.socket, data: bytes) -> str:
     return both_ways(connection, data)
 
 
-def behind(count: str) -> str:
-    """Connect `count` times to who is behind the stack, and transfer both ways."""
+def behind(first: str, count: str) -> str:
+    """Connect `count` times to who is behind the stack, and transfer both ways: every other seed from `first`."""
     read: dict[int, str] = {}
     to = str(ipaddress.ip_network(BEHIND)[2])
 
-    def one(number: int) -> None:
+    def one(order: int) -> None:
+        number = int(first) + 2 * order
         connection = socket.create_connection((to, PORT), timeout=SECONDS)
         connection.sendall(struct.pack("!I", number))
         read[number] = both_ways(connection, Random(-number).randbytes(Random(number).randrange(1, 65536)))
