@@ -267,7 +267,7 @@ async def test_an_announcement_that_changes_nothing_costs_no_pump_and_is_counted
     announce(bytes((10, 0, 0, 1)))
     await asyncio.sleep(0)
     assert a.counters["arp-conflict"] == 1
-    await a.tcp_connect("10.0.0.2", 80, timeout=5)
+    await a.tcp_connect("10.0.0.2", 80, timeout=60)
     assert [n.mac for n in a.neighbours()] == ["02:42:0a:00:00:02"]
     announce(known)
     await asyncio.sleep(0)
