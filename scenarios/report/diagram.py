@@ -14,9 +14,10 @@ _PAUSE = 0.2
 
 def around(record: RunRecord, moment: float, *, after: int = _MOST // 5) -> list[Message]:
     """The messages nearest before a moment and `after` ones after it; data of containers and what was lost go before
-    gossip."""
-    before = [m for m in record.messages if m.sent <= moment]
-    later = [m for m in record.messages if m.sent > moment][:after]
+    gossip. What a host says to itself is between nobody."""
+    between = [m for m in record.messages if m.source != m.target]
+    before = [m for m in between if m.sent <= moment]
+    later = [m for m in between if m.sent > moment][:after]
     room = _MOST - len(later)
     telling = [m for m in before if m.kind != "gossip" or m.received is None][-(room * 2 // 3) :]
     known = {m.id for m in telling}
