@@ -100,8 +100,8 @@ def test_the_readme_has_the_table_of_what_was_counted() -> None:
     for wound, models in results.counts.items():
         assert set(models) <= set(MODELS), wound
         for model, count in models.items():
-            assert not count.other, f"{wound} on {model} failed by something else: {count.other}"
-            assert model == "docker" or not count.showed, f"{wound} shows on shoal"
+            assert len(count.showed) + len(count.other) <= count.seeds, wound
+            assert model == "docker" or not (count.showed or count.other), f"{wound} shows on shoal: {count.other}"
 
 
 def test_the_command_counts_goes_on_and_names_what_it_does_not_know(tmp_path: Path) -> None:
