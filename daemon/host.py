@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+import structlog
 from aiohttp import web
 
 from daemon.api.app import make_app
@@ -29,6 +30,8 @@ from daemon.underlay.tap import TappedUnderlay
 from daemon.world import World
 from overlay.host import HostNetwork
 from overlay.spec import MachineNetwork, RealPorts
+
+log = structlog.get_logger("host")
 
 _OWN = ControlPlane()
 
@@ -126,7 +129,11 @@ class Host:
             raise
 
     def _save_faults(self) -> None:
-        self.store.commit([(*STORED_AS, json.dumps(self.faults.describe()).encode())])
+        """For the next boot; a disk that is full, perhaps by one of these very faults, keeps none from acting."""
+        try:
+            self.store.commit([(*STORED_AS, json.dumps(self.faults.describe()).encode())])
+        except OSError as error:
+            log.warning("the faults in force could not be written", error=str(error))
         self.history.record("faults", self.faults.describe())
 
     async def _serve(self, app: web.Application, path: Path, tcp: str) -> None:

@@ -1,10 +1,10 @@
 """One sandbox and its endpoints: how interfaces are named, and which network is the way out (libnetwork's rules).
 
 Interfaces are eth0, eth1, … in the order in which they come; a number is not used again while the sandbox lives.
-The default gateway is that of the first network when ordered by: not docker_gwbridge, not internal, name
-(libnetwork's endpoint.Less); so `bridge` wins over `n1` even when it came last. A sandbox whose networks bring no
-gateway, of which one is not internal (an overlay), gets an interface on docker_gwbridge; it goes when another way out
-appears.
+The default gateway is that of the first network when ordered by: not internal, not docker_gwbridge, name
+(libnetwork's endpoint.Less, but that there an internal network goes before docker_gwbridge and leads nowhere); so
+`bridge` wins over `n1` even when it came last. A sandbox whose networks bring no gateway, of which one is not internal
+(an overlay), gets an interface on docker_gwbridge; it goes when another way out appears.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Joined:
     @property
     def precedence(self) -> tuple[bool, bool, bool, str]:
         """Lowest is the default route."""
-        return self.gateway is None, self.way_out, self.network.internal, self.network.name
+        return self.gateway is None, self.network.internal, self.way_out, self.network.name
 
 
 class Namespace:

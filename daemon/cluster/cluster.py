@@ -300,7 +300,11 @@ class Cluster:
         self.gossip = gossip
         engine.host_network.encrypt_with(overlay_keys(membership.gossip_keys, membership.cluster_id))
         gossip.members.subscribe(self._member_event)
-        await gossip.start()
+        try:
+            await gossip.start()
+        except BaseException:
+            self.gossip = self._membership = None  # it never ran: there is nothing to say good-bye to
+            raise
         engine.networks.gateway_bridge()
         self.overlays.start(gossip)
         gossip.watch(self._standing.changed)
@@ -394,7 +398,8 @@ class Cluster:
         self._engine.store.sync()
 
     async def adopt(self, before: Membership, renewed: Membership) -> None:
-        """Act with a new certificate, in the role that it gives; nothing if the membership has changed meanwhile."""
+        """Act with a new certificate, in the role that it gives; nothing if the membership has changed meanwhile.
+        Raises OSError when the disk refuses."""
         async with self._busy:
             if self._membership is not before or self.gossip is None:
                 return
@@ -417,8 +422,12 @@ class Cluster:
                 return
             log.warning("this node was removed from the swarm", node=node_id)
             await self._end(say_goodbye=False)
-            self._lock.forget()
+            self._engine.tasks.insist(self._forget_membership, "the removal of this node")
             self.error = "this node was removed from the swarm; join again"
+
+    def _forget_membership(self) -> None:
+        if self._membership is None:
+            self._lock.forget()
 
     def _own_address(self, body: JsonObject) -> str:
         config = self._engine.config

@@ -182,7 +182,12 @@ class NetworkLife:
 
     def acknowledge(self, network_id: str) -> None:
         """This host has left a network that is being removed."""
-        gossip = self._running()
+        self._engine.tasks.insist(lambda: self._acknowledged(network_id), "the acknowledgement of a removal")
+
+    def _acknowledged(self, network_id: str) -> None:
+        gossip = self._cluster.gossip
+        if gossip is None:
+            return
         if gossip.row(ACKNOWLEDGED, network_id, gossip.node_id) is None:
             gossip.put(ACKNOWLEDGED, network_id, {})
         self.finish_removals()
@@ -193,6 +198,9 @@ class NetworkLife:
 
     def finish_removals(self) -> None:
         """A manager ends the removals that every member of the roster has acknowledged, the dead ones too."""
+        self._engine.tasks.insist(self._finished_removals, "the end of a removal")
+
+    def _finished_removals(self) -> None:
         gossip = self._cluster.gossip
         if gossip is None or not self._cluster.is_manager:
             return
@@ -205,7 +213,12 @@ class NetworkLife:
 
     def gone(self, row: Row) -> None:
         """Removed for good: what it had of numbers is free for whoever owns their ranges."""
-        gossip = self._running()
+        self._engine.tasks.insist(lambda: self._freed(row), "the numbers of a network that is gone")
+
+    def _freed(self, row: Row) -> None:
+        gossip = self._cluster.gossip
+        if gossip is None:
+            return
         if gossip.row(ACKNOWLEDGED, row.key, gossip.node_id) is not None:
             gossip.delete(ACKNOWLEDGED, row.key)
         known = network_of(row)

@@ -190,8 +190,16 @@ class Overlays:
         return await self.addresses.request(network, holder, wanted, version=version)
 
     def _release(self, network: Network, cidr: str) -> None:
-        if self.addresses is not None:
-            self.addresses.release(network, cidr)
+        if (addresses := self.addresses) is not None:
+            self._engine.tasks.insist(lambda: self._given_back(addresses, network, cidr), "an address given back")
+
+    def _given_back(self, addresses: Addresses, network: Network, cidr: str) -> None:
+        if self.addresses is addresses:
+            addresses.release(network, cidr)
+
+    def _withdrawn(self, gossip: GossipNode, endpoint_id: str) -> None:
+        if self._gossip is gossip:
+            gossip.delete(ENDPOINTS, endpoint_id)
 
     async def joined(self, network: Network, endpoint: Endpoint, container: Container) -> None:
         """Tell the swarm of an endpoint; the first one on an overlay here brings the load balancer's with it."""
@@ -253,7 +261,7 @@ class Overlays:
         """The reverse of `request` and `joined`; with the last container the host leaves the network."""
         gossip = self._gossip
         if gossip is not None and gossip.row(ENDPOINTS, endpoint.id, gossip.node_id) is not None:
-            gossip.delete(ENDPOINTS, endpoint.id)
+            self._engine.tasks.insist(lambda: self._withdrawn(gossip, endpoint.id), "an endpoint's end")
         if not is_node_local(network):
             self._release(network, endpoint.address)
             self._release(network, endpoint.address6)
@@ -271,7 +279,12 @@ class Overlays:
         if is_node_local(network):
             unmake(self._engine, network)
         if self._gossip is not None:
-            self._gossip.delete(ATTACHMENTS, network.id)
+            self._engine.tasks.insist(lambda: self._off(network.id), "an attachment's end")
+
+    def _off(self, network_id: str) -> None:
+        """Say that this host is not on a network, unless it came back to it."""
+        if self._gossip is not None and network_id not in self._attached:
+            self._gossip.delete(ATTACHMENTS, network_id)
 
     def join_ingress(self) -> None:
         """Every node is on the ingress network; nothing while its row has not arrived."""

@@ -89,10 +89,10 @@ class Containers:
             container.name = random_name(self._engine.world.random, self._by_name.__contains__)
         elif name in self._by_name:
             raise self._taken(name)
-        self._add(container)
         self._engine.store.commit(
             [(KIND, container.id, _packed(stored(container))), (STATE, container.id, _packed(stored_state(container)))]
         )
+        self._add(container)
         self.publish(container, "create")
         return container, warnings
 
@@ -118,17 +118,21 @@ class Containers:
         self._check_name(name, f"/{name}")
         if name in self._by_name:
             raise self._taken(name)
-        del self._by_name[container.name]
-        container.name = name
+        old, container.name = container.name, name
+        try:
+            self.save(container)
+        except OSError:
+            container.name = old
+            raise
+        del self._by_name[old]
         self._by_name[name] = container
-        self.save(container)
 
     def forget(self, container: Container) -> None:
-        """Remove it from the tables and from the store."""
+        """Remove it from the store and from the tables; OSError, and it stays, when the disk refuses."""
+        self._engine.store.commit([(KIND, container.id, None), (STATE, container.id, None)])
         self._by_id.pop(container.id, None)
         if self._by_name.get(container.name) is container:
             del self._by_name[container.name]
-        self._engine.store.commit([(KIND, container.id, None), (STATE, container.id, None)])
         self._engine.keeper.forget(container)
 
     # -- the store -------------------------------------------------------------------------------------------------
@@ -192,9 +196,11 @@ class Containers:
         self._engine.tasks.spawn(self._start_again(again), "start what ran")
 
     async def _start_again(self, containers: list[Container]) -> None:
-        """All at once, but those that share another's network last; then this boot is complete for the cluster."""
-        for sharing in (False, True):
-            batch = [c for c in containers if (c.shares_sandbox_of is not None) is sharing]
+        """All at once, but those that chose an address first, before another is given it, and those that share
+        another's network last; then this boot is complete for the cluster."""
+        sharing = [c for c in containers if c.shares_sandbox_of is not None]
+        choosy = [c for c in containers if c not in sharing and any(s.ipam_config for s in c.endpoints.values())]
+        for batch in (choosy, [c for c in containers if c not in sharing and c not in choosy], sharing):
             results = await asyncio.gather(*(self.lifecycle.start_at_boot(c) for c in batch), return_exceptions=True)
             for container, result in zip(batch, results, strict=True):
                 if isinstance(result, Exception):

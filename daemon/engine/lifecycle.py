@@ -401,9 +401,13 @@ class Lifecycle:
         """With the lock held, of a container that does not run."""
         if container.state.status == "removing":
             return
-        container.state.status = "removing"
+        before, container.state.status = container.state.status, "removing"
+        try:
+            self._engine.containers.forget(container)
+        except OSError:
+            container.state.status = before
+            raise
         self._backoffs.pop(container.id, None)
-        self._engine.containers.forget(container)
         container.log.end_run()
         container.streams.end()
         if container.guest is not None:

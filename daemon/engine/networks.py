@@ -319,9 +319,9 @@ class Networks:
             raise Forbidden(
                 f"error while removing network: network {network.name} id {network.id} has active endpoints"
             )
+        self._engine.store.commit([(_KIND, network.id, None)])
         if network.has_interface and not network.config_only:
             self._engine.host_network.delete_network(network.id)
-        self._engine.store.commit([(_KIND, network.id, None)])
         del self._local[network.id]
         self._down.pop(network.id, None)
         await self._give_back(network)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import contextlib
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import structlog
@@ -11,6 +12,8 @@ import structlog
 T = TypeVar("T")
 
 log = structlog.get_logger("tasks")
+
+_RETRY = 1.0  # seconds between attempts to write what the disk refused
 
 
 class TaskOwner:
@@ -36,6 +39,25 @@ class TaskOwner:
         self._tasks[task] = None
         task.add_done_callback(self._forget)
         return await asyncio.shield(task)
+
+    def insist(self, work: Callable[[], None], what: str) -> None:
+        """Do what a disk that is full refuses now or, when it does, as soon as it takes it: what ends must end.
+
+        `work` may be called long after; it must see for itself whether it is still wanted.
+        """
+        try:
+            work()
+        except OSError as error:
+            log.warning("not written yet", what=what, error=str(error))
+            self.spawn(self._until_written(work), what)
+
+    @staticmethod
+    async def _until_written(work: Callable[[], None]) -> None:
+        while True:
+            await asyncio.sleep(_RETRY)
+            with contextlib.suppress(OSError):
+                work()
+                return
 
     async def stop(self) -> None:
         """Cancel all and wait until they are gone."""

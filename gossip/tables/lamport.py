@@ -34,11 +34,13 @@ class LamportClock:
 
     def tick(self) -> int:
         """A new time, later than all given and seen; its block is on disk."""
-        self._time += 1
-        if self._time >= self._reserved:
-            self._reserved = self._time + BLOCK
-            self._storage.commit([(_KIND, _KEY, self._reserved.to_bytes(8, "big"))])
-        return self._time
+        time = self._time + 1
+        if time >= self._reserved:
+            reserved = time + BLOCK
+            self._storage.commit([(_KIND, _KEY, reserved.to_bytes(8, "big"))])
+            self._reserved = reserved  # not before: a disk that is full reserves nothing
+        self._time = time
+        return time
 
     def observe(self, time: int) -> None:
         """Follow a time seen at a peer."""

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from scenarios.cli import chaos, scenario, sim, wounds
+from scenarios.cli import chaos, explore, scenario, sim, wounds
 from scenarios.cli.arguments import HostName, State
 from scenarios.cli.verbs import on
 from scenarios.launch import record
@@ -32,6 +32,7 @@ app.add_typer(chaos.app, name="chaos")
 app.add_typer(scenario.app, name="scenario")
 app.command("sim")(sim.sim)
 app.command("wounds")(wounds.wounds)
+app.command("explore")(explore.explore)
 scenario.app.command("sim")(sim.sim)
 
 

@@ -75,7 +75,7 @@ def sim(
         sources = scenario.read_for(file, variables, "sim")
         first = sources[0].scenario.seed if seed is None else seed
         templates = [Job(source, first, limit, model) for source in sources]
-        raise typer.Exit(_sweep(templates, range(first, first + seeds), _crew(jobs, dask), keep, shrink_for, quiet))
+        raise typer.Exit(_sweep(templates, range(first, first + seeds), crew_of(jobs, dask), keep, shrink_for, quiet))
 
     def one(source: Source, tell: Callable[[Event], None]) -> RunRecord:
         from scenarios.search.runs import Job, recorded
@@ -85,7 +85,7 @@ def sim(
     scenario.run_all(file, variables, "sim", output, quiet, one)
 
 
-def _crew(jobs: int | None, dask: str | None) -> Crew:
+def crew_of(jobs: int | None, dask: str | None) -> Crew:
     if dask is None:
         from scenarios.search.crew import LocalCrew
 
@@ -108,7 +108,7 @@ def _sweep(templates: list[Job], seeds: range, crew: Crew, keep: Path, shrink_fo
         for name, count in swept.ways.items():
             print(f"  {count} × {name}")
         if swept.failed and shrink_for:
-            _shrink(swept.failed[0][0], swept.files[0], crew, shrink_for, quiet)
+            shrink_one(swept.failed[0][0], swept.files[0], crew, shrink_for, quiet)
     except KeyboardInterrupt:
         print(f"interrupted: {swept.summary()}")
         return 130
@@ -143,10 +143,10 @@ def _shrink_kept(kept: Kept, path: Path, jobs: int | None, quiet: bool) -> int:
     from scenarios.search.crew import LocalCrew
 
     with LocalCrew(jobs) as crew:
-        return _shrink(kept.job, path, crew, 600.0, quiet)
+        return shrink_one(kept.job, path, crew, 600.0, quiet)
 
 
-def _shrink(job: Job, path: Path, crew: Crew, seconds: float, quiet: bool) -> int:
+def shrink_one(job: Job, path: Path, crew: Crew, seconds: float, quiet: bool) -> int:
     """Writes the shortest scenario beside the seed's file."""
     from scenarios.search.shrink import NotFailing, shrink
 

@@ -50,6 +50,8 @@ class History:
             elif tuple(words[:2]) == ("network", "create"):
                 self._add(Made("network", lines[-1], words[-1], host, at, shared="overlay" in words))
         for thing in self._removals(host, words):
+            if thing.shared and sum(m.kind == thing.kind and m.name == thing.name for m in self.made.values()) > 1:
+                continue  # a host that was cut off may have meant the one before
             # `rm a b` prints what it removed.
             if thing.name in lines or thing.id in lines or any(len(w) > 3 and thing.id.startswith(w) for w in lines):
                 thing.removed_by = host

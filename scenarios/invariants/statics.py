@@ -68,6 +68,9 @@ def durability(views: Mapping[str, View], history: History) -> list[Violation]:
         if view is None or host in history.vague or view.at < thing.at:
             continue
         there = thing.id in (view.containers if thing.kind == "container" else view.networks)
+        if thing.shared and not thing.removed_by and not there:
+            # A worker tells only of those that it is on, and a manager may have become one.
+            there = any(thing.id in other.networks for other in views.values())
         what = f"{thing.kind} {thing.name} ({thing.id[:12]}) on {host}"
         if not there and not thing.gone:
             told = f"{what} was acknowledged at {thing.at:.3f} s and is not there any more"

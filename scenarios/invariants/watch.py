@@ -19,6 +19,7 @@ from scenarios.invariants.history import History
 from scenarios.invariants.snapshot import Endpoint, View, look_at_all
 from scenarios.invariants.statics import Violation
 from scenarios.invariants.wire import Wire
+from scenarios.oracle.judge import judge
 from scenarios.running.breaking import Breaker
 from scenarios.running.record import Packet
 from scenarios.running.stage import Stage
@@ -32,6 +33,7 @@ _NEWS = ("start", "connect")
 """Events after which an address may be held that was not."""
 _FORGED = 24
 _ON_THE_WAY = 0.5
+_AGAIN = 2.0
 _PROBES = 24
 """Pairs that are probed at the end; more are sampled."""
 _GONE = 4
@@ -201,6 +203,8 @@ class Watch:
             await leftovers.gone(stage, views, list(self._seen.values()), self._wire)
         if "names" in self._names and not lossy:
             self._violated(await leftovers.broadcasts(stage, views, self._wire, self._delivered, self._chance))
+        if "model" in self._names and not found:
+            self._violated(await self._modelled(deadline))
         if "leaks" in self._names:
             self._violated(await self._leaked_endpoints(views))
 
@@ -210,6 +214,13 @@ class Watch:
             await self._stage.swarm.forge(source, target, data)
         if forged:
             await asyncio.sleep(_ON_THE_WAY)  # whoever lets one in is told of by `frame`
+
+    async def _modelled(self, deadline: float) -> list[Violation]:
+        while True:
+            found = await judge(self._stage, self._stage.ledger, self._chance)
+            if not found or self._stage.swarm.now() >= deadline:
+                return found
+            await asyncio.sleep(_AGAIN)
 
     async def _leaked_endpoints(self, views: dict[str, View]) -> list[Violation]:
         """An endpoint of a network whose container does not run."""

@@ -129,6 +129,10 @@ class _Checker:
             raise self.marked.error((*here, "capture"), "capture: only the output of docker or exec can be captured")
         if step.fails is not False and step.docker is None and step.exec is None:
             raise self.marked.error((*here, "fails"), "fails: only docker or exec can be expected to fail")
+        if step.never is not None and step.docker is None and step.exec is None:
+            raise self.marked.error((*here, "never"), "never: only for docker and exec")
+        if step.may_fail and ((step.docker is None and step.exec is None) or step.fails is not False):
+            raise self.marked.error((*here, "may_fail"), "may_fail: only for docker and exec, and not beside `fails`")
         if step.on is not None and step.docker is None and step.exec is None:
             raise self.marked.error((*here, "on"), "on: only for docker and exec")
         if step.docker is not None:

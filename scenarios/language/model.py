@@ -19,10 +19,13 @@ INVARIANTS = {
     "durability": "what was acknowledged to a client is there after crash and restart",
     "convergence": "a while after healing every daemon tells the same members and networks",
     "names": "a while after healing every name resolves to the truth",
+    "model": "a while after healing, what runs, resolves and answers is what the acknowledged commands add up to",
     "logs": "no daemon logs an error that it did not explain",
     "leaks": "no task, container, socket or file is left behind at the end",
 }
-Invariant = Literal["addresses", "vnis", "isolation", "delivery", "durability", "convergence", "names", "logs", "leaks"]
+Invariant = Literal[
+    "addresses", "vnis", "isolation", "delivery", "durability", "convergence", "names", "model", "logs", "leaks"
+]
 
 
 class _Part(BaseModel):
@@ -286,6 +289,8 @@ class Step(_Part):
     at: Duration | None = Field(None, description="Not before so many seconds after the steps began.")
     capture: str | None = Field(None, description="A variable that gets the output, without the last newline.")
     fails: bool | Text = Field(False, description="It must fail; as a text: with this in its message.")
+    may_fail: bool = Field(False, description="It may fail or be left without an answer: what was acknowledged counts.")
+    never: Text | None = Field(None, description="Its output must not have this, not even where it may fail.")
     stdin: str | None = None
     within: Duration | None = Field(None, description="It must be done in this time (60s unless told).")
 

@@ -18,6 +18,10 @@ _SLICE = 0.1
 _AFTERMATH = 6.0
 """Seconds after which a probe that began under a fault has ended."""
 
+_AGAIN = 1.0
+_HEARD = 10.0
+"""Seconds after the last fault's end until which a host may not know what others did in it."""
+
 Undo = Callable[[], Awaitable[None]]
 
 
@@ -39,8 +43,12 @@ class Breaker:
     _active: dict[str, _Active] = field(default_factory=dict)
     _made: int = 0
     _explained_until: dict[str, float] = field(default_factory=dict)
+    _mended: float = -1e9
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self.stage.ledger.broken = lambda: bool(self._active) or self.stage.swarm.now() < self._mended + _HEARD
 
     @property
     def network_faults(self) -> bool:
@@ -121,6 +129,7 @@ class Breaker:
         except HostSilent as error:
             self.stage.event("note", f"the end of {name} could not be told: {error}", ok=False)
         finally:
+            self._mended = self.stage.swarm.now()
             self.stage.end(active.event)
             self.stage.disturb()
 
@@ -224,12 +233,13 @@ class Breaker:
             self.stage.expected_down[host] = None
             async with self._starting:
                 await self.stage.swarm.kill(host)
+                self.stage.ledger.died(host, self.stage.swarm.now())
 
         async def undo() -> None:
             for host in hosts:
                 async with self._starting:  # two faults that killed one host may end together
                     if not self.stage.swarm.is_up(host):
-                        await self.stage.swarm.restart(host)
+                        await self._restarted(host)
                 self.stage.expected_down.pop(host, None)
 
         return undo
@@ -239,6 +249,7 @@ class Breaker:
         for host in hosts:
             self.stage.expected_down[host] = None
             await self.stage.swarm.end(host)
+            self.stage.ledger.died(host, self.stage.swarm.now())
 
     async def _lose(self, hosts: Sequence[str], *, whole: bool) -> Undo:
         """The daemons end, with what was not synced, or with all that their disks had; undone, they run again."""
@@ -273,6 +284,24 @@ class Breaker:
         """What this host acknowledged for itself alone may be gone."""
         if self.stage.history is not None:
             self.stage.history.vague[host] = None
+        self.stage.ledger.forgot(host, self.stage.swarm.now())
+
+    async def _restarted(self, host: str) -> None:
+        """A daemon whose disk is full cannot start: then as soon as it is not."""
+        while True:
+            try:
+                await self.stage.swarm.restart(host)
+                break
+            except (OSError, SwarmFailed):
+                if not any(active.event.text.startswith("full disk") for active in self._active.values()):
+                    raise
+                await asyncio.sleep(_AGAIN)
+        self.booted(host)
+
+    def booted(self, host: str) -> None:
+        """A daemon was started again: now its restart policies hold."""
+        alone = self.network_faults or len(self.stage.expected_down) > 1 or len(self._active) > 1
+        self.stage.ledger.booted(host, self.stage.swarm.now(), disturbed=alone)
 
     async def pause(self, hosts: Sequence[str]) -> Undo:
         """SIGSTOP; undone, SIGCONT."""

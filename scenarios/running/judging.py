@@ -76,7 +76,13 @@ async def docker(stage: Stage, host: str, line: str, *, stdin: bytes = b"") -> t
     understood = parse(line)
     if stage.history is not None:
         stage.history.asked(host, understood.words)
-    printed = await perform_line(understood, stage.swarm.client(host), stdin=stdin)
+    call = stage.ledger.asked(host, understood.words, stage.swarm.now())
+    try:
+        printed = await perform_line(understood, stage.swarm.client(host), stdin=stdin)
+    except BaseException:
+        stage.ledger.unanswered(call)
+        raise
+    stage.ledger.answered(call, printed.exit_code, printed.stdout, printed.stderr, stage.swarm.now())
     if stage.history is not None:
         stage.history.answered(host, understood.words, printed.exit_code, printed.stdout, stage.swarm.now())
     return printed.exit_code, printed.stdout, printed.stderr

@@ -11,6 +11,7 @@ from typing import Any
 from scenarios.invariants.history import History
 from scenarios.language.model import Scenario
 from scenarios.language.variables import filled
+from scenarios.oracle.ledger import Ledger
 from scenarios.running.record import Event, Packet, RunRecord, Verdict
 from scenarios.running.swarm import Swarm
 
@@ -43,6 +44,7 @@ class Stage:
     expected_down: dict[str, float | None] = field(default_factory=dict)
     disturbed: float = 0.0
     history: History | None = None
+    ledger: Ledger = field(default_factory=Ledger)
     copied: Callable[[str, str, str], None] = lambda host, container, output: None
 
     def event(

@@ -132,10 +132,15 @@ class Steps:
                 stage.expected_down.pop(name, None)
             elif action == "restart":
                 stage.expected_down[name] = None
+                if stage.swarm.is_up(name):
+                    stage.ledger.died(name, stage.swarm.now())
                 await stage.swarm.restart(name)
+                self._breaker.booted(name)
                 stage.expected_down.pop(name, None)
             elif action == "join":
+                call = stage.ledger.asked(name, ("swarm", "join"), stage.swarm.now())
                 await stage.swarm.join(name, stage.scenario.hosts[name].role or "worker")
+                stage.ledger.answered(call, 0, "", "", stage.swarm.now())
         stage.end(event, ok=True)
         stage.disturb()
 
@@ -156,7 +161,10 @@ class Steps:
                     argv = [stage.text(word) for word in argv_of(step.exec or [])]
                     code, out, err = await run_in(stage, host, container, argv, stdin=stdin)
         except TimeoutError:
-            stage.end(event, ok=False)
+            stage.end(event, ok=None if step.may_fail else False)
+            if step.may_fail:
+                stage.disturb()
+                return
             what = f"{shown}: not done within {limit:g} s"
             raise Failed(stage.fail(what, where=step.on or host, line=line)) from None
         except BadLine as error:
@@ -175,8 +183,10 @@ class Steps:
             stage.variables[step.capture] = stage.record.captures[step.capture] = out.removesuffix("\n")
 
     def _wrong(self, step: Step, code: int, output: str) -> str | None:
+        if step.never is not None and (text := self._stage.text(step.never)) in output:
+            return f"its output has {text!r}: {output.strip()[-400:]}"
         if step.fails is False:
-            return None if code == 0 else f"exit status {code}: {output.strip()[-400:]}"
+            return None if code == 0 or step.may_fail else f"exit status {code}: {output.strip()[-400:]}"
         if code == 0:
             return "it succeeded, and was expected to fail"
         if isinstance(step.fails, str) and (text := self._stage.text(step.fails)) not in output:

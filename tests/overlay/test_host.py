@@ -65,6 +65,17 @@ async def test_an_internal_network_has_no_way_out() -> None:
         assert routes(i2)[0] == "0.0.0.0/0 via 172.19.0.1 dev eth0"
 
 
+async def test_an_internal_network_takes_no_way_out_away() -> None:
+    async with lab() as net:
+        (h1,) = net.hosts
+        net.create(gateway_bridge())
+        shut = net.create(bridge("shut", "172.19.0.0/16", internal=True))
+        ov = net.create(overlay("ov", "10.0.1.0/24", 4097))
+        both, _ = net.run(h1, "both", shut, "172.19.0.2")
+        net.run(h1, "both", ov, "10.0.1.2", sandbox=both)
+        assert await ping(both, "192.0.2.254") == 63
+
+
 async def test_without_icc_neighbours_are_silent() -> None:
     async with lab() as net:
         (h1,) = net.hosts

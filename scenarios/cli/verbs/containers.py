@@ -1,4 +1,5 @@
-"""ps, rm, start, stop, kill, restart, rename, logs, inspect, port, wait, top: the verbs on containers that exist."""
+"""ps, rm, start, stop, kill, restart, pause, unpause, rename, logs, inspect, port, wait, top: the verbs on
+containers that exist."""
 
 from __future__ import annotations
 
@@ -150,6 +151,26 @@ def kill(
 
     async def work(client: HostClient) -> int:
         return await each(containers, lambda c: client.post(f"containers/{c}/kill", signal=signal))
+
+    talk(context, work)
+
+
+@app.command()
+def pause(context: typer.Context, containers: Containers) -> None:
+    """No process of these containers takes another step."""
+
+    async def work(client: HostClient) -> int:
+        return await each(containers, lambda c: client.post(f"containers/{c}/pause"))
+
+    talk(context, work)
+
+
+@app.command()
+def unpause(context: typer.Context, containers: Containers) -> None:
+    """Let paused containers go on."""
+
+    async def work(client: HostClient) -> int:
+        return await each(containers, lambda c: client.post(f"containers/{c}/unpause"))
 
     talk(context, work)
 

@@ -178,3 +178,26 @@ def remove_node(
         return await each(nodes, lambda n: client.delete(f"nodes/{n}", force=force))
 
     talk(context, work)
+
+
+async def _give_role(client: HostClient, ref: str, role: str) -> str:
+    found = await client.get(f"nodes/{ref}")
+    if found["Spec"]["Role"] == role:
+        return f"Node {ref} is already a {role}."
+    spec = {**found["Spec"], "Role": role}
+    await client.post(f"nodes/{found['ID']}/update", spec, version=found["Version"]["Index"])
+    if role == "manager":
+        return f"Node {ref} promoted to a manager in the swarm."
+    return f"Manager {ref} demoted in the swarm."
+
+
+@node.command("promote")
+def promote(context: typer.Context, nodes: Annotated[list[str], typer.Argument(metavar="NODE...")]) -> None:
+    """Make nodes managers."""
+    talk(context, lambda client: each(nodes, lambda n: _give_role(client, n, "manager")))
+
+
+@node.command("demote")
+def demote(context: typer.Context, nodes: Annotated[list[str], typer.Argument(metavar="NODE...")]) -> None:
+    """Make nodes workers."""
+    talk(context, lambda client: each(nodes, lambda n: _give_role(client, n, "worker")))

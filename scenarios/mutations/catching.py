@@ -1,0 +1,68 @@
+"""How soon the search finds a mutation: each seed of `shoal explore` in turn, until one fails."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+
+from scenarios.mutations.mutation import ROOT
+
+_HUNG = 240.0
+"""Real seconds after which a seed that says nothing counts as one that never ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """seeds: how many were run, that which failed included. by: the invariant or step that failed; "" when none did."""
+
+    name: str
+    seeds: int
+    by: str
+    text: str
+    seconds: float
+
+    @property
+    def survived(self) -> bool:
+        return not self.by
+
+
+def catch(name: str, first: int, seeds: int) -> Caught:
+    """In a process of its own, for its modules are broken."""
+    started = time.monotonic()
+    words = [sys.executable, "-m", "scenarios.mutations", name, str(first), str(seeds)]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        try:
+            out, err = child.communicate(timeout=_HUNG + seeds * 30)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            out, err = child.communicate()
+            return Caught(name, len(out.splitlines()) + 1, "hung", "a seed did not end", time.monotonic() - started)
+    lines = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    ended = time.monotonic() - started
+    if child.returncode not in (0, 1):
+        last = (err.strip().splitlines() or ["nothing was said"])[-1]
+        return Caught(name, len(lines) + 1, "start", last, ended)
+    bad = [line for line in lines if line["verdict"] != "passed"]
+    if not bad:
+        return Caught(name, len(lines), "", "", ended)
+    return Caught(name, len(lines), bad[0]["what"], bad[0]["text"], ended)
+
+
+def catch_all(
+    names: Sequence[str], first: int, seeds: int, jobs: int, tell: Callable[[Caught], None]
+) -> Iterator[Caught]:
+    """In the order in which they are done."""
+    with ThreadPoolExecutor(jobs) as pool:
+        for done in as_completed([pool.submit(catch, name, first, seeds) for name in names]):
+            tell(done.result())
+            yield done.result()
+
+
+def written(found: Sequence[Caught]) -> str:
+    """For who makes a table of it, as JSON."""
+    return json.dumps([asdict(caught) for caught in found], indent=1)

@@ -1,0 +1,369 @@
+"""What must be true, folded from what clients were told. A pure function of the history.
+
+Where an answer is missing, or a failure leaves open what was done, the thing is marked unsure and nothing is asked of
+it; everything else must be so, exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from scenarios.oracle import flags
+from scenarios.oracle.ledger import Booted, Call, Died, Entry, Forgot
+
+RUNNING, PAUSED, EXITED, CREATED = "running", "paused", "exited", "created"
+UNSURE = "unsure"
+
+
+@dataclass(slots=True)
+class Place:
+    """A container's place on a network, as it was asked for. on: it must have it while it runs; None: unsure."""
+
+    network: str
+    aliases: tuple[str, ...] = ()
+    ip: str = ""
+    ip6: str = ""
+    on: bool | None = True
+
+
+@dataclass(slots=True)
+class Box:
+    """An acknowledged container. state: one of the words above. ran: it ran when its daemon died. stopped: by hand.
+    former: names that it had. excused: its last start may have failed for want of another host."""
+
+    id: str
+    host: str
+    name: str
+    image: str
+    argv: tuple[str, ...]
+    state: str
+    hostname: str = ""
+    restart: str = "no"
+    publish: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    places: dict[str, Place] = field(default_factory=dict)
+    ran: bool = False
+    stopped: bool = False
+    excused: bool = False
+    auto_remove: bool = False
+
+    @property
+    def endless(self) -> bool:
+        """Does its program run until it is told to stop?"""
+        text = " ".join(self.argv)
+        return "sleep 1" in text or "httpd -f" in text or self.image.partition(":")[0] in ("nginx", "traefik/whoami")
+
+    @property
+    def serves(self) -> bool:
+        """Does it tell its host name at port 80?"""
+        return "hostname > /index.html" in " ".join(self.argv)
+
+
+@dataclass(slots=True)
+class Net:
+    """An acknowledged network. host: whose it is; "" for the swarm's."""
+
+    id: str
+    name: str
+    host: str
+    driver: str
+    internal: bool = False
+    encrypted: bool = False
+    ipv6: bool = False
+    icc: bool = True
+    subnets: tuple[str, ...] = ()
+    maker: str = ""
+    gone: bool | None = False
+
+
+@dataclass(slots=True)
+class World:
+    """member: is the host in the swarm? None where that is unsure; not there: it never was asked."""
+
+    boxes: dict[str, Box] = field(default_factory=dict)
+    nets: dict[str, Net] = field(default_factory=dict)
+    member: dict[str, bool | None] = field(default_factory=dict)
+    manager: dict[str, bool | None] = field(default_factory=dict)
+    unsure_names: dict[tuple[str, str], None] = field(default_factory=dict)
+    unsure_networks: dict[str, None] = field(default_factory=dict)
+    former_names: dict[str, None] = field(default_factory=dict)
+    vague: dict[str, None] = field(default_factory=dict)
+
+    def box(self, host: str, ref: str) -> Box | None:
+        """By name, id or a prefix of the id."""
+        for box in self.boxes.values():
+            if box.host == host and (box.name == ref or box.id == ref or (len(ref) > 3 and box.id.startswith(ref))):
+                return box
+        return None
+
+    def net(self, host: str, ref: str) -> Net | None:
+        """The one that is there, by name or id; the newest where several were."""
+        found = [n for n in self.nets.values() if n.host in ("", host) and (n.name == ref or n.id == ref)]
+        there = [n for n in found if n.gone is not True]
+        return there[-1] if there else found[-1] if found else None
+
+    def named(self, ref: str, host: str) -> list[Net]:
+        return [n for n in self.nets.values() if n.host in ("", host) and n.name == ref and n.gone is not True]
+
+
+def believed(history: Iterable[Entry], members: Sequence[str], managers: Sequence[str] = ()) -> World:
+    """`members`: the hosts that are in the swarm at the start."""
+    world = World(member={host: True for host in members}, manager={host: True for host in managers})
+    for entry in history:
+        if isinstance(entry, Died):
+            _died(world, entry.host)
+        elif isinstance(entry, Booted):
+            _booted(world, entry)
+        elif isinstance(entry, Forgot):
+            _forgot(world, entry.host)
+        else:
+            _called(world, entry)
+    return world
+
+
+def _forgot(world: World, host: str) -> None:
+    world.vague[host] = None
+    world.member[host] = world.manager[host] = None
+    for net in world.nets.values():
+        if net.host == host or net.maker == host:
+            net.gone = net.gone or None
+
+
+def _died(world: World, host: str) -> None:
+    for box in world.boxes.values():
+        if box.host == host and box.state in (RUNNING, PAUSED):
+            box.ran, box.state = True, EXITED
+
+
+def _booted(world: World, boot: Booted) -> None:
+    for box in list(world.boxes.values()):
+        if box.host != boot.host or box.state == UNSURE:
+            continue
+        policy = box.restart.partition(":")[0]
+        if box.ran and box.auto_remove:
+            del world.boxes[box.id]
+            continue
+        again = (
+            (policy == "always" and (box.ran or box.stopped))
+            or (policy == "unless-stopped" and box.ran and not box.stopped)
+            or (policy == "on-failure" and box.ran and not box.stopped)
+        )  # fmt: skip
+        box.ran = False
+        if again:
+            _starts(world, box)
+            box.excused = boot.disturbed
+        if policy == "on-failure" and box.ran and box.stopped:
+            box.state = UNSURE  # its exit status decides
+
+
+def _starts(world: World, box: Box) -> None:
+    box.state, box.stopped, box.excused = RUNNING if box.endless else UNSURE, False, False
+    for place in box.places.values():
+        net = world.net(box.host, place.network)
+        if place.on is False and net is not None and net.host == "":
+            place.on = None  # it lost the network in between; whether the start brings it back is not promised
+
+
+def _called(world: World, call: Call) -> None:
+    words = call.words
+    match words[0]:
+        case "run" | "create":
+            _made(world, call)
+        case "start" | "stop" | "restart" | "kill" | "pause" | "unpause" | "rm":
+            _state(world, call)
+        case "rename":
+            _renamed(world, call)
+        case "network":
+            _network(world, call)
+        case "swarm" | "node":
+            _swarm(world, call)
+        case "container" | "system" | "compose" | "update":
+            if len(words) > 1 and words[1] not in ("ls", "inspect", "df"):
+                world.vague[call.host] = None
+        case _:
+            pass
+
+
+def _made(world: World, call: Call) -> None:
+    asked = flags.read(call.words[1:], interspersed=False)
+    name = asked.one("--name")
+    networks = asked.all("--network")
+    for published in asked.all("--publish"):
+        if call.code != 0:
+            world.unsure_names[(call.host, f"port {published}")] = None
+    if call.words[0] == "run" and not asked.has("--detach"):
+        world.vague[call.host] = None  # whether it still runs is not known
+    lines = call.output.split()
+    if call.code != 0 or not lines or len(lines[-1]) != 64:
+        world.unsure_names[(call.host, name)] = None
+        return
+    running = call.words[0] == "run"
+    image, argv = asked.rest[0] if asked.rest else "", tuple(asked.rest[1:])
+    box = Box(lines[-1], call.host, name or lines[-1][:12], image, argv, CREATED, asked.one("--hostname"),
+              asked.one("--restart", "no"), tuple(asked.all("--publish")), tuple(asked.all("--volume")),
+              auto_remove=asked.has("--rm"))  # fmt: skip
+    for n, network in enumerate(networks or ["bridge"]):
+        first = n == 0
+        box.places[network] = Place(
+            network, tuple(asked.all("--network-alias")) if first else (),
+            asked.one("--ip") if first else "", asked.one("--ip6") if first else "",
+        )  # fmt: skip
+    if any("=" in network or network.startswith("container:") for network in networks):
+        world.vague[call.host] = None
+    if asked.all("--link") or asked.has("--entrypoint"):
+        box.state = UNSURE
+    world.boxes[box.id] = box
+    if running:
+        _starts(world, box)
+
+
+def _state(world: World, call: Call) -> None:
+    asked = flags.read(call.words[1:], times=True)
+    for ref in asked.rest:
+        box = world.box(call.host, ref)
+        if box is None:
+            continue
+        done = call.code == 0 or ref in call.output.split()
+        if not done:
+            if call.words[0] == "rm" and call.refused and not asked.has("--force"):
+                continue  # with force it may have been killed
+            box.state = UNSURE
+            continue
+        match call.words[0]:
+            case "start":
+                _starts(world, box)
+            case "restart":
+                _starts(world, box)
+            case "stop":
+                box.state, box.stopped = EXITED, True
+            case "kill":
+                if asked.one("--signal", asked.one("-s", "KILL")).removeprefix("SIG") in ("KILL", "9"):
+                    box.state, box.stopped = EXITED, True
+                else:
+                    box.state = UNSURE
+            case "pause":
+                box.state = PAUSED
+            case "unpause":
+                box.state = RUNNING
+            case _:
+                world.former_names[box.name] = None
+                del world.boxes[box.id]
+
+
+def _renamed(world: World, call: Call) -> None:
+    box = world.box(call.host, call.words[1])
+    if box is None or len(call.words) < 3:
+        return
+    if call.code == 0:
+        world.former_names[box.name] = None
+        box.name = call.words[2]
+    elif not call.refused:
+        world.unsure_names[(call.host, box.name)] = None
+        world.unsure_names[(call.host, call.words[2])] = None
+
+
+def _network(world: World, call: Call) -> None:
+    match call.words[1]:
+        case "create":
+            _network_made(world, call)
+        case "rm" | "remove":
+            for ref in flags.read(call.words[2:]).rest:
+                net = world.net(call.host, ref)
+                if net is None:
+                    world.unsure_networks[ref] = None
+                elif call.code == 0 or ref in call.output.split():
+                    same = [n for n in world.nets.values() if n.name == ref and n.host == "" and net.host == ""]
+                    if len(same) > 1 and call.disturbed:
+                        for other in same:  # which of them this host meant, it alone knows
+                            other.gone = other.gone or None
+                    else:
+                        _network_gone(world, net)
+                elif not call.refused:
+                    net.gone = None
+        case "connect":
+            asked = flags.read(call.words[2:])
+            if len(asked.rest) > 1 and (box := world.box(call.host, asked.rest[1])) is not None:
+                place = Place(asked.rest[0], tuple(asked.all("--alias")), asked.one("--ip"), asked.one("--ip6"))
+                if call.code != 0:
+                    if call.refused and box.places.get(place.network) is not None:
+                        return
+                    place.on = None
+                box.places[place.network] = place
+        case "disconnect":
+            asked = flags.read(call.words[2:])
+            if len(asked.rest) > 1 and (box := world.box(call.host, asked.rest[1])) is not None:
+                if call.code == 0:
+                    box.places.pop(asked.rest[0], None)
+                elif asked.rest[0] in box.places:
+                    box.places[asked.rest[0]].on = None
+        case "prune":
+            world.vague[call.host] = None
+        case _:
+            pass
+
+
+def _network_made(world: World, call: Call) -> None:
+    asked = flags.read(call.words[2:], driver=True)
+    name = asked.rest[-1] if asked.rest else ""
+    lines = call.output.split()
+    if call.code != 0 or not lines:
+        if not call.refused:
+            world.unsure_networks[name] = None
+        return
+    driver = asked.one("--driver", "bridge")
+    options = asked.all("-o")
+    world.nets[lines[-1]] = Net(
+        lines[-1], name, "" if driver == "overlay" else call.host, driver, asked.has("--internal"),
+        any(text.partition("=")[0] == "encrypted" for text in options), asked.has("--ipv6"),
+        "com.docker.network.bridge.enable_icc=false" not in options, tuple(asked.all("--subnet")), call.host,
+    )  # fmt: skip
+
+
+def _network_gone(world: World, net: Net) -> None:
+    net.gone = True
+    for box in world.boxes.values():
+        place = box.places.get(net.name)
+        if net.host not in ("", box.host) or place is None:
+            continue
+        if box.state in (RUNNING, PAUSED):
+            place.on = False  # whoever learns of the removal loses the network
+        elif not world.named(net.name, box.host):
+            place.on = None
+
+
+def _swarm(world: World, call: Call) -> None:
+    match call.words[:2]:
+        case ("swarm", "leave"):
+            _out(world, call.host, sure=call.code == 0, refused=call.refused)
+        case ("swarm", "join" | "init"):
+            if call.code == 0:
+                world.member[call.host] = True
+                world.manager[call.host] = None if call.words[1] == "join" else True
+            elif not call.refused:
+                world.member[call.host] = None
+        case ("node", "rm"):
+            for ref in flags.read(call.words[2:]).rest:
+                if world.member.get(ref):
+                    _out(world, ref, sure=call.code == 0, refused=call.refused)
+        case ("node", "promote" | "demote"):
+            for ref in call.words[2:]:
+                if call.code == 0:
+                    world.manager[ref] = call.words[1] == "promote"
+                elif not call.refused:
+                    world.manager[ref] = None
+        case _:
+            pass
+
+
+def _out(world: World, host: str, *, sure: bool, refused: bool) -> None:
+    """The host is out of the swarm: its containers lose the swarm's networks."""
+    if refused and not sure:
+        return
+    world.member[host] = False if sure else None
+    world.manager[host] = False if sure else None
+    for box in world.boxes.values():
+        for place in box.places.values():
+            net = world.net(host, place.network)
+            if box.host == host and (net is None or net.host == "") and place.network != "bridge":
+                place.on = False if sure and box.state in (RUNNING, PAUSED) else None
