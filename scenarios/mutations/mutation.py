@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +47,14 @@ _SPARED = ("daemon/engine/plugins", "gossip/simulation", "gossip/serf")
 
 
 def automatic(file: str, source: str) -> Iterator[Mutation]:
+    """As `_automatic`, and the second of a kind in one line is called …:2."""
+    seen: dict[str, int] = {}
+    for mutation in _automatic(file, source):
+        number = seen[mutation.name] = seen.get(mutation.name, 0) + 1
+        yield mutation if number == 1 else replace(mutation, name=f"{mutation.name}:{number}")
+
+
+def _automatic(file: str, source: str) -> Iterator[Mutation]:
     """All mutations of a file that a machine thinks of: conditions turned around, numbers off by one, statements that
     are left out, arguments that are swapped (DeMillo et al., 1978). Named auto:FILE:LINE:WHAT."""
     lines = source.splitlines(keepends=True)
@@ -83,7 +91,10 @@ def automatic(file: str, source: str) -> Iterator[Mutation]:
             yield made(node, "sign", f"({data[a:b].decode()}) {sign} ({data[c:d].decode()})")
 
 
-def _compared(node: ast.Compare, data: bytes, text, made) -> Iterator[Mutation]:  # type: ignore[no-untyped-def]
+def _compared(
+    node: ast.Compare, data: bytes, text: Callable[[ast.expr], tuple[int, int]],
+    made: Callable[[ast.expr, str, str], Mutation],
+) -> Iterator[Mutation]:  # fmt: skip
     others = {ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=", ast.NotEq: "==", ast.In: "not in",
               ast.NotIn: "in", ast.Is: "is not", ast.IsNot: "is"}  # fmt: skip
     (a, b), (c, d) = text(node.left), text(node.comparators[0])

@@ -20,6 +20,14 @@ from scenarios.search.draft import Draft, document
 PROMPT = "2s"
 """Within this, while nothing is broken, every host knows what one of them did."""
 
+AWAY = "15s"
+"""Within this a host that is silent is Down everywhere, or one that is back is Ready."""
+
+_QUIET = 100.0
+"""Seconds of nothing, in which what is old must be forgotten and nothing else."""
+
+_VNI = 7001
+
 _COMMON = ("aliases", "chosen", "ports", "policies", "hostnames", "names")
 
 
@@ -56,6 +64,8 @@ def generate(seed: int, bounds: Bounds | None = None) -> str:
     if draft.has("membership"):
         draft.add({"docker": "swarm join-token -q worker", "on": first, "capture": "token"})
     _calm(draft, kinds)
+    if chance.random() < 0.5:
+        _one_is_away(draft)
     draft.calm = False
     for _ in range(chance.randint(*bounds.actions)):
         if chance.random() < 0.3:
@@ -66,7 +76,7 @@ def generate(seed: int, bounds: Bounds | None = None) -> str:
         actions.ACTIONS[name][1](draft)
     draft.wait(max(0.5, draft.ended - draft.now))
     draft.add({"heal": "all"})
-    draft.add({"wait": f"{bounds.settle:g}s"})
+    draft.add({"wait": f"{bounds.settle + (_QUIET if chance.random() < 0.25 else 0.0):g}s"})
     draft.calm = True
     _aftermath(draft)
     roles = {host: {"role": "manager"} if host in managers else {} for host in hosts}
@@ -120,6 +130,34 @@ def _one_goes(draft: Draft, network: str) -> None:
         draft.add({"expect": {"unresolved": f"{other.place} -> {goes.name}", "within": PROMPT}})
 
 
+def _one_is_away(draft: Draft) -> None:
+    """A host is not heard of: its names go, everywhere; it comes back, and so do they."""
+    chance = draft.chance
+    shared = [n for n in draft.networks.values() if n.shared and "internal" not in n.kind]
+    pairs = [
+        (a, b) for n in shared for a in draft.on(n.name) for b in draft.on(n.name)
+        if a.host != b.host and len(a.networks) == len(b.networks) == 1
+    ]  # fmt: skip
+    if not pairs:
+        return
+    asker, asked = chance.choice(pairs)
+    killed = chance.random() < 0.4
+    draft.add({"fault": {**({"kill": [asked.host]} if killed else {"islands": [asked.host]}), "id": "away"}})
+    draft.add({"expect": {"node": asked.host, "on": asker.host, "is": "Down", "within": AWAY}})
+    draft.add({"expect": {"unresolved": f"{asker.place} -> {asked.name}", "within": PROMPT}})
+    draft.add({"heal": "away"})
+    draft.add({"expect": {"node": asked.host, "on": asker.host, "is": "Ready", "within": AWAY}})
+    if not killed:
+        draft.add({"expect": {"resolves": f"{asker.place} -> {asked.name}", "to": [asked.place], "within": AWAY}})
+        draft.add({"expect": {"reachable": f"{asker.place} -> {asked.name}:80", "within": AWAY}})
+        return
+    for container in draft.containers.values():
+        # What its policy does not bring back is started by hand.
+        if container.host == asked.host:
+            draft.add({"docker": f"start {container.name}", "on": container.host, "may_fail": True})
+    draft.add({"expect": {"reachable": f"{asker.place} -> {asked.name}:80", "within": AWAY}})
+
+
 def _aftermath(draft: Draft) -> None:
     """All is as if nothing had been: a network comes, containers come and go on it, and the network goes."""
     first = draft.managers[0]
@@ -135,6 +173,12 @@ def _aftermath(draft: Draft) -> None:
     for container in draft.on(network.name):
         draft.add(draft.docker(container.host, f"rm -f {container.name}"))
     draft.add({"expect": {"docker": f"network rm {network.name}", "on": first, "within": PROMPT}})
+    if draft.left:
+        return  # who left inside a cut may still be counted on, until `node rm`
+    vni = f"-o com.docker.network.driver.overlay.vxlanid_list={_VNI}"
+    for name in ("again-1", "again-2"):  # all have left the first, so its number is free
+        draft.add({"expect": {"docker": f"network create -d overlay {vni} {name}", "on": first, "within": AWAY}})
+        draft.add({"expect": {"docker": f"network rm {name}", "on": first, "within": PROMPT}})
 
 
 def source(seed: int, bounds: Bounds | None = None) -> Source:

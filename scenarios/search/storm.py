@@ -85,9 +85,13 @@ def _full(draft: Draft) -> Step:
     return {"full_disk": [draft.chance.choice(draft.hosts)]}
 
 
+def _power(draft: Draft) -> Step:
+    return {"power_loss": [draft.chance.choice(draft.hosts)]}
+
+
 FAULTS: dict[str, Callable[[Draft], Step]] = {
     "partitions": _partition, "islands": _islands, "bridges": _bridge, "impairments": _impaired, "kills": _kill,
-    "pauses": _pause, "slow": _slow, "flaps": _flap, "clocks": _clock, "full-disks": _full,
+    "pauses": _pause, "slow": _slow, "flaps": _flap, "clocks": _clock, "full-disks": _full, "power-losses": _power,
 }  # fmt: skip
 """Each a feature that a scenario has or has not."""
 
