@@ -66,6 +66,7 @@ async def _in_or_out(stage: Stage, host: str, line: int) -> None:
             state = (await stage.swarm.client(host).get("info"))["Swarm"]
             member = state["LocalNodeState"] != "inactive"
             event = stage.event("step", f"{host} {'leaves' if member else 'joins'} the swarm", host=host, line=line)
+            call = stage.ledger.asked(host, ("swarm", "leave" if member else "join"), stage.swarm.now())
             if member:
                 await stage.swarm.client(host).post("swarm/leave", None, force=True)
                 if stage.history is not None:
@@ -73,6 +74,7 @@ async def _in_or_out(stage: Stage, host: str, line: int) -> None:
                 await _forget(stage, state["NodeID"])
             else:
                 await stage.swarm.join(host, stage.scenario.hosts[host].role or "worker")
+            stage.ledger.answered(call, 0, "", "", stage.swarm.now())
             stage.end(event, ok=True)
     except (SwarmFailed, HostSilent, DockerError, OSError, TimeoutError) as error:
         stage.event("note", f"churn: {host}: {error or 'no answer in time'}", ok=False, line=line)
