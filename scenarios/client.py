@@ -165,6 +165,10 @@ class HostClient:
             ) from error
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
             raise DockerError(900, f"the daemon at {self._url} went away during the request") from error
+        except RuntimeError as error:
+            if not self.docker.session.closed:
+                raise
+            raise DockerError(900, f"the daemon at {self._url} went away: its client was closed") from error
 
     async def call(self, method: str, path: str, query: Query | None = None, body: object = None) -> Any:
         """A request and its JSON answer; text where it is not JSON, None where there is none."""
