@@ -60,7 +60,7 @@ class Plan:
 
     def _own(self, asker: Asker) -> None:
         wanted = [spot.own for spot in asker.spots if not spot.address.startswith("172.")]
-        if all(spot.network_name != "host" for spot in asker.spots):
+        if all(spot.driver in ("overlay", "bridge") for spot in asker.spots):  # elsewhere a program may take others
             asker.questions.append(ask.own_addresses("own", wanted))
 
     # -- names --------------------------------------------------------------------------------------------------
