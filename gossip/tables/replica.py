@@ -75,6 +75,7 @@ class Replica:
         self._holdings = Holdings(self.counters)
         self._rings: dict[str, Ring] = {}
         self._roster: dict[str, RosterBody] = {}
+        self.roster_changes = 0
         self._sequence = 0
         self._tombstones = Tombstones(node_id)
         self._live: dict[str, None] = {node_id: None}
@@ -501,6 +502,7 @@ class Replica:
         self.view.touch([id])
         if isinstance(body, RosterBody):
             self._roster[id.key] = body
+            self.roster_changes += 1
             self._tombstones.roster_changed(self._roster)
         elif isinstance(body, Ring):
             self._rings[id.key] = body

@@ -32,6 +32,8 @@ class Roster:
 
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
+        self._members: list[RosterEntry] = []
+        self._as_of = -1
 
     def admit(self, node_id: str, hostname: str, role: str, address: str) -> None:
         """Admit a node, or note its new hostname, role or address; durable. Raises IdRemoved."""
@@ -54,12 +56,15 @@ class Roster:
         self._replica.commit_local([Record(_id(node_id), body if known is None else known.join(body))])
 
     def members(self) -> list[RosterEntry]:
-        """Who is admitted and not removed, sorted by node id."""
-        found: list[RosterEntry] = []
-        for node, body in sorted(self._replica.roster().items(), key=lambda item: item[0]):
-            if body.removal is None:
-                found.append(RosterEntry(node, body.hostname, body.role, body.address, body.lamport))
-        return found
+        """Who is admitted and not removed, sorted by node id. Asked at every packet, so it is kept until it changes."""
+        if self._as_of != self._replica.roster_changes:
+            self._as_of = self._replica.roster_changes
+            self._members = [
+                RosterEntry(node, body.hostname, body.role, body.address, body.lamport)
+                for node, body in sorted(self._replica.roster().items(), key=lambda item: item[0])
+                if body.removal is None
+            ]
+        return list(self._members)
 
     def contains(self, node_id: str) -> bool:
         """Whether an id is admitted and not removed."""

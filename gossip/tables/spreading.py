@@ -47,9 +47,11 @@ class Spreading:
     def broadcasts(self, overhead: int, limit: int) -> list[bytes]:
         if self._replica.failed:
             return []
-        messages = fill_packet(
-            self._replica, overhead=overhead, limit=limit, members=self._members(), full=FULL_PACKET - overhead
-        )
+        messages: list[bytes] = []
+        if len(self._replica.outbox):
+            messages = fill_packet(
+                self._replica, overhead=overhead, limit=limit, members=self._members(), full=FULL_PACKET - overhead
+            )
         if self._replica.outbox.streaming:
             self._too_large()
         return messages
