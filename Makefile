@@ -1,6 +1,6 @@
 # Everything needs .venv and makes it when it is missing; the second time nothing is fetched.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint bench bench-sim bench-gossip wounds sim-gossip tools clean
+.PHONY: help venv demo test lint bench bench-sim bench-gossip wounds sim-gossip tools clean exhaustive crashes evidence
 
 # An interpreter that every user of the machine may run, so that the venv serves an unprivileged user as well.
 PYTHON ?= $(shell for p in /usr/bin/python3 /usr/local/bin/python3 python3 python3.13 python3.12 python3.11; do \
@@ -52,6 +52,15 @@ wounds: $(STAMP)  ## Docker's wounds on a model of Docker and on shoal, in a few
 
 sim-gossip: $(STAMP)  ## gossip in simulated time: SWIM, Lifeguard, tables, gray failures (ARGS="--full --seeds 1 2")
 	@$(BIN)/python -m scenarios.study $(ARGS)
+
+exhaustive: $(STAMP)  ## three hosts' protocol objects in every order of events (ARGS=--nightly)
+	@$(BIN)/python -m scenarios.exhaustive $(ARGS)
+
+crashes: $(STAMP)  ## a host dies between two persisted steps of a story (ARGS="--nightly" or "--every 10 --seed 2")
+	@$(BIN)/python -m scenarios.crashes $(ARGS)
+
+evidence: $(STAMP)  ## docs/evidence.md: what is known of the rules of docs/state.md, and how (ARGS=--nightly)
+	@$(BIN)/python -m scenarios.evidence $(ARGS)
 
 # Peers that some tests talk to: the docker command, docker-compose, tshark and serf. Only root can install them;
 # without them those tests are skipped and say so.

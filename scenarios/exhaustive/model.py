@@ -222,7 +222,7 @@ class Model:
                 continue
             if kind != "roster" and not self._hosts[s.hosts[y]].roster.contains(NAMES[y]):
                 continue  # whoever is not admitted yet, as far as it knows, takes only the roster from packets
-            told = self._see("told", lambda host, kind=kind: host.told(kind), s.hosts[x], about=kind)
+            told = self._see("told", _told(kind), s.hosts[x], about=kind)
             (after,), _ = self._do("hear", lambda host, told=told: host.hear(told), s.hosts[y], about=told)
             if after != s.hosts[y]:
                 yield f"{NAMES[y]} hears the {kind} of {NAMES[x]}", self._with(s, {y: after}), ""
@@ -238,7 +238,7 @@ class Model:
             message = Message("ask", x, y, self._datum(bytes(data)), asker.boots, "")  # type: ignore[call-overload]
             yield f"{NAMES[x]} asks {NAMES[y]} for numbers", self._sent(self._spend(s, DONATION), message), ""
         for removed in asker.inheritance.due():
-            missing = self._see("missing", lambda h, r=removed: h.inheritance.missing(r), s.hosts[x], about=removed)
+            missing = self._see("missing", _missing(removed), s.hosts[x], about=removed)
             waiting = [m for m in s.messages if m.about == removed and {m.source, m.target} == {x, y}]
             if NAMES[y] in missing and not waiting:  # type: ignore[operator]
                 data = asker.inheritance.question(removed)
@@ -352,3 +352,11 @@ class Model:
             if removed not in self._known[host].removed:
                 return f"{NAMES[heir]} inherits {removed}, and {NAMES[x]} does not know of the removal"
         return ""
+
+
+def _told(kind: str) -> Callable[[Host], object]:
+    return lambda host: host.told(kind)
+
+
+def _missing(removed: str) -> Callable[[Host], object]:
+    return lambda host: host.inheritance.missing(removed)

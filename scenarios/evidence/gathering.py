@@ -1,0 +1,153 @@
+"""Runs what the page tells of: the library over seeds, the exhaustive model, the crash sweep, both times, mutations."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scenarios.crashes.sweeping import Sweep, sweep
+from scenarios.evidence.rules import LIBRARY, ROOT, Rule, rules
+from scenarios.exhaustive.model import Result
+from scenarios.exhaustive.searches import NIGHTLY, SEARCHES, Search
+from scenarios.language.reading import read
+from scenarios.running.run import run_real, run_simulated
+from scenarios.search.calibration import Figure, compare
+from scenarios.search.crew import LocalCrew, cores
+from scenarios.search.runs import Job, this_version
+
+FACTOR = 2.0
+"""What simulated and real time may differ by in what protocols set; figures below what measures them are equal."""
+_CALIBRATION = Path(__file__).with_name("calibration.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is run. seeds: of each scenario; every: n-th point of the crash sweep, for crash_seeds; mutants: of the
+    catalogue, each hunted over mutant_seeds; real: how often calibration runs in real time."""
+
+    name: str
+    seeds: int
+    every: int
+    crash_seeds: int
+    searches: tuple[Search, ...]
+    real: int
+    mutants: int
+    mutant_seeds: int
+
+
+CI = Size("CI", 1, 160, 1, SEARCHES, 1, 0, 0)
+NIGHT = Size("nightly", 1000, 1, 2, SEARCHES + NIGHTLY, 5, 1000, 1000)
+
+
+@dataclass(slots=True)
+class Ran:
+    """A scenario over its seeds: how many passed, and their simulated and real seconds."""
+
+    runs: int = 0
+    passed: int = 0
+    simulated: float = 0.0
+    took: float = 0.0
+    failing: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Evidence:
+    """All that was found by one command."""
+
+    size: Size
+    commit: str
+    machine: str
+    rules: list[Rule]
+    scenarios: dict[str, Ran] = field(default_factory=dict)
+    searches: list[tuple[Search, Result]] = field(default_factory=list)
+    sweeps: list[Sweep] = field(default_factory=list)
+    figures: list[tuple[str, list[Figure]]] = field(default_factory=list)
+    mutants: list[Mapping[str, Any]] = field(default_factory=list)
+
+    @property
+    def wrong(self) -> list[str]:
+        """What did not hold; [] when all did."""
+        found = [f"{name}: seed {seed} failed" for name, ran in self.scenarios.items() for seed in ran.failing]
+        found += [f"{search.name}: {result.violation}" for search, result in self.searches if result.violation]
+        found += [f"crash at {o.point} (seed {s.seed}): {o.violations[0]}" for s in self.sweeps for o in s.wrong]
+        found += [
+            f"calibration: {figure.name}: {figure.simulated:.3f} s simulated, {figure.real:.3f} s real"
+            for _, figures in self.figures for figure in figures if judged(figure) and figure.factor > FACTOR
+        ]  # fmt: skip
+        return found
+
+
+def judged(figure: Figure) -> bool:
+    """Whether the protocols set it. What a load sees is the machine's doing: processors take no time in a simulation."""
+    return figure.name.startswith("line ")
+
+
+def gather(size: Size, tell: Callable[[str], None], mutants: Path | None = None, real: bool = True) -> Evidence:
+    """mutants: a file of what a hunt wrote (see scenarios.mutations.catching), instead of one now. real: whether
+    processes are started, which needs real time to itself."""
+    found = Evidence(size, _commit(), f"{cores()} cores, {platform.machine()}, {this_version()}", rules())
+    names = list(dict.fromkeys(name for rule in found.rules for name in rule.scenarios))
+    tell(f"{len(names)} scenarios, {size.seeds} seeds each")
+    _library(found, names)
+    for search in size.searches:
+        result = search.run()
+        found.searches.append((search, result))
+        tell(f"exhaustive: {search.name}: {result.states} states")
+    for seed in range(1, size.crash_seeds + 1):
+        found.sweeps.append(sweep(seed, every=size.every))
+        tell(f"crash sweep: {found.sweeps[-1].total} points")
+    for seed in range(1, size.real + 1) if real else ():
+        [source] = read(_CALIBRATION)
+        found.figures.append((f"seed {seed}", compare(run_simulated(source, seed=seed), run_real(source, seed=seed))))
+        tell(f"calibration: {len(found.figures[-1][1])} figures")
+    found.mutants = _mutants(size, mutants, tell)
+    return found
+
+
+def _library(found: Evidence, names: Sequence[str]) -> None:
+    def jobs() -> list[Job]:
+        sources = [source for name in names for source in read(LIBRARY / f"{name}.yaml")]
+        seeds = range(1, found.size.seeds + 1)
+        return [Job(source, seed) for source in sources for seed in seeds if "sim" in source.scenario.modes]
+
+    with LocalCrew() as crew:
+        for job, outcome in crew.outcomes(jobs()):
+            ran = found.scenarios.setdefault(Path(job.source.file).stem, Ran())
+            ran.runs += 1
+            ran.passed += outcome.passed
+            ran.simulated += outcome.simulated_seconds
+            ran.took += outcome.wall_seconds
+            if not outcome.passed:
+                ran.failing.append(job.seed)
+
+
+def _mutants(size: Size, file: Path | None, tell: Callable[[str], None]) -> list[Mapping[str, Any]]:
+    """Each as written: name, seeds, by, text, seconds."""
+    if file is not None:
+        read_: list[Mapping[str, Any]] = json.loads(file.read_text())
+        return read_
+    if not size.mutants or importlib.util.find_spec("scenarios.mutations") is None:
+        return []
+    catching = importlib.import_module("scenarios.mutations.catching")
+    catalogue = importlib.import_module("scenarios.mutations.catalogue")
+    names = [mutation.name for mutation in catalogue.catalogue()][: size.mutants]
+    hunted = list(catching.catch_all(names, 1, size.mutant_seeds, cores(), lambda caught: tell(f"mutant {caught}")))
+    told: list[Mapping[str, Any]] = json.loads(catching.written(hunted))
+    return told
+
+
+def _commit() -> str:
+    """Of the checkout; "" where there is none."""
+    words = ["git", "-C", os.fspath(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        return subprocess.run(words, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
