@@ -167,8 +167,8 @@ class GossipKeys:
                     self._use(gossip, list(dict.fromkeys([keys[0], *own, *fresh])))
                 else:
                     self._use(gossip, [*own, *fresh])
-            elif not gossip.live_peers() and keys[0] != membership.gossip_keys[0]:
-                # It has the key that they seal with, and its rows are of before they did: they open no other any more.
+            elif digest_of(keys[0], membership.cluster_id) != _text(row, "seal"):
+                # It has the key that they seal with, and its row is of before they did: they open no other any more.
                 found = True
                 self._extra, self._extra_until = [keys[0]], asyncio.get_running_loop().time() + _TRUSTED
                 self._use(gossip, list(dict.fromkeys([keys[0], *membership.gossip_keys])))

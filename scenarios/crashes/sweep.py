@@ -136,7 +136,14 @@ class _Run:
         point = self._point
         if done:
             self._outcome.steps.setdefault(host, []).append(self._story.step)
-        if point is None or not self._story.step or self._outcome.step or (host, number) != (point.host, point.commit):
+        # What is written while all are stopped is no part of the story.
+        if (
+            point is None
+            or not self._story.step
+            or self._outcome.commits
+            or self._outcome.step
+            or (host, number) != (point.host, point.commit)
+        ):
             return
         if point.how == "full":
             self._outcome.step = self._story.step

@@ -86,7 +86,7 @@ class Evidence:
 
 
 def judged(figure: Figure) -> bool:
-    """Whether the protocols set it. What a load sees is the machine's doing: processors take no time in a simulation."""
+    """Whether protocols set it. What a load sees is the machine's doing: processors take no time in a simulation."""
     return figure.name.startswith("line ")
 
 
