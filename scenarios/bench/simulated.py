@@ -108,7 +108,7 @@ def _speed(name: str, text: str, goal: float, runs: int) -> _Figure:
 
 
 def _timed(source: Source, seed: int) -> float:
-    outcome = run_seed(source, seed)
+    outcome = run_seed(source, seed, limit=1800.0)
     _must_pass(outcome)
     return outcome.simulated_seconds / outcome.wall_seconds
 
