@@ -161,8 +161,10 @@ class SimulatedSwarm:
         self.disks[name].full = full
 
     def leave_faults(self, name: str, faults: Mapping[str, object]) -> None:
-        """Write faults to the disk of a host that is down, so that it starts in them."""
-        self.disks[name].commit([(*STORED_AS, json.dumps(faults).encode())])
+        """Write faults to the disk of a host that is down, so that it starts in them; not while it is full, for then it
+        cannot start either, and is told again when that ends."""
+        with contextlib.suppress(OSError):
+            self.disks[name].commit([(*STORED_AS, json.dumps(faults).encode())])
 
     async def halt(self, name: str) -> None:
         """As SIGTERM: to its end."""
