@@ -16,6 +16,9 @@ from daemon.errors import ApiError
 
 routes = web.RouteTableDef()
 
+_DETACHED = b"exec attach failed: error on attach stdin: read escape sequence\r\n"
+"""What Docker writes to who leaves an exec by the detach keys; who leaves a container so reads nothing."""
+
 
 @routes.post("/containers/{name}/exec")
 async def create(request: web.Request) -> web.Response:
@@ -49,7 +52,7 @@ async def start(request: web.Request) -> web.StreamResponse:
     except ApiError as error:  # too late for a status: Docker writes it into the stream
         await client.send(STDOUT, f"{error.message}\r\n".encode())
     try:
-        await relay(client, output, stdin, close_stdin=exec_.open_stdin, keys=keys)
+        await relay(client, output, stdin, close_stdin=exec_.open_stdin, keys=keys, farewell=_DETACHED)
     finally:
         exec_.streams.detach(output)
     return client.response

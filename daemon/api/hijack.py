@@ -19,7 +19,7 @@ from aiohttp import web
 
 from daemon.api.versions import asked_for
 from daemon.engine.detach import Escape
-from daemon.engine.logs import STDERR
+from daemon.engine.logs import STDOUT
 from daemon.engine.streams import Attachment
 from daemon.runtime.pipe import Pipe
 
@@ -202,11 +202,18 @@ def _unread(connection: socket.socket) -> int | None:
 
 
 async def relay(
-    client: Client, output: Attachment, stdin: Pipe | None, *, close_stdin: bool, keys: bytes = b""
+    client: Client,
+    output: Attachment,
+    stdin: Pipe | None,
+    *,
+    close_stdin: bool,
+    keys: bytes = b"",
+    farewell: bytes = b"",
 ) -> bool:
     """Carry bytes until the output ends, the client is gone, or it typed the detach `keys`: then the answer is True.
 
-    `close_stdin`: the client's end of input is the process's. Never raises for a client that went away.
+    `close_stdin`: the client's end of input is the process's. `farewell` is the last that one who detaches reads.
+    Never raises for a client that went away.
     """
     escape = Escape(keys) if keys else None
     pump = asyncio.get_running_loop().create_task(_pump_in(client, output, stdin, close_stdin, escape))
@@ -221,8 +228,8 @@ async def relay(
         pump.cancel()
         await asyncio.gather(pump, return_exceptions=True)
         with contextlib.suppress(OSError):
-            if detached:
-                await client.send(STDERR, b"read escape sequence\r\n")
+            if detached and farewell:
+                await client.send(STDOUT, farewell)
             await client.close()
     return detached
 

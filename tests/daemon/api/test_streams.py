@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import signal
+import socket
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -73,6 +74,30 @@ async def test_attach_before_start_and_logs_after(client: docker.DockerClient) -
         assert made.attach(logs=True, stream=False) == b"got word\nend\n"
         stamped = made.logs(timestamps=True, tail=1).split(b" ")
         assert len(stamped[0]) == len("2026-11-24T02:13:35.123456789Z") and stamped[1] == b"end\n"
+
+    await asyncio.to_thread(story)
+
+
+async def test_the_last_that_one_who_detaches_reads(client: docker.DockerClient) -> None:
+    """Nothing of a container, a line of an exec: as docker-py's own tests want it of Docker."""
+
+    def rest(connection: socket.socket) -> bytes:
+        return b"".join(iter(lambda: connection.recv(1000), b""))
+
+    def story() -> None:
+        made = client.containers.run("alpine", "cat", tty=True, stdin_open=True, detach=True)
+        execution = client.api.exec_create(made.id, ["cat"], stdin=True, tty=True)
+        attached = made.attach_socket(params={"stdin": 1, "stdout": 1, "stream": 1})
+        entered = client.api.exec_start(execution["Id"], socket=True, tty=True)
+        for stream in (attached, entered):
+            stream._sock.sendall(b"\x10\x11")
+        assert b"escape" not in rest(attached._sock)
+        assert rest(entered._sock).endswith(b"exec attach failed: error on attach stdin: read escape sequence\r\n")
+        for stream in (attached, entered):
+            stream.close()
+        made.reload()
+        assert made.status == "running"
+        made.remove(force=True)
 
     await asyncio.to_thread(story)
 
