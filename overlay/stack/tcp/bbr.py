@@ -88,6 +88,7 @@ class Bbr:
         "_round_began",
         "_rtt_at",
         "_rtt_known",
+        "_whole",
         "mss",
         "pacing_rate",
         "phase",
@@ -99,6 +100,7 @@ class Bbr:
 
     def __init__(self, mss: int, random: Random) -> None:
         self.mss = mss
+        self._whole = 0
         self.window = INITIAL_SEGMENTS * mss
         self.phase = Phase.STARTUP
         self.rtt = float("inf")
@@ -133,9 +135,9 @@ class Bbr:
 
     @property
     def quantum(self) -> int:
-        """A millisecond's worth, in whole segments, two at least."""
+        """A millisecond's worth, in whole segments, two at least; not less than what costs no more than a segment."""
         size = int(min(self.pacing_rate * QUANTUM_SECONDS, LARGEST_QUANTUM))
-        return max(size - size % self.mss, 2 * self.mss)
+        return max(size - size % self.mss, 2 * self.mss, self._whole)
 
     @property
     def _pacing_gain(self) -> float:
@@ -160,8 +162,11 @@ class Bbr:
 
     # ------------------------------------------------------------------ what the connection says
 
-    def set_mss(self, mss: int) -> None:
+    def set_mss(self, mss: int, whole: int) -> None:
         """Before anything was learned the initial window follows."""
+        self._whole = whole
+        if mss == self.mss:
+            return
         if self.window == INITIAL_SEGMENTS * self.mss:
             self.window = INITIAL_SEGMENTS * mss
             self._set_initial_rate()

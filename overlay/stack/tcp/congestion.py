@@ -30,8 +30,8 @@ class Congestion(Protocol):
     @property
     def quantum(self) -> int: ...
 
-    def set_mss(self, mss: int) -> None:
-        """The path's segment size changed."""
+    def set_mss(self, mss: int, whole: int) -> None:
+        """The path's segment size changed; `whole`: bytes that travel as one piece at a segment's cost (0: none)."""
 
     def established(self, rtt: float, *, resent: bool) -> None:
         """The handshake is done; its RTT (0: not known), and whether it took more than one try."""

@@ -290,13 +290,12 @@ class Connection:
         fixed = fixed_headers(self.remote_ip)
         overhead = fixed + (wire.TIMESTAMPS_LENGTH if self.timestamps_on else 0)
         mss = max(min(self.peer_mss - (overhead - fixed), mtu - overhead), 64)
-        if mss != self.mss:
-            self.mss = mss
-            self.congestion.set_mss(mss)
+        self.mss = mss
         # Super-segments, where one travels whole, or else is cut by the stack, which costs less than making many here.
         # It cuts by the path's MTU, so not for a peer that wants less.
         large = min(whole, LARGEST_PACKET) if whole else LARGEST_PACKET if mss == mtu - overhead else 0
         self.segment_limit = max(mss, (large - overhead) // mss * mss)
+        self.congestion.set_mss(mss, self.segment_limit if whole else 0)
 
     def become_established(self, now: float) -> None:
         """The handshake is done."""

@@ -27,7 +27,7 @@ class Reno:
         self._undo: tuple[int, int] | None = None
         self._credit = 0
 
-    def set_mss(self, mss: int) -> None:
+    def set_mss(self, mss: int, whole: int) -> None:
         """Before anything was lost or grown the initial window follows."""
         if self.window == INITIAL_SEGMENTS * self.mss:
             self.window = INITIAL_SEGMENTS * mss
