@@ -41,10 +41,11 @@ steps:
 
 
 def test_the_shortest_scenario_still_fails_because_of_what_breaks() -> None:
-    job = Job(one(FAILS), 3)
+    fewer_parts = "\n".join(line for line in FAILS.splitlines() if not line.startswith(("churn", "load")))
+    job = Job(one(fewer_parts), 3)
     with LocalCrew(2) as crew:
         found = shrink(job, crew)
-    assert found.before == (7, 3) and found.after == (3, 1), found.text
+    assert found.before == (7, 2) and found.after == (3, 1), found.text
     (alone,) = parse(found.text)
     assert list(alone.scenario.hosts) == ["h1", "h3"] and list(alone.scenario.containers) == ["aa", "cc"]
     outcome = run_seed(alone, alone.scenario.seed)
