@@ -53,7 +53,7 @@ class Plan:
             self._apart(asker)
             self._way_out(asker)
             self._ports(asker)
-        return self.askers
+        return [asker for asker in self.askers if asker.questions]
 
     def _sample(self, items: Sequence[Spot], most: int = _EACH) -> list[Spot]:
         return list(items) if len(items) <= most else self.chance.sample(list(items), most)

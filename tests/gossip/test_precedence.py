@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 from hypothesis import given
@@ -9,13 +10,15 @@ from hypothesis import strategies as st
 
 from gossip.swim.member import MemberState
 from gossip.swim.membership import Membership
-from gossip.swim.profile import Config
+from gossip.swim.profile import SHOAL, Config
 from gossip.wire.messages import Alive, Dead, Suspect
 from gossip.wire.packet import PacketCodec
 from gossip.wire.seal import Keyring
 from tests.gossip.lan import Talk
 
 CODEC = PacketCodec(b"", Keyring([], Random(1).randbytes))
+AT_ONCE = replace(SHOAL, time_to_refute=0.0)
+"""Otherwise another's verdict leaves its subject time to refute."""
 incarnations = st.integers(1, 4)
 alive = st.builds(lambda i: Alive(i, "n2", "192.0.2.2", 7946, b""), incarnations)
 suspect = st.builds(lambda i, by: Suspect(i, "n2", by), incarnations, st.sampled_from(["n3", "n4"]))
@@ -25,7 +28,11 @@ gone = st.builds(lambda i, by: Dead(i, "n2", by), incarnations, st.sampled_from(
 def known(said: list[Alive | Suspect | Dead]) -> tuple[int, MemberState]:
     """What a fresh member makes of them; it heard of incarnation 0 before."""
     membership = Membership(
-        Config("n1", "192.0.2.1"), delegate=Talk("n1"), random=Random(1), entropy=Random(1).randbytes, now=0.0
+        Config("n1", "192.0.2.1", profile=AT_ONCE),
+        delegate=Talk("n1"),
+        random=Random(1),
+        entropy=Random(1).randbytes,
+        now=0.0,
     )
     for message in (Alive(0, "n2", "192.0.2.2", 7946, b""), *said):
         membership.receive_datagram(CODEC.encode([message.encode()]), ("192.0.2.9", 7946), 1.0)

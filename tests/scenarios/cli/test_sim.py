@@ -63,15 +63,17 @@ def test_a_sweep_keeps_the_seeds_that_fail_and_they_replay_and_shrink(chancy: Pa
         assert old.stderr.startswith(f"shoal: {files[0]} was kept by shoal 0.0.1, Python 3.9; this is shoal ")
 
 
-def test_nonsense_is_one_clear_message(chancy: Path) -> None:
+def test_nonsense_is_one_clear_message(chancy: Path, tmp_path: Path) -> None:
+    real = tmp_path / "real.yaml"
+    real.write_text("modes: [real]\nhosts: 1\nsteps: [{wait: 1s}]\n")
     for arguments, message in (
         ((), "exactly one of FILE, --replay SEEDFILE, --shrink SEEDFILE expected"),
         ((str(chancy), "--replay", str(chancy)), "exactly one of FILE, "),
         (("--replay", str(chancy)), f"{chancy} is not a kept seed: JSON expected"),
         (("--replay", "/no/such/file"), "/no/such/file: No such file or directory"),
-        (("which-driver-plugin",), "this scenario runs in real time only; it needs processes of its own"),
+        ((str(real),), "this scenario runs in real time only; it needs processes of its own"),
         (
-            ("which-driver-plugin", "--seeds", "3"),
+            (str(real), "--seeds", "3"),
             "this scenario runs in real time only; it needs processes of its own",
         ),
     ):
