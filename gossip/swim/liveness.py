@@ -62,14 +62,24 @@ class Liveness:
         local.table.put(record_of(alive, MemberState.ALIVE, before.member.since if before is not None else now))
         local.spread(local.name, alive.encode(), now)
 
-    def _refute(self, accusation: int, now: float) -> None:
+    def _refute(self, accusation: int, accuser: str, now: float) -> None:
         local = self._local
         record = local.table.get(local.name)
         if record is None or local.leaving:
             return
         local.counters["refuted"] += 1
-        local.awareness.apply(1)
+        if not self._mutual(accuser, now):
+            local.awareness.apply(1)
         self.announce(record.wire_meta, now, at_least=accusation)
+
+    def _mutual(self, accuser: str, now: float) -> bool:
+        """Whether this node held its accuser dead as well, until just now: then a cut between them has healed, which is
+        no slowness of ours. A health score raised by it would make the next cut be noticed late."""
+        profile = self._local.profile
+        if profile.silence_is_slowness or (record := self._local.table.get(accuser)) is None:
+            return False
+        member = record.member
+        return not member.reachable or now - member.since < profile.probe_interval * profile.awareness_max
 
     # -- alive
 
@@ -141,7 +151,7 @@ class Liveness:
         same = message.meta == own.wire_meta and message.versions == own.versions
         if message.incarnation == own.member.incarnation and same:
             return
-        self._refute(message.incarnation, now)
+        self._refute(message.incarnation, "", now)
 
     def _from_the_future(self, message: Alive | Suspect | Dead, known: Record | None) -> bool:
         if incarnation(message.incarnation, known.member.incarnation if known is not None else None):
@@ -169,7 +179,7 @@ class Liveness:
         if record is None or message.incarnation < record.member.incarnation or self._from_the_future(message, record):
             return
         if name == local.name:
-            self._refute(message.incarnation, now)
+            self._refute(message.incarnation, message.accuser, now)
             return
         suspicion = self._suspicions.get(name)
         if suspicion is not None:
@@ -284,7 +294,7 @@ class Liveness:
         if record is None or message.incarnation < record.member.incarnation or self._from_the_future(message, record):
             return
         if name == local.name and not local.leaving:
-            self._refute(message.incarnation, now)
+            self._refute(message.incarnation, message.accuser, now)
             return
         if not record.member.reachable:
             self._more_of_the_gone(message, record, told_by, now)

@@ -96,6 +96,22 @@ def test_both_sides_of_a_cut_know_it_soon(size: int, minority: int, seed: int) -
     assert lan.run_until(known, 8) < 7.5
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_cut_that_healed_makes_nobody_slow(seed: int) -> None:
+    """Each side refutes what the other said of it meanwhile. That is no sickness, so the next cut is noticed as soon.
+    (Who was alone has reasons of its own to doubt itself.)"""
+    lan = Lan(seed)
+    hosts = lan.grow(3)
+    lan.run(2)
+    lan.cut(hosts[:1])
+    lan.run_until(lambda: all(hosts[0].state_of(host.name) is DEAD for host in hosts[1:]), 20)
+    lan.heal()
+    lan.run_until(lambda: all(all_see(hosts, host.name, ALIVE)() for host in hosts), 5)
+    lan.run(0.2)
+    assert all(host.membership.counters["refuted"] for host in hosts)
+    assert [host.membership.awareness for host in hosts[1:]] == [0, 0]
+
+
 @pytest.mark.parametrize("size", [3, 10])
 def test_no_more_false_deaths_under_loss_than_memberlist(size: int) -> None:
     """A fifth of all packets lost; streams pay for loss with TCP's retransmissions."""
