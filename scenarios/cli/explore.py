@@ -84,10 +84,10 @@ def _explore(
     bounds: Bounds, first: int, seeds: int, minutes: float | None, keep: Path, jobs: int | None, dask: str | None,
     limit: float, shrink_for: float, quiet: bool,
 ) -> int:  # fmt: skip
-    from scenarios.cli.sim import crew_of, shrink_one
+    from scenarios.cli.sim import crew_of, sweep
     from scenarios.search.generate import source
     from scenarios.search.runs import Job
-    from scenarios.search.sweeping import Swept, follow
+    from scenarios.search.sweeping import Swept
 
     crew = crew_of(jobs, dask)
     swept = Swept(seeds)
@@ -99,18 +99,8 @@ def _explore(
                 return
             yield Job(source(seed, bounds), seed, limit)
 
-    try:
-        follow(crew, made(), seeds, keep=keep, quiet=quiet, swept=swept)
-        print(f"explore: {swept.summary()}")
-        for name, count in swept.ways.items():
-            print(f"  {count} × {name}")
-        if swept.failed and shrink_for:
-            shrink_one(swept.failed[0][0], swept.files[0], crew, shrink_for, quiet)
-    except KeyboardInterrupt:
-        print(f"interrupted: {swept.summary()}")
+    if not sweep("explore", made(), swept, crew, keep=keep, shrink_for=shrink_for, quiet=quiet):
         return 130
-    finally:
-        crew.close()
     return 0 if swept.passed == swept.done else 2 if swept.errors else 1
 
 

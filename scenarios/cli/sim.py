@@ -12,13 +12,14 @@ from scenarios.cli.scenario import Output, Quiet, Set
 from scenarios.launch.errors import LaunchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from scenarios.language.reading import Source
     from scenarios.running.record import Event, RunRecord
     from scenarios.search.crew import Crew
     from scenarios.search.kept import Kept
     from scenarios.search.runs import Job
+    from scenarios.search.sweeping import Swept
 
 _KEEP = Path("shoal-failures")
 
@@ -99,22 +100,35 @@ def crew_of(jobs: int | None, dask: str | None) -> Crew:
 
 
 def _sweep(templates: list[Job], seeds: range, crew: Crew, keep: Path, shrink_for: float, quiet: bool) -> int:
-    from scenarios.search.sweeping import Swept, follow, jobs_of
+    from scenarios.search.sweeping import Swept, jobs_of
 
     swept = Swept(len(templates) * len(seeds))
+    jobs, name = jobs_of(templates, seeds), templates[0].source.name
+    if not sweep(name, jobs, swept, crew, keep=keep, shrink_for=shrink_for, quiet=quiet):
+        return 130
+    return 0 if swept.passed == swept.total else 2 if swept.errors else 1
+
+
+def sweep(
+    name: str, jobs: Iterable[Job], swept: Swept, crew: Crew, *, keep: Path, shrink_for: float, quiet: bool
+) -> bool:
+    """Run them on the crew, which is closed then, and tell what came of it; the first that fails is shrunk. False when
+    it was interrupted."""
+    from scenarios.search.sweeping import follow
+
     try:
-        follow(crew, jobs_of(templates, seeds), swept.total, keep=keep, quiet=quiet, swept=swept)
-        print(f"{templates[0].source.name}: {swept.summary()}")
-        for name, count in swept.ways.items():
-            print(f"  {count} × {name}")
+        follow(crew, jobs, swept.total, keep=keep, quiet=quiet, swept=swept)
+        print(f"{name}: {swept.summary()}")
+        for way, count in swept.ways.items():
+            print(f"  {count} × {way}")
         if swept.failed and shrink_for:
             shrink_one(swept.failed[0][0], swept.files[0], crew, shrink_for, quiet)
     except KeyboardInterrupt:
         print(f"interrupted: {swept.summary()}")
-        return 130
+        return False
     finally:
         crew.close()
-    return 0 if swept.passed == swept.total else 2 if swept.errors else 1
+    return True
 
 
 def _kept(path: Path) -> Kept:
