@@ -45,7 +45,7 @@ class Breaker:
     _explained_until: dict[str, float] = field(default_factory=dict)
     _mended: float = -1e9
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _turns: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.stage.ledger.broken = lambda: bool(self._active) or self.stage.swarm.now() < self._mended + _HEARD
@@ -136,7 +136,8 @@ class Breaker:
     async def end_all(self) -> list[str]:
         """Undoes everything, whatever fails on the way; what failed."""
         failed = []
-        for name in list(self._active):
+        # A full disk first: hosts that others killed cannot start on it.
+        for name in sorted(self._active, key=lambda name: not _fills_a_disk(self._active[name])):
             try:
                 await self.end(name)
             except Exception as error:  # every other fault is still to be undone
@@ -230,26 +231,42 @@ class Breaker:
     async def kill(self, hosts: Sequence[str]) -> Undo:
         """SIGKILL; undone, they run again."""
         for host in hosts:
-            self.stage.expected_down[host] = None
-            async with self._starting:
+            async with self._turn(host):
+                self.stage.expected_down[host] = None
                 await self.stage.swarm.kill(host)
                 self.stage.ledger.died(host, self.stage.swarm.now())
 
         async def undo() -> None:
             for host in hosts:
-                async with self._starting:  # two faults that killed one host may end together
+                async with self._turn(host):
                     if not self.stage.swarm.is_up(host):
                         await self._restarted(host)
-                self.stage.expected_down.pop(host, None)
+                    self.stage.expected_down.pop(host, None)
 
         return undo
+
+    def _turn(self, host: str) -> asyncio.Lock:
+        """Whoever ends or starts a host's daemon does it to the end: two faults may have killed one host, and a start
+        that waits for room on its disk takes its time."""
+        return self._turns.setdefault(host, asyncio.Lock())
 
     async def stop(self, hosts: Sequence[str]) -> None:
         """SIGTERM, to their end."""
         for host in hosts:
+            async with self._turn(host):
+                self.stage.expected_down[host] = None
+                await self.stage.swarm.end(host)
+                self.stage.ledger.died(host, self.stage.swarm.now())
+
+    async def restart(self, host: str) -> None:
+        """Whether it runs or not."""
+        async with self._turn(host):
             self.stage.expected_down[host] = None
-            await self.stage.swarm.end(host)
-            self.stage.ledger.died(host, self.stage.swarm.now())
+            if self.stage.swarm.is_up(host):
+                self.stage.ledger.died(host, self.stage.swarm.now())
+            await self.stage.swarm.restart(host)
+            self.booted(host)
+            self.stage.expected_down.pop(host, None)
 
     async def _lose(self, hosts: Sequence[str], *, whole: bool) -> Undo:
         """The daemons end, with what was not synced, or with all that their disks had; undone, they run again."""
@@ -293,7 +310,7 @@ class Breaker:
                 await self.stage.swarm.restart(host)
                 break
             except (OSError, SwarmFailed):
-                if not any(active.event.text.startswith("full disk") for active in self._active.values()):
+                if not any(map(_fills_a_disk, self._active.values())):
                     raise
                 await asyncio.sleep(_AGAIN)
         self.booted(host)
@@ -356,6 +373,10 @@ class Breaker:
         await asyncio.sleep(_SLICE * (1 - share))
         await self.stage.swarm.resume(host)
         await asyncio.sleep(_SLICE * share)
+
+
+def _fills_a_disk(active: _Active) -> bool:
+    return active.event.text.startswith("full disk")
 
 
 def describe(fault: Fault) -> tuple[str, str]:

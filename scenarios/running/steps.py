@@ -131,12 +131,7 @@ class Steps:
                 await stage.swarm.resume(name)
                 stage.expected_down.pop(name, None)
             elif action == "restart":
-                stage.expected_down[name] = None
-                if stage.swarm.is_up(name):
-                    stage.ledger.died(name, stage.swarm.now())
-                await stage.swarm.restart(name)
-                self._breaker.booted(name)
-                stage.expected_down.pop(name, None)
+                await self._breaker.restart(name)
             elif action == "join":
                 call = stage.ledger.asked(name, ("swarm", "join"), stage.swarm.now())
                 await stage.swarm.join(name, stage.scenario.hosts[name].role or "worker")
