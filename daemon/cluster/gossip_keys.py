@@ -4,7 +4,9 @@ A shared row says by digests which keys open and which one seals; the keys thems
 manager to a member that proves with its certificate who it is, so a removed one gets none. Three steps, each after all
 members that are alive have said in an owned row that they did the one before: every member has the new key, every
 member seals with it, the old one is forgotten. So no message meets a member that cannot open it. Who was away or cut
-off meanwhile hears what it cannot open and asks a manager.
+off meanwhile hears what it cannot open and asks a manager. Both compare how new the row is by which they hold their
+keys: only the one whose row is older takes the other's for sealing, or a key that all have forgotten would come back
+from whoever was away.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from daemon.cluster.authority import NotOurs
-from daemon.cluster.joining import CLUSTER_PORT
+from daemon.cluster.joining import CLUSTER_PORT, KeysKnown
 from daemon.cluster.overlay_keys import overlay_keys
 from daemon.cluster.rpc import Refused
 from daemon.cluster.spec import SWARM_TABLE
@@ -148,33 +150,49 @@ class GossipKeys:
             if address == membership.address:
                 continue
             try:
-                keys = await self._cluster.visitor().keys((address, CLUSTER_PORT), membership)
+                theirs = await self._cluster.visitor().keys((address, CLUSTER_PORT), membership, self.known())
             except (Refused, NotOurs, OSError, TimeoutError, ssl.SSLError) as error:
                 log.info("no gossip keys", manager=address, error=str(error))
                 continue
             membership = self._cluster.membership
             if membership is None or self._cluster.gossip is not gossip:
                 return found
-            fresh = [key for key in keys if key not in membership.gossip_keys]
-            if fresh:
-                found = True
-                own, accept = list(membership.gossip_keys), _texts(row, "accept")
-                if strange := [key for key in fresh if digest_of(key, membership.cluster_id) not in accept]:
-                    # A key that this node's rows do not know of: they are old. Seal as the manager does, who may not
-                    # open the old key any more, until rows are exchanged.
-                    self._extra += strange
-                    self._extra_until = asyncio.get_running_loop().time() + _TRUSTED
-                    self._use(gossip, list(dict.fromkeys([keys[0], *own, *fresh])))
-                else:
-                    self._use(gossip, [*own, *fresh])
-            elif digest_of(keys[0], membership.cluster_id) != _text(row, "seal"):
-                # It has the key that they seal with, and its row is of before they did: they open no other any more.
-                found = True
-                self._extra, self._extra_until = [keys[0]], asyncio.get_running_loop().time() + _TRUSTED
-                self._use(gossip, list(dict.fromkeys([keys[0], *membership.gossip_keys])))
+            told = theirs.version < self.known().version and theirs.keys[0] != membership.gossip_keys[0]
+            found = self.compare(theirs) or told or found
             if found and not self._missing(row):
                 break
         return found
+
+    def known(self) -> KeysKnown:
+        """This node's keys, as others hear of them on port 2377."""
+        gossip, membership = self._cluster.gossip, self._cluster.membership
+        keys = membership.gossip_keys if membership is not None else ()
+        return KeysKnown(keys, _version(gossip.row(SWARM_TABLE, ROW) if gossip is not None else None))
+
+    def compare(self, theirs: KeysKnown) -> bool:
+        """Another member's keys: whether this node took any. OSError when they cannot be written to disk."""
+        gossip, membership = self._cluster.gossip, self._cluster.membership
+        if gossip is None or membership is None:
+            return False
+        row = gossip.row(SWARM_TABLE, ROW)
+        own, accept = list(membership.gossip_keys), _texts(row, "accept")
+        fresh = [key for key in theirs.keys if key not in own]
+        strange = [key for key in fresh if digest_of(key, membership.cluster_id) not in accept]
+        if theirs.version <= _version(row):
+            # What our row does not know of is what all have forgotten; the other hears of ours.
+            if known := [key for key in fresh if key not in strange]:
+                self._use(gossip, [*own, *known])
+            return bool(known)
+        seal = theirs.keys[0]
+        if not strange and digest_of(seal, membership.cluster_id) == _text(row, "seal"):
+            if fresh:
+                self._use(gossip, [*own, *fresh])
+            return bool(fresh)
+        # Our rows are old. Seal as the other does, who may not open the old key any more, until rows are exchanged.
+        self._extra = list(dict.fromkeys([seal, *strange]))
+        self._extra_until = asyncio.get_running_loop().time() + _TRUSTED
+        self._use(gossip, list(dict.fromkeys([seal, *own, *fresh])))
+        return True
 
     def _follow(self, gossip: GossipNode, row: Row) -> None:
         """Seal and open as the row says, as far as this node has the keys."""
@@ -236,6 +254,10 @@ class GossipKeys:
 
     def _say(self, gossip: GossipNode) -> None:
         gossip.put(KEYRINGS, gossip.node_id, {"keys": list(self._have())})
+
+
+def _version(row: Row | None) -> tuple[int, str]:
+    return (row.lamport, _text(row, "seal")) if row is not None else (0, "")
 
 
 def _removals(row: Row | None) -> int:

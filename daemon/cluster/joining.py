@@ -54,6 +54,28 @@ class Admission:
 
 
 @dataclass(frozen=True, slots=True)
+class KeysKnown:
+    """A member's gossip keys, the one that seals first, and how new the row is by which it holds them: the row's
+    Lamport time and its sealing key's digest (0 and "" where no key was ever replaced)."""
+
+    keys: tuple[bytes, ...]
+    version: tuple[int, str]
+
+    def said(self) -> rpc.Message:
+        return {"gossip_keys": list(self.keys), "version": list(self.version)}
+
+    @classmethod
+    def heard(cls, message: rpc.Message) -> KeysKnown:
+        """Raises BadMessage."""
+        keys, version = rpc.field(message, "gossip_keys", list), rpc.field(message, "version", list)
+        if not keys or not all(isinstance(key, bytes) and len(key) in (16, 24, 32) for key in keys):
+            raise rpc.BadMessage("no gossip keys")
+        if list(map(type, version)) != [int, str]:
+            raise rpc.BadMessage("version is a time and a digest")
+        return cls(tuple(keys), (version[0], version[1]))
+
+
+@dataclass(frozen=True, slots=True)
 class Secrets:
     """The secrets of the two tokens, and the key of locked managers (b"": they are not locked)."""
 
@@ -65,8 +87,8 @@ class Secrets:
 class Door:
     """A manager's side. `secrets` and `seeds` are asked for at each join; `admit(id, hostname, role, address)` notes
     the newcomer in the swarm's tables; `role_of(id)` is what these say of a member, None for a stranger; `removed(id)`:
-    was it a member, and removed for good?; `keys`: the gossip keys, the one that seals first; `life`: of
-    certificates, in seconds."""
+    was it a member, and removed for good?; `keys`: this host's gossip keys; `compare(keys)` hears a member's; `life`:
+    of certificates, in seconds."""
 
     def __init__(
         self,
@@ -81,7 +103,8 @@ class Door:
         seeds: Callable[[], list[str]],
         admit: Callable[[str, str, str, str], None],
         role_of: Callable[[str], str | None],
-        keys: Callable[[], tuple[bytes, ...]],
+        keys: Callable[[], KeysKnown],
+        compare: Callable[[KeysKnown], object],
         removed: Callable[[str], bool],
         life: Callable[[], float] = lambda: NODE_LIFE,
         use_tls: bool,
@@ -97,6 +120,7 @@ class Door:
         self._admit = admit
         self._role_of = role_of
         self._keys = keys
+        self._compare = compare
         self._removed = removed
         self._life = life
         self._use_tls = use_tls
@@ -146,7 +170,9 @@ class Door:
             return self._new_role(request, writer)
         if operation == "keys":
             self._member(request, writer)
-            return {"gossip_keys": list(self._keys())}
+            answer = self._keys().said()
+            self._compare(KeysKnown.heard(request))
+            return answer
         raise rpc.Refused("Unimplemented", "unknown operation")
 
     def _join(self, request: rpc.Message) -> rpc.Message:
@@ -166,7 +192,7 @@ class Door:
         return answer | {
             "node_id": node_id,
             "cluster_id": self._membership.cluster_id,
-            "gossip_keys": list(self._keys()),
+            "gossip_keys": list(self._keys().keys),
             "seeds": seeds,
             "pools": list(self._membership.pools),
             "subnet_size": self._membership.subnet_size,
@@ -273,14 +299,10 @@ class Visitor:
         }
         return _credited(me, await self._ask(manager, self._as_member(me), request))
 
-    async def keys(self, manager: Address, me: Membership) -> list[bytes]:
-        """The gossip keys of the swarm, the one that seals first. Raises as renew."""
-        request = {"operation": "keys", "node_id": me.node_id}
-        answer = await self._ask(manager, self._as_member(me), request)
-        found: list[bytes] = rpc.field(answer, "gossip_keys", list)
-        if not found or not all(isinstance(key, bytes) and len(key) in (16, 24, 32) for key in found):
-            raise rpc.BadMessage("no gossip keys")
-        return found
+    async def keys(self, manager: Address, me: Membership, own: KeysKnown) -> KeysKnown:
+        """The manager's gossip keys; it hears this node's, which may be the newer ones. Raises as renew."""
+        request = {"operation": "keys", "node_id": me.node_id} | own.said()
+        return KeysKnown.heard(await self._ask(manager, self._as_member(me), request))
 
     def _as_member(self, me: Membership) -> ssl.SSLContext | None:
         if not self._use_tls:

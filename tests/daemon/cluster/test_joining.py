@@ -23,7 +23,7 @@ from daemon.cluster.authority import (
     validity,
 )
 from daemon.cluster.identity import Membership
-from daemon.cluster.joining import CLUSTER_PORT, REMOVED, Door, Secrets, Visitor
+from daemon.cluster.joining import CLUSTER_PORT, REMOVED, Door, KeysKnown, Secrets, Visitor
 from daemon.cluster.rpc import Refused
 from daemon.cluster.tokens import JoinToken, digest_of
 from daemon.underlay.addresses import Loopback
@@ -52,6 +52,7 @@ class Manager:
         )  # fmt: skip
         self.admitted: dict[str, tuple[str, str, str]] = {}
         self.roles: dict[str, str] = {}
+        self.heard: list[KeysKnown] = []
         self._count = 0
         self._folder = folder / "manager"
         self.door = self._door(self.authority)
@@ -61,7 +62,7 @@ class Manager:
             underlay=loopback(1), folder=self._folder, authority=authority, membership=self.membership,
             wall=self.wall, new_id=self.new_id, secrets=lambda: Secrets("w" * 25, "x" * 25),
             seeds=lambda: ["192.0.2.1"], admit=self.admit, role_of=self.roles.get,
-            keys=lambda: self.membership.gossip_keys,
+            keys=lambda: KeysKnown(self.membership.gossip_keys, (7, "s")), compare=self.heard.append,
             removed=lambda node_id: self.roles.get(node_id) == "removed", use_tls=True,
         )  # fmt: skip
 
@@ -165,16 +166,19 @@ async def test_a_removed_node_is_told_so(manager: Manager, tmp_path: Path) -> No
 async def test_the_gossip_keys_are_for_members_only(manager: Manager, tmp_path: Path) -> None:
     us = visitor(tmp_path / "h2")
     me = await us.join(MANAGER, manager.token("w" * 25), "192.0.2.2")
-    assert await us.keys(MANAGER, me) == [b"g" * 32]
+    ours = KeysKnown((b"o" * 32,), (5, "s"))
+    assert await us.keys(MANAGER, me, ours) == KeysKnown((b"g" * 32,), (7, "s"))
+    assert manager.heard == [ours], "whose are newer, the manager must find out too"
     manager.roles[me.node_id] = "removed"
     with pytest.raises(Refused, match="was removed from this swarm"):
-        await us.keys(MANAGER, me)
+        await us.keys(MANAGER, me, ours)
     stranger = X509Authority.create(os.urandom, manager.wall())
     key = new_key(os.urandom)
     name = NodeName(me.node_id, "worker", CLUSTER)
     forged = replace(me, key=key, certificate=stranger.issue(public_part(key), name, manager.wall()))
     with pytest.raises((Refused, OSError)):
-        await us.keys(MANAGER, forged)
+        await us.keys(MANAGER, forged, ours)
+    assert manager.heard == [ours]
 
 
 def test_a_certificate_says_how_long_it_is_good() -> None:
