@@ -1,4 +1,4 @@
-"""Times as Docker's `--since` and `--until` take them."""
+"""Times as Docker's `--since` and `--until` take them, and how long something lasts."""
 
 from __future__ import annotations
 
@@ -17,8 +17,15 @@ def moment(text: str | None) -> str | None:
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return text
     if _PART.sub("", text) == "":
-        return f"{time.time() - sum(float(n) * _SECONDS[unit] for n, unit in _PART.findall(text)):.9f}"
+        return f"{time.time() - lasting(text):.9f}"
     try:
         return f"{datetime.fromisoformat(text.replace('Z', '+00:00')).timestamp():.9f}"
     except ValueError:
         raise ValueError(f"failed to parse value as time or duration: {text!r}") from None
+
+
+def lasting(text: str) -> float:
+    """Seconds of `30s`, `1m30s`, `200ms`, as Go's ParseDuration. Raises ValueError."""
+    if not text or _PART.sub("", text):
+        raise ValueError(f'time: invalid duration "{text}"')
+    return sum(float(n) * _SECONDS[unit] for n, unit in _PART.findall(text))

@@ -109,9 +109,7 @@ def complain(status: int, message: str, failure: int) -> int:
     return failure
 
 
-async def each(
-    names: list[str], action: Callable[[str], Awaitable[str | None]], *, forgiven: int | None = None
-) -> int:
+async def each(names: list[str], action: Callable[[str], Awaitable[str | None]], *, forgiven: int | None = None) -> int:
     """Does `action` to every name, prints what it returns (None: the name); errors do not stop the rest, and those of
     the status `forgiven` are only printed."""
     from aiodocker.exceptions import DockerError

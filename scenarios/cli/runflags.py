@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scenarios.cli.moment import lasting
 from scenarios.client import Document, published
 
 
@@ -49,6 +50,12 @@ class RunFlags:
     init: bool = False
     stop_signal: str | None = None
     stop_timeout: int | None = None
+    volume: Sequence[str] = ()
+    health_cmd: str | None = None
+    health_interval: str | None = None
+    health_timeout: str | None = None
+    health_start_period: str | None = None
+    health_retries: int | None = None
 
 
 def labels(texts: Sequence[str]) -> dict[str, str]:
@@ -75,6 +82,27 @@ def restart_policy(text: str) -> Document:
     if count and not count.isdigit():
         raise ValueError("invalid restart policy format: maximum retry count must be an integer")
     return {"Name": name, "MaximumRetryCount": int(count or 0)}
+
+
+def _volumes(texts: Sequence[str]) -> tuple[list[str], dict[str, Document]]:
+    """`-v`: what has a source, as it was written; and the paths that get a volume of their own."""
+    return [text for text in texts if ":" in text], {text: {} for text in texts if ":" not in text}
+
+
+def _health(flags: RunFlags) -> Document | None:
+    """Raises ValueError for a time that is none."""
+    found: Document = {}
+    if flags.health_cmd is not None:
+        found["Test"] = ["CMD-SHELL", flags.health_cmd]
+    for key, text in (
+        ("Interval", flags.health_interval), ("Timeout", flags.health_timeout),
+        ("StartPeriod", flags.health_start_period),
+    ):  # fmt: skip
+        if text is not None:
+            found[key] = round(lasting(text) * 1e9)
+    if flags.health_retries is not None:
+        found["Retries"] = flags.health_retries
+    return found or None
 
 
 def _attachment(text: str) -> tuple[str, Document]:
@@ -171,6 +199,13 @@ def body(flags: RunFlags) -> Document:
         },
         "NetworkingConfig": {"EndpointsConfig": endpoints},
     }
+    binds, own = _volumes(flags.volume)
+    if binds:
+        document["HostConfig"]["Binds"] = binds
+    if own:
+        document["Volumes"] = own
+    if (check := _health(flags)) is not None:
+        document["Healthcheck"] = check
     if flags.init:
         document["HostConfig"]["Init"] = True
     if flags.stop_signal:

@@ -30,26 +30,34 @@ class Wire:
     macs: dict[str, dict[str, str]] = field(default_factory=dict)
     gone: dict[tuple[int, str], str] = field(default_factory=dict)
     members: dict[int, set[str]] = field(default_factory=dict)
-    _secret: dict[int, None] = field(default_factory=dict)
     _senders: dict[tuple[int, str], dict[str, tuple[float, float]]] = field(default_factory=dict)
     _echoes: dict[tuple[str, str, bytes], float] = field(default_factory=dict)
     _order: deque[tuple[float, tuple[str, str, bytes]]] = field(default_factory=deque)
     _unknown: deque[tuple[Packet, int, str]] = field(default_factory=lambda: deque(maxlen=256))
+    _clear: dict[tuple[int, str], Packet] = field(default_factory=dict)
 
     def learn(self, views: dict[str, View]) -> list[Violation]:
         """What the hosts say now; judges what came before it was known."""
+        before, secret = dict(self.networks), dict[int, bool]()
         for view in views.values():
             for id, network in view.networks.items():
                 if network.get("Driver") == "overlay" and (number := vni(network)) is not None:
                     self.networks[number] = id
                     self.names[id] = network["Name"]
-                    if "encrypted" in (network.get("Options") or {}):
-                        self._secret[number] = None
+                    secret[number] = "encrypted" in (network.get("Options") or {})
             for e in view.endpoints:
                 if view.is_overlay(e.network):
                     self.macs.setdefault(e.mac.lower(), {})[e.network] = f"{e.host}/{e.name}"
         waiting, self._unknown = list(self._unknown), deque(maxlen=256)
-        return [v for packet, number, mac in waiting for v in self._isolation(packet, number, mac)]
+        found = [v for packet, number, mac in waiting for v in self._isolation(packet, number, mac)]
+        clear, self._clear = self._clear, {}
+        for (number, host), packet in clear.items():
+            # The number of a network that was removed may be another's by now.
+            if secret.get(number) and before.get(number) == self.networks[number]:
+                found.append(Violation("isolation", f"clear {number} {host}",
+                    f"{host} sent a packet of an encrypted network ({self.names[self.networks[number]]}) in the clear "
+                    f"at {packet.at:.3f} s", host))  # fmt: skip
+        return found
 
     def see(self, packet: Packet, duplicating: bool) -> list[Violation]:
         if packet.kind != "vxlan":
@@ -62,12 +70,8 @@ class Wire:
         if data[0] & _SEALED:
             return []  # judged where it comes out (delivered.py)
         found = self._isolation(packet, number, mac)
-        if packet.direction == "sent" and number in self._secret:
-            found.append(Violation("isolation", f"clear {number} {packet.host}",
-                f"{packet.host} sent a packet of an encrypted network ({self.names[self.networks[number]]}) in the "
-                "clear",
-                packet.host))  # fmt: skip
         if packet.direction == "sent":
+            self._clear.setdefault((number, packet.host), packet)  # whose number it is, the hosts say
             found += self._one_holder(packet, number, mac)
             found += self._stale(packet, number, data[_HEADER : _HEADER + 6])
         if packet.direction == "sent" and not duplicating:

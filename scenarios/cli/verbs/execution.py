@@ -51,6 +51,12 @@ Privileged = Annotated[bool, typer.Option("--privileged")]
 Init = Annotated[bool, typer.Option("--init")]
 StopSignal = Annotated[str | None, typer.Option("--stop-signal")]
 StopTimeout = Annotated[int | None, typer.Option("--stop-timeout")]
+Volume = Annotated[Texts, typer.Option("-v", "--volume", help="VOLUME|FOLDER:PATH[:ro], or a PATH alone.")]
+HealthCmd = Annotated[str | None, typer.Option("--health-cmd", help="Tells whether it is well.")]
+HealthInterval = Annotated[str | None, typer.Option("--health-interval", help="As in 30s, 1m30s.")]
+HealthTimeout = Annotated[str | None, typer.Option("--health-timeout")]
+HealthStart = Annotated[str | None, typer.Option("--health-start-period")]
+HealthRetries = Annotated[int | None, typer.Option("--health-retries")]
 Image = Annotated[str, typer.Argument(metavar="IMAGE", show_default=False)]
 Command = Annotated[Texts, typer.Argument(metavar="[COMMAND] [ARG]...", show_default=False)]
 
@@ -109,7 +115,7 @@ def _flags(values: dict[str, object]) -> RunFlags:
 
 
 _MANY = ("command", "network", "network_alias", "link", "publish", "expose", "env", "env_file", "label", "add_host",
-         "dns", "dns_search", "dns_option", "cap_add", "cap_drop", "sysctl")  # fmt: skip
+         "dns", "dns_search", "dns_option", "cap_add", "cap_drop", "sysctl", "volume")  # fmt: skip
 
 
 @app.command(context_settings=_OWN_WORDS)
@@ -122,7 +128,9 @@ def run(
     workdir: Workdir = None, user: User = None, restart: Restart = "no", add_host: AddHost = None, dns: Dns = None,
     dns_search: DnsSearch = None, dns_option: DnsOption = None, cap_add: CapAdd = None, cap_drop: CapDrop = None,
     sysctl: Sysctl = None, privileged: Privileged = False, init: Init = False, stop_signal: StopSignal = None,
-    stop_timeout: StopTimeout = None,
+    stop_timeout: StopTimeout = None, volume: Volume = None, health_cmd: HealthCmd = None,
+    health_interval: HealthInterval = None, health_timeout: HealthTimeout = None,
+    health_start_period: HealthStart = None, health_retries: HealthRetries = None,
 ) -> None:  # fmt: skip
     """Create a container and start it."""
     values = {key: value for key, value in locals().items() if key not in ("context", "name")}
@@ -139,7 +147,9 @@ def create(
     user: User = None, restart: Restart = "no", add_host: AddHost = None, dns: Dns = None,
     dns_search: DnsSearch = None, dns_option: DnsOption = None, cap_add: CapAdd = None, cap_drop: CapDrop = None,
     sysctl: Sysctl = None, privileged: Privileged = False, init: Init = False, stop_signal: StopSignal = None,
-    stop_timeout: StopTimeout = None,
+    stop_timeout: StopTimeout = None, volume: Volume = None, health_cmd: HealthCmd = None,
+    health_interval: HealthInterval = None, health_timeout: HealthTimeout = None,
+    health_start_period: HealthStart = None, health_retries: HealthRetries = None,
 ) -> None:  # fmt: skip
     """Create a container without starting it."""
     values = {key: value for key, value in locals().items() if key not in ("context", "name")}

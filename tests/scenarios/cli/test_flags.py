@@ -58,6 +58,17 @@ def test_the_flags_of_run() -> None:
     assert not document["AttachStdout"]
 
 
+def test_volumes_and_a_health_check() -> None:
+    document = body(RunFlags("alpine", volume=["vol1:/a:ro", "/b"], health_cmd="true", health_interval="1m500ms",
+                             health_retries=2))  # fmt: skip
+    assert document["HostConfig"]["Binds"] == ["vol1:/a:ro"]
+    assert document["Volumes"] == {"/b": {}}
+    assert document["Healthcheck"] == {"Test": ["CMD-SHELL", "true"], "Interval": 60_500_000_000, "Retries": 2}
+    assert "Healthcheck" not in body(RunFlags("alpine"))
+    with pytest.raises(ValueError, match='invalid duration "5"'):
+        body(RunFlags("alpine", health_timeout="5"))
+
+
 def test_each_address_goes_to_its_subnet() -> None:
     assert pools(["10.1.0.0/16", "10.2.0.0/16"], ["10.2.0.1"], ["10.1.5.0/24"], ["nas=10.1.0.9"]) == [
         {"Subnet": "10.1.0.0/16", "IPRange": "10.1.5.0/24", "AuxiliaryAddresses": {"nas": "10.1.0.9"}},
