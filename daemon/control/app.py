@@ -13,6 +13,7 @@ import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from daemon.host import Host
 
 _BODY_LIMIT = 1 << 20
+_CLIENT_GONE = 499
 _TABLES = ("networks", "endpoints", "attachments", "nodes", "nodespec", "swarm")
 
 
@@ -33,10 +35,21 @@ def _ordered(value: object) -> object:
     return sorted((k, _ordered(v)) for k, v in value.items()) if isinstance(value, dict) else value
 
 
+@web.middleware
+async def _gone(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """A reader may go away at any time, before its answer has begun too: that is no error."""
+    try:
+        return await handler(request)
+    except ConnectionError:
+        return web.Response(status=_CLIENT_GONE)  # nobody will read it
+
+
 def make_control_app(host: Host) -> web.Application:
     """The application of one host."""
     control = Control(host)
-    app = web.Application(client_max_size=_BODY_LIMIT)
+    app = web.Application(client_max_size=_BODY_LIMIT, middlewares=[_gone])
     app.router.add_get("/v1/status", control.status)
     app.router.add_get("/v1/nat", control.nat)
     app.router.add_get("/v1/faults", control.faults)
