@@ -281,6 +281,11 @@ class IcmpSocket:
         """Messages that came while the queue was full."""
         return self._endpoint.dropped
 
+    @property
+    def ident(self) -> int:
+        """An identifier for its echoes: no two sockets that are open in one sandbox have the same."""
+        return self._endpoint.ident
+
     def send_echo(self, dst: str, *, ident: int, seq: int, payload: bytes, ttl: int = 64) -> None:
         """Send an echo request; OSError(ENETUNREACH) without a route."""
         target = self._host.pack(dst)

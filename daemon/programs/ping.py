@@ -110,8 +110,6 @@ async def _exchange(
     quiet: bool,
     pattern: str,
 ) -> None:
-    ident = p.process.pid & 0xFFFF
-    ident = (ident + p.random.randrange(65536)) & 0xFFFF
     byte = int(pattern, 16) & 0xFF if pattern else None
     payload = bytes([byte]) * size if byte is not None else bytes(n & 0xFF for n in range(size))
     start = p.clock()
@@ -123,7 +121,7 @@ async def _exchange(
             return
         if (not count or run.sent < count) and now >= next_send:
             try:
-                socket.send_echo(address, ident=ident, seq=run.sent & 0xFFFF, payload=payload, ttl=ttl)
+                socket.send_echo(address, ident=socket.ident, seq=run.sent & 0xFFFF, payload=payload, ttl=ttl)
             except OSError as error:
                 # As busybox: one line, and the run is over with status 1.
                 raise Failure(f"sendto: {error.strerror}") from None
@@ -146,7 +144,7 @@ async def _exchange(
                 next_send = p.clock()
             continue
         # Errors about our requests are not shown, as in busybox (their ident is not ours there).
-        if reply.ident != ident or reply.type not in ECHO_REPLIES or reply.seq not in run.sent_at:
+        if reply.ident != socket.ident or reply.type not in ECHO_REPLIES or reply.seq not in run.sent_at:
             continue
         took = (reply.when - run.sent_at[reply.seq]) * 1000
         duplicate = run.seen.get(reply.seq, False)

@@ -92,11 +92,10 @@ async def _probe(
     payload: bytes,
     wait: float,
 ) -> tuple[IcmpReceived | None, float]:
-    ident = p.process.pid & 0xFFFF
     start = p.clock()
     try:
         if udp is None:
-            icmp.send_echo(address, ident=ident, seq=sequence, payload=payload, ttl=ttl)
+            icmp.send_echo(address, ident=icmp.ident, seq=sequence, payload=payload, ttl=ttl)
         else:
             udp.set_ttl(ttl)
             udp.sendto(payload, (address, port & 0xFFFF))
@@ -106,7 +105,7 @@ async def _probe(
         async with asyncio.timeout(wait):
             while True:
                 answer = await icmp.recv()
-                if udp is None and answer.ident == ident and answer.seq == sequence:
+                if udp is None and answer.ident == icmp.ident and answer.seq == sequence:
                     break
                 if (
                     udp is not None

@@ -57,12 +57,14 @@ class IcmpArrival:
 
 
 class IcmpEndpoint:
-    """A raw ICMP socket: gets echo replies and errors, in a bounded queue."""
+    """A raw ICMP socket: gets echo replies and errors, in a bounded queue. `ident` is an identifier for its echoes that
+    no other socket of this stack has."""
 
-    __slots__ = ("closed", "dropped", "layer", "notify", "queue")
+    __slots__ = ("closed", "dropped", "ident", "layer", "notify", "queue")
 
-    def __init__(self, layer: IcmpLayer) -> None:
+    def __init__(self, layer: IcmpLayer, ident: int) -> None:
         self.layer = layer
+        self.ident = ident
         self.queue: deque[IcmpArrival] = deque()
         self.dropped = 0
         self.closed = False
@@ -88,17 +90,23 @@ class IcmpEndpoint:
 class IcmpLayer:
     """The part of a stack that speaks ICMP."""
 
-    __slots__ = ("_tokens", "_tokens_at", "endpoints", "stack")
+    __slots__ = ("_ident", "_tokens", "_tokens_at", "endpoints", "stack")
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
+        self._ident = stack.random.getrandbits(16)
         self.endpoints: list[IcmpEndpoint] = []
         self._tokens = ERROR_BURST
         self._tokens_at = 0.0
 
     def open(self) -> IcmpEndpoint:
         """A raw socket."""
-        endpoint = IcmpEndpoint(self)
+        taken = {endpoint.ident for endpoint in self.endpoints}
+        for _ in range(len(taken) + 1):  # in turn, as Linux's ping sockets take them (ping_get_port)
+            self._ident = self._ident + 1 & 0xFFFF
+            if self._ident not in taken:
+                break
+        endpoint = IcmpEndpoint(self, self._ident)
         self.endpoints.append(endpoint)
         return endpoint
 

@@ -141,6 +141,15 @@ async def test_ping_and_traceroute(pair: Pair) -> None:
     assert (error.ident, error.seq, error.destination) == (40000, 33434, "10.0.0.2")
 
 
+async def test_no_two_pings_of_a_sandbox_have_one_identifier(pair: Pair) -> None:
+    """Each raw socket hears all answers: with an equal identifier it would take another's for its own."""
+    long = pair.a.icmp_open()
+    for _ in range(1 << 16):
+        socket = pair.a.icmp_open()
+        assert socket.ident != long.ident
+        socket.close()
+
+
 async def test_what_an_administrator_sees(pair: Pair) -> None:
     a = pair.a
     a.add_route("0.0.0.0/0", via="10.0.0.254")
