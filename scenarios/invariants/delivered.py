@@ -21,8 +21,11 @@ FORGED = b"shoal: nobody sent this"
 
 @dataclass(slots=True)
 class Delivered:
-    """Sees frames; knows by asking the hosts which MACs were ever on which network, and where a local one is.
-    heard: which containers got broadcast echoes of (network, MAC)."""
+    """Sees frames; knows by asking the hosts which MACs were ever on which network, and where a local one is. A MAC is
+    held again with its address, on another network too: what hosts say after a frame decides.
+
+    heard: which containers got broadcast echoes of (network, MAC).
+    """
 
     macs: dict[str, dict[str, str]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
@@ -32,10 +35,12 @@ class Delivered:
     _judged: dict[str, None] = field(default_factory=dict)
     _echoes: dict[tuple[str, str, bytes], float] = field(default_factory=dict)
     _order: deque[tuple[float, tuple[str, str, bytes]]] = field(default_factory=deque)
-    _unknown: deque[Frame] = field(default_factory=lambda: deque(maxlen=256))
+    _present: dict[str, None] = field(default_factory=dict)
+    _doubts: dict[tuple[str, str, str], Frame] = field(default_factory=dict)
 
     def learn(self, views: dict[str, View]) -> list[Violation]:
-        """What the hosts say now; judges what came before it was known."""
+        """What the hosts say now; judges what came before they were asked."""
+        self._present = {}
         for view in views.values():
             for id, network in view.networks.items():
                 self.names[id] = network["Name"]
@@ -50,8 +55,10 @@ class Delivered:
                 if e.mac:
                     where = "" if view.is_overlay(e.network) else e.host
                     self.macs.setdefault(where + e.mac.lower(), {})[e.network] = f"{e.host}/{e.name}"
-        waiting, self._unknown = list(self._unknown), deque(maxlen=256)
-        return [v for frame in waiting for v in self._isolation(frame)]
+                    self._present[where + e.mac.lower()] = None
+        asked = min((view.at for view in views.values()), default=0.0)
+        ripe = [key for key, frame in self._doubts.items() if frame.at < asked]
+        return [violation for key in ripe for violation in self._decided(self._doubts.pop(key))]
 
     def see(self, frame: Frame, *, duplicating: bool, damaging: bool) -> list[Violation]:
         """What faults may do to packets now explains copies, and whatever a damaged one says."""
@@ -67,25 +74,25 @@ class Delivered:
             self.heard.setdefault((frame.network, mac), {})[frame.container] = None
         if damaging:
             return []
-        found = self._isolation(frame)
-        if not duplicating and is_echo(frame.data):
-            found += self._once(frame)
-        return found
+        mac = self._place(frame)
+        if frame.network not in self.macs.get(mac, ()) and (mac in self.macs or "02:42:" in mac):
+            self._doubts.setdefault((frame.container, frame.network, mac), frame)
+        return self._once(frame) if not duplicating and is_echo(frame.data) else []
 
-    def _isolation(self, frame: Frame) -> list[Violation]:
-        mac = frame.data[6:12].hex(":")
-        own = self.macs.get(mac if frame.network in self._shared else frame.host + mac)
-        if own is None or frame.network not in self._judged:
-            if mac.startswith("02:42:"):
-                self._unknown.append(frame)
-            return []
-        if frame.network in own:
+    def _place(self, frame: Frame) -> str:
+        """The sender's MAC; a local network's behind its host's name."""
+        return ("" if frame.network in self._shared else frame.host) + frame.data[6:12].hex(":")
+
+    def _decided(self, frame: Frame) -> list[Violation]:
+        mac = self._place(frame)
+        own = self.macs.get(mac, {})
+        if mac not in self._present or frame.network not in self._judged or frame.network in own:
             return []
         where = f"{frame.host}/{self.containers.get(frame.container, frame.container[:12])}"
         sender = next(iter(own.values()))
         return [Violation("isolation", f"frame {frame.network} {mac}",
-                f"{where} got a packet of {sender} ({mac}) on {self.names[frame.network]}, and its sender is only on "
-                f"{', '.join(self.names[n] for n in own)}", where)]  # fmt: skip
+                f"{where} got a packet of {sender} ({mac[-17:]}) on {self.names[frame.network]}, and its sender is "
+                f"only on {', '.join(self.names[n] for n in own)}", where)]  # fmt: skip
 
     def _once(self, frame: Frame) -> list[Violation]:
         key = (frame.container, frame.network, frame.data[26:])  # IP's identification is each copy's own

@@ -207,6 +207,7 @@ class Watch:
             self._violated(await self._modelled(deadline))
         if "leaks" in self._names:
             self._violated(await self._leaked_endpoints(views))
+        await self._look()  # decides on the last packets
 
     async def _forge(self, views: dict[str, View]) -> None:
         forged = probes.forgeries(views)

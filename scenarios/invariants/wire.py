@@ -18,46 +18,57 @@ _WINDOW = 0.25
 """Seconds within which an equal echo is the same one; its sender takes another number each second."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """A packet that breaks a law by what hosts said before it, or that they had said nothing about. held: the networks
+    that had its VNI then."""
+
+    packet: Packet
+    number: int
+    mac: str
+    held: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Wire:
-    """Sees the VXLAN datagrams of the underlay; knows by asking the hosts which MACs were ever on which network.
+    """Sees the VXLAN datagrams of the underlay; knows by asking the hosts which MACs were ever on which network, and
+    which network has which VNI. A VNI is given again once its network is gone for all, and a MAC with its address; so
+    what hosts say after a packet decides, and only of what was so before it.
 
     gone: what has (VNI, MAC) and should get nothing; members: the hosts that broadcasts of a VNI may go to.
     """
 
-    networks: dict[int, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     macs: dict[str, dict[str, str]] = field(default_factory=dict)
     gone: dict[tuple[int, str], str] = field(default_factory=dict)
     members: dict[int, set[str]] = field(default_factory=dict)
+    _held: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    _present: dict[str, None] = field(default_factory=dict)
+    _secret: dict[str, None] = field(default_factory=dict)
+    _doubts: dict[tuple[int, str, str, str], _Doubt] = field(default_factory=dict)
     _senders: dict[tuple[int, str], dict[str, tuple[float, float]]] = field(default_factory=dict)
     _echoes: dict[tuple[str, str, bytes], float] = field(default_factory=dict)
     _order: deque[tuple[float, tuple[str, str, bytes]]] = field(default_factory=deque)
-    _unknown: deque[tuple[Packet, int, str]] = field(default_factory=lambda: deque(maxlen=256))
-    _clear: dict[tuple[int, str], Packet] = field(default_factory=dict)
 
     def learn(self, views: dict[str, View]) -> list[Violation]:
-        """What the hosts say now; judges what came before it was known."""
-        before, secret = dict(self.networks), dict[int, bool]()
+        """What the hosts say now; judges what came before they were asked."""
+        held: dict[int, dict[str, None]] = {}
+        self._present = {}
         for view in views.values():
             for id, network in view.networks.items():
                 if network.get("Driver") == "overlay" and (number := vni(network)) is not None:
-                    self.networks[number] = id
+                    held.setdefault(number, {})[id] = None
                     self.names[id] = network["Name"]
-                    secret[number] = "encrypted" in (network.get("Options") or {})
+                    if "encrypted" in (network.get("Options") or {}):
+                        self._secret[id] = None
             for e in view.endpoints:
                 if view.is_overlay(e.network):
                     self.macs.setdefault(e.mac.lower(), {})[e.network] = f"{e.host}/{e.name}"
-        waiting, self._unknown = list(self._unknown), deque(maxlen=256)
-        found = [v for packet, number, mac in waiting for v in self._isolation(packet, number, mac)]
-        clear, self._clear = self._clear, {}
-        for (number, host), packet in clear.items():
-            # The number of a network that was removed may be another's by now.
-            if secret.get(number) and before.get(number) == self.networks[number]:
-                found.append(Violation("isolation", f"clear {number} {host}",
-                    f"{host} sent a packet of an encrypted network ({self.names[self.networks[number]]}) in the clear "
-                    f"at {packet.at:.3f} s", host))  # fmt: skip
-        return found
+                    self._present[e.mac.lower()] = None
+        self._held = {number: tuple(sorted(ids)) for number, ids in held.items()}
+        asked = min((view.at for view in views.values()), default=0.0)
+        ripe = [key for key, doubt in self._doubts.items() if doubt.packet.at < asked]
+        return [violation for key in ripe for violation in self._decided(self._doubts.pop(key))]
 
     def see(self, packet: Packet, duplicating: bool) -> list[Violation]:
         if packet.kind != "vxlan":
@@ -69,29 +80,37 @@ class Wire:
         mac = data[_HEADER + 6 : _HEADER + 12].hex(":")
         if data[0] & _SEALED:
             return []  # judged where it comes out (delivered.py)
-        found = self._isolation(packet, number, mac)
+        held, own = self._held.get(number, ()), self.macs.get(mac, {})
+        strange = (own or mac.startswith("02:42:")) and not any(id in own for id in held)
+        if strange or any(id in self._secret for id in held):
+            key = (number, mac, packet.host, packet.direction)
+            self._doubts.setdefault(key, _Doubt(packet, number, mac, held))
+        found: list[Violation] = []
         if packet.direction == "sent":
-            self._clear.setdefault((number, packet.host), packet)  # whose number it is, the hosts say
             found += self._one_holder(packet, number, mac)
             found += self._stale(packet, number, data[_HEADER : _HEADER + 6])
         if packet.direction == "sent" and not duplicating:
             found += self._once(packet, data[_HEADER:])
         return found
 
-    def _isolation(self, packet: Packet, number: int, mac: str) -> list[Violation]:
-        own = self.macs.get(mac)
-        network = self.networks.get(number)
-        if own is None or network is None:
-            if own is None and mac.startswith("02:42:"):
-                self._unknown.append((packet, number, mac))
-            return []
-        if network in own:
-            return []
-        sender = next(iter(own.values()))
-        return [Violation("isolation", f"wire {number} {mac}",
-                f"a packet of {sender} ({mac}) is on {self.names[network]} (VNI {number}), "
+    def _decided(self, doubt: _Doubt) -> list[Violation]:
+        packet, number, mac, held = doubt.packet, doubt.number, doubt.mac, doubt.held
+        if not held or held != self._held.get(number):
+            return []  # whose VNI it was when the packet was sent cannot be told
+        found = []
+        own = self.macs.get(mac, {})
+        if mac in self._present and not any(id in own for id in held):
+            sender = next(iter(own.values()))
+            found.append(Violation("isolation", f"wire {number} {mac}",
+                f"a packet of {sender} ({mac}) is on {self.names[held[0]]} (VNI {number}), "
                 f"and its sender is only on {', '.join(self.names[n] for n in own)}",
-                f"{packet.source} to {packet.target}")]  # fmt: skip
+                f"{packet.source} to {packet.target}"))  # fmt: skip
+        if packet.direction == "sent" and all(id in self._secret for id in held):
+            found.append(Violation("isolation", f"clear {number} {packet.host}",
+                f"{packet.host} sent a packet of an encrypted network ({self.names[held[0]]}) in the clear "
+                f"at {packet.at:.3f} s",
+                packet.host))  # fmt: skip
+        return found
 
     def _stale(self, packet: Packet, number: int, target: bytes) -> list[Violation]:
         """While the checker asks for them: packets to who is gone, and broadcasts to hosts where nobody is."""
@@ -102,9 +121,12 @@ class Wire:
                 f"{packet.host} still sends packets for {what} and nobody's now, to {host}", packet.host)]  # fmt: skip
         if target[0] & 1 and number in self.members and host not in self.members[number]:
             return [Violation("convergence", f"member {packet.host} {number} {host}",
-                f"{packet.host} still sends broadcasts of {self.names.get(self.networks.get(number, ''), number)} to "
-                f"{host}, where nobody is on it", packet.host)]  # fmt: skip
+                f"{packet.host} still sends broadcasts of {self._named(number)} to {host}, "
+                "where nobody is on it", packet.host)]  # fmt: skip
         return []
+
+    def _named(self, number: int) -> str:
+        return self.names[self._held[number][0]] if number in self._held else f"VNI {number}"
 
     def _one_holder(self, packet: Packet, number: int, mac: str) -> list[Violation]:
         """Packets of one MAC that two hosts send by turns: it is held twice at one time, however shortly."""
