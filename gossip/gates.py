@@ -5,7 +5,8 @@ know of. Two exceptions: the only member of a swarm that it began, and a host wh
 while (its own ranges are its own, whatever happens elsewhere). Once open, the gate stays open for this boot.
 
 A host in doubt, whose disk may be older than what it told others, has perhaps forgotten to whom it gave ranges. It
-gives nothing until it has synced with every other member of the roster: whoever it gave to is one of them.
+gives nothing until it has synced with every other member of the roster: whoever it gave to is one of them. Not with one
+that has left for good: it uses nothing any more, and to whom it gave on is one of the others, so these are heard again.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Gates:
         self._now = now
         self._doubtful = storage.doubtful
         self._in_step: dict[str, None] = {}
+        self._departed: list[str] = []
         self._node_id = node_id
         self._roster = roster
         self._live_peers = live_peers
@@ -62,7 +64,15 @@ class Gates:
 
     def unheard(self) -> list[str]:
         """Live members with whom a host in doubt has not synced yet."""
-        return [node for node in self._live_peers() if node not in self._in_step] if self.in_doubt else []
+        live = self._live_peers()
+        return [node for node in self.awaited() if node in live]
+
+    def awaited(self) -> list[str]:
+        """Members, dead ones too, whom a host in doubt must hear before it gives numbers; sorted."""
+        if not self.in_doubt:
+            return []
+        others = [entry.node_id for entry in self._roster.members() if entry.node_id != self._node_id]
+        return [node for node in others if node not in self._in_step and not self._roster.departed(node)]
 
     @property
     def in_doubt(self) -> bool:
@@ -82,7 +92,11 @@ class Gates:
         if not self._giving:
             if self._doubtful:
                 others = [entry.node_id for entry in self._roster.members() if entry.node_id != self._node_id]
-                self._giving = all(node in self._in_step for node in others)
+                departed = [node for node in others if self._roster.departed(node)]
+                if any(node not in self._departed for node in departed):
+                    self._in_step.clear()
+                self._departed = departed
+                self._giving = all(node in self._in_step or node in departed for node in others)
             else:
                 lonely = self._now() - self._started >= LONELY and not self._live_peers()
                 self._giving = self.is_synced or lonely or self._roster.only_member()

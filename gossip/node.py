@@ -7,6 +7,7 @@ peers, keeps time and tasks. The decisions are theirs.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ DELETED_MAX = 256
 FLOOR_DELAY = 30.0
 """… and the seconds after which what was before is forgotten everywhere."""
 CHORES_INTERVAL = 5.0
+LEGACY = 0.5
+"""Seconds for a peer to take the ranges of a node that leaves, who may tell it to others meanwhile."""
 _LEAP = 1 << 20
 """Boot epochs by at most which a host in doubt goes ahead."""
 
@@ -169,9 +172,12 @@ class GossipNode:
         peers = self.live_peers()
         # Whoever may not give does not know for certain what is its own.
         given = self._allocator.donate_all(self._random.choice(peers)) if peers and self.may_give() else []
-        for peer in peers if given else []:
-            if await self._anti_entropy.push(peer, given):
-                break
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEGACY):
+                for peer in peers if given else []:
+                    if await self._anti_entropy.push(peer, given):
+                        break
+        self.roster.depart()
         await self.members.leave()
 
     async def stop(self) -> None:
@@ -328,6 +334,10 @@ class GossipNode:
         """Whether numbers may be given: see `gates`."""
         return self._gates.may_give()
 
+    def awaited(self) -> list[str]:
+        """Members, dead ones too, whom this host, in doubt of its disk, must hear before it gives numbers."""
+        return self._gates.awaited()
+
     async def wait_may_give(self, deadline: float) -> bool:
         """Wait for may_give for some seconds; whether it came true."""
         return await self._gates.wait_may_give(deadline)
@@ -457,6 +467,7 @@ class GossipNode:
         """Who is in doubt is so until every member of the roster has been heard (or was removed)."""
         if self._replica.in_doubt and self.may_give():
             self._replica.end_doubt()
+            self._gates.look()
 
     async def _serve_repair(self, peer: str, payload: bytes) -> bytes:
         return answer(self._replica, node_of(peer), payload)

@@ -328,7 +328,6 @@ class Cluster:
             if say_goodbye:
                 try:
                     async with asyncio.timeout(_LEAVE):
-                        self.overlays.life.acknowledge_all()
                         await gossip.leave()
                 except (TimeoutError, OSError):
                     log.warning("nobody heard that this node leaves")

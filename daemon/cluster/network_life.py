@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from daemon.cluster.network_rows import (
     ACKNOWLEDGED,
     ENDPOINTS,
-    EVERYTHING,
     NETWORKS,
     SUBNET_SPACE,
     VNI_SPACE,
@@ -192,12 +191,9 @@ class NetworkLife:
             gossip.put(ACKNOWLEDGED, network_id, {})
         self.finish_removals()
 
-    def acknowledge_all(self) -> None:
-        """This node leaves the swarm for good: it is on no network any more, whichever is removed later."""
-        self._running().put(ACKNOWLEDGED, EVERYTHING, {})
-
     def finish_removals(self) -> None:
-        """A manager ends the removals that every member of the roster has acknowledged, the dead ones too."""
+        """A manager ends the removals that every member of the roster has acknowledged, the dead ones too. One that has
+        left the swarm for good is on no network."""
         self._engine.tasks.insist(self._finished_removals, "the end of a removal")
 
     def _finished_removals(self) -> None:
@@ -207,8 +203,9 @@ class NetworkLife:
         for row in gossip.rows(NETWORKS):
             if not row.value.get("removing"):
                 continue
-            agreed = [ack.owner for ack in gossip.all_rows(ACKNOWLEDGED) if ack.key in (row.key, EVERYTHING)]
-            if all(entry.node_id in agreed for entry in gossip.roster.members()):
+            agreed = [ack.owner for ack in gossip.all_rows(ACKNOWLEDGED) if ack.key == row.key]
+            members = [entry.node_id for entry in gossip.roster.members()]
+            if all(node in agreed or gossip.roster.departed(node) for node in members):
                 gossip.remove(NETWORKS, row.key)
 
     def gone(self, row: Row) -> None:

@@ -19,7 +19,6 @@ NETWORKS = "networks"  # shared; key: the network's id
 ENDPOINTS = "endpoints"  # owned; key: the endpoint's id
 ATTACHMENTS = "attachments"  # owned; key: a network that the owner is on
 ACKNOWLEDGED = "acknowledged"  # owned; key: a network that is being removed, which the owner has left
-EVERYTHING = "*"  # as a key of ACKNOWLEDGED: the owner has left the swarm
 SUBNET_SPACE = "subnets"
 VNI_SPACE = "vnis"
 ADDRESS_SPACE = "addresses"

@@ -22,7 +22,7 @@ from daemon.cluster.network_rows import (
 from daemon.engine.chosen_addresses import exhausted, no_such_address
 from daemon.engine.network import Network
 from daemon.errors import ApiError, Forbidden, ServerError
-from gossip.numbers.errors import NumberOutside, NumbersError, NumberTaken, OwnerUnreachable, SpaceExhausted
+from gossip.numbers.errors import InDoubt, NumberOutside, NumbersError, NumberTaken, OwnerUnreachable, SpaceExhausted
 
 if TYPE_CHECKING:
     from gossip.node import GossipNode
@@ -102,6 +102,8 @@ def refusal(error: NumbersError, network: Network, wanted: str | None = None, *,
             f"no address of network {network.name} can be given out now: host {error.hostname}, "
             "which has the free ones, cannot be reached"
         )
+    if isinstance(error, InDoubt):
+        return ServerError(f"no address of network {network.name} can be given out now: {error}")
     return ServerError(str(error))
 
 
@@ -118,6 +120,8 @@ def no_identity(error: NumbersError, network: Network) -> ApiError:
             f"network {network.name} cannot be made now: host {error.hostname}, which has the free subnets and VNIs, "
             "cannot be reached"
         )
+    if isinstance(error, InDoubt):
+        return ServerError(f"network {network.name} cannot be made now: {error}")
     return ServerError(str(error))
 
 

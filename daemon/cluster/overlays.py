@@ -28,6 +28,7 @@ from daemon.engine.container import Container
 from daemon.engine.documents import JsonObject
 from daemon.engine.network import Endpoint, Network
 from daemon.errors import ApiError, Conflict, NotFound, ServerError, Unavailable
+from gossip.tables.replica import DEPARTURES_TABLE
 from gossip.tables.row import Change, Row, Value
 from gossip.tables.view import ROSTER_TABLE
 from overlay.ipam.mac import mac_from_ip
@@ -313,7 +314,7 @@ class Overlays:
                 self.life.gone(row)
             else:
                 self._network_changed(change.after)
-        elif change.table in (ACKNOWLEDGED, ROSTER_TABLE):
+        elif change.table in (ACKNOWLEDGED, DEPARTURES_TABLE, ROSTER_TABLE):
             self.life.finish_removals()
 
     def _tell_directory(self, row: Row) -> None:

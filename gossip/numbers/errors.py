@@ -50,6 +50,16 @@ class OwnerUnreachable(NumbersError):
         self.hostname = hostname
 
 
+class InDoubt(NumbersError):
+    """This host's disk may be older than what it told others: it gives nothing before all members have been heard;
+    `hostname` says who has not."""
+
+    def __init__(self, space: str, hostname: str) -> None:
+        super().__init__(f"the disk of this host may be an older one: host {hostname} must be heard first, or removed")
+        self.space = space
+        self.hostname = hostname
+
+
 class SpaceInDispute(NumbersError):
     """Two views of the space contradict each other (a cloned or restored disk): nobody gives from it."""
 

@@ -50,14 +50,15 @@ class Inheritance:
         ]
 
     def missing(self, removed: str) -> list[str]:
-        """Roster members that have not yet agreed, knowing every removal that we know."""
+        """Roster members that have not yet agreed, knowing every removal that we know. Those who left for good can
+        contradict no more."""
         removals = [(node, body.removal) for node, body in self._replica.roster().items() if body.removal is not None]
         if removals != self._removals:
             self._removals = removals
             self._agreed.clear()
         agreed = self._agreed.setdefault(removed, {})
         members = [entry.node_id for entry in self._roster.members() if entry.node_id != self._replica.node_id]
-        return [node for node in members if node not in agreed]
+        return [node for node in members if node not in agreed and not self._roster.departed(node)]
 
     async def run(self, ask: Ask) -> None:
         """Ask whoever is missing, and take what all agree to."""

@@ -15,6 +15,7 @@ import msgpack
 
 from gossip.numbers.allocator import Allocator, Donation
 from gossip.numbers.errors import (
+    InDoubt,
     NumberOutside,
     NumberTaken,
     OwnerUnreachable,
@@ -49,6 +50,10 @@ class Peers(Protocol):
         ...
 
     async def wait_may_give(self, deadline: float) -> bool: ...
+
+    def awaited(self) -> list[str]:
+        """Members whom this host must hear before it may give, because its disk may be an older one."""
+        ...
 
     async def pull(self, deadline: float) -> None: ...
 
@@ -108,11 +113,15 @@ class Numbers:
         """A number that nobody else gets before it is released, durable before it is returned.
 
         `holder` names whom it is for (the same holder may ask for its wanted number again); `deadline` in seconds
-        from now. Raises UnknownSpace, SpaceExhausted, NumberTaken, NumberOutside, SpaceInDispute, OwnerUnreachable.
+        from now. Raises UnknownSpace, SpaceExhausted, NumberTaken, NumberOutside, SpaceInDispute, OwnerUnreachable,
+        InDoubt.
         """
         end = self._peers.now() + deadline
         if not await self._peers.wait_may_give(deadline):
-            raise OwnerUnreachable(space, self._somebody())
+            awaited = self._peers.awaited()
+            raise InDoubt(space, self._roster.hostname(awaited[0])) if awaited else OwnerUnreachable(
+                space, self._somebody()
+            )
         if self._allocator.ring(space) is None:
             await self._peers.pull(max(0.0, end - self._peers.now()))
         number = self.allocate_now(space, wanted=wanted, holder=holder)

@@ -48,6 +48,8 @@ SPACES_TABLE = "spaces"
 """Shared table with one row for each number space; its tombstone ends the space's ring."""
 ATTACHMENTS_TABLE = "attachments"
 """Owned table; a row says that its owner is attached to the scope that is its key."""
+DEPARTURES_TABLE = "departures"
+"""Owned table; a row with the owner's id as its key says that the owner has left for good."""
 _STORED = "record"
 Extra = Sequence[tuple[str, str, bytes | None]]
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gossip.tables.record import ROSTER, Record, RecordId, Removal, RosterBody
-from gossip.tables.replica import Replica
+from gossip.tables.record import EPOCH, OWNED, ROSTER, EpochBody, OwnedBody, Record, RecordId, Removal, RosterBody
+from gossip.tables.replica import DEPARTURES_TABLE, Replica
 from gossip.tables.row import check_name
 
 
@@ -82,6 +82,19 @@ class Roster:
     def removed(self, node_id: str) -> bool:
         """Whether an id was removed for good."""
         return self._replica.is_removed(node_id)
+
+    def depart(self) -> None:
+        """Say that this node leaves for good: nobody need wait for it any more. Its last word."""
+        self._replica.put(DEPARTURES_TABLE, self._replica.node_id, {})
+
+    def departed(self, node_id: str) -> bool:
+        """Whether a member has left for good by its own word, and uses nothing any more. It stays in the roster, and
+        what it did not give away stays its own, until it is removed."""
+        word = self._replica.body(RecordId(OWNED, DEPARTURES_TABLE, node_id, node_id))
+        boot = self._replica.body(RecordId(EPOCH, "", "", node_id))
+        said = isinstance(word, OwnedBody) and word.value is not None
+        # One whose disk was put back is here again, in a later boot.
+        return said and isinstance(word, OwnedBody) and (not isinstance(boot, EpochBody) or boot.epoch <= word.epoch)
 
     def removals(self) -> int:
         """How many ids were removed for good."""

@@ -87,6 +87,9 @@ class _Peers:
     async def wait_may_give(self, deadline: float) -> bool:
         return self._gates.may_give()
 
+    def awaited(self) -> list[str]:
+        return self._gates.awaited()
+
     async def pull(self, deadline: float) -> None:
         """The model's own steps do that."""
 

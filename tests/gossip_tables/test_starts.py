@@ -8,7 +8,7 @@ from contextlib import nullcontext
 import pytest
 
 from gossip.node import NotManager
-from gossip.numbers.errors import OwnerUnreachable
+from gossip.numbers.errors import InDoubt, OwnerUnreachable
 from tests.gossip_tables.disk import Disk
 from tests.gossip_tables.lan import Swarm, run
 
@@ -116,6 +116,36 @@ def test_who_is_in_doubt_gives_nothing_before_all_have_been_heard() -> None:
         assert h1.may_give() and not swarm.disks[1].doubtful
         again = [await h1.numbers.allocate("net", holder="c") for _ in range(2)]
         assert not {*again} & {*mine, *theirs}
+        await swarm.down()
+
+    run(main())
+
+
+def test_who_left_for_good_is_not_waited_for_and_what_it_gave_on_is_known() -> None:
+    async def main() -> None:
+        swarm = Swarm()
+        h1, h2, h3 = await swarm.up(3)
+        h1.numbers.define("net", 0, 16)
+        await swarm.until(lambda: h3.numbers.spaces() == ["net"], 1)
+        old = dict(swarm.disks[1].kept)
+        swarm.lan.partition(["192.0.2.2"], ["192.0.2.1", "192.0.2.3"])
+        theirs = [await h3.numbers.allocate("net", holder="b") for _ in range(2)]  # h1 forgets that it gave
+        await swarm.kill(1)
+        swarm.lan.partition(["192.0.2.1"], ["192.0.2.2", "192.0.2.3"])
+        await swarm.until(lambda: h3.live_peers() == [h2.node_id], 30)
+        await h3.leave()
+        await h3.stop()
+        del swarm.nodes[3]
+        swarm.disks[1].kept, swarm.disks[1].doubtful = old, True
+        h1 = await swarm.boot(1)
+        with pytest.raises(InDoubt) as doubt:
+            await h1.numbers.allocate("net", holder="c", deadline=6)
+        assert doubt.value.hostname == "h2"
+        swarm.lan.heal()
+        await h1.join([("192.0.2.2", 7946)])
+        await swarm.until(lambda: not h1.in_doubt, 5)
+        given = [await node.numbers.allocate("net", holder="c") for node in (h1, h2) for _ in range(2)]
+        assert len({*given, *theirs}) == 6
         await swarm.down()
 
     run(main())
