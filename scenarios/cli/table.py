@@ -1,80 +1,36 @@
-"""Docker's tables and templates: columns at least ten wide, three blanks between, the last one not padded."""
+"""Docker's tables, and its words for sizes and times."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-Row = Mapping[str, str]
 
-_ACTION = re.compile(r"{{\s*(json\s+)?(\.[\w.]*)\s*}}")
+def tabulate(text: str) -> str:
+    """Lines of cells between tabs, as Go's text/tabwriter(10, 1, 3, ' ') lays them out: columns at least ten wide,
+    three blanks between, the last cell of a line not padded. A column goes on as long as lines have it."""
+    lines = [line.split("\t") for line in text.split("\n")]
+    widths: list[list[int]] = [[] for _ in lines]
+    for column in range(max(map(len, lines)) - 1):
+        begin = 0
+        while begin < len(lines):
+            end = begin
+            while end < len(lines) and len(lines[end]) > column + 1:
+                end += 1
+            width = max(10, *(len(cells[column]) + 3 for cells in lines[begin:end])) if end > begin else 0
+            for i in range(begin, end):
+                widths[i].append(width)
+            begin = max(end, begin + 1)
+    return "\n".join(
+        "".join(cell.ljust(width) for cell, width in zip(cells, wide, strict=False)) + cells[-1]
+        for cells, wide in zip(lines, widths, strict=True)
+    )
 
 
 def render(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lines of a table with its heading, as text/tabwriter(10, 1, 3, ' ') lays them out."""
-    table = [list(columns), *map(list, rows)]
-    widths = [max(10, max(len(row[i]) for row in table) + 3) for i in range(len(columns) - 1)]
-    return "\n".join("".join(c.ljust(w) for c, w in zip(row, widths, strict=False)) + row[-1] for row in table)
-
-
-def look_up(document: object, path: str) -> object:
-    """`.A.B` of a JSON document; raises KeyError when there is no such field."""
-    for part in filter(None, path.split(".")):
-        if not isinstance(document, Mapping) or part not in document:
-            raise KeyError(part)
-        document = document[part]
-    return document
-
-
-def _printed(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if value is None:
-        return "<no value>"
-    if isinstance(value, list):
-        return "[" + " ".join(map(_printed, value)) + "]"
-    if isinstance(value, Mapping):
-        return "map[" + " ".join(f"{k}:{_printed(v)}" for k, v in sorted(value.items())) + "]"
-    return str(value)
-
-
-def template(text: str, document: object) -> str:
-    """The part of Go's templates that people type most: `{{.Field}}`, `{{.A.B}}`, `{{json .Field}}`, `\\t` and `\\n`.
-
-    Raises ValueError for anything else in braces and for fields that are not there.
-    """
-    if text == "json":
-        return json.dumps(document, separators=(",", ":"))
-    if "{{" in _ACTION.sub("", text):
-        raise ValueError(f"template parsing error: only {{{{.Field}}}} and {{{{json .Field}}}} are known here: {text}")
-
-    def fill(match: re.Match[str]) -> str:
-        try:
-            value = look_up(document, match[2])
-        except KeyError as missing:
-            raise ValueError(f"template: can't evaluate field {missing.args[0]}") from None
-        return json.dumps(value, separators=(",", ":")) if match[1] else _printed(value)
-
-    return _ACTION.sub(fill, text.replace("\\t", "\t").replace("\\n", "\n"))
-
-
-def listing(
-    headings: Mapping[str, str], rows: Sequence[Row], *, form: str | None, quiet: str | None, default: Sequence[str]
-) -> str:
-    """A `ls`: the table of `default` fields, one field alone (`quiet`), or what --format asks for.
-
-    `headings` names each field's column.
-    """
-    if quiet is not None:
-        return "\n".join(row[quiet] for row in rows)
-    if form is None or form == "table":
-        return render([headings[f] for f in default], [[row[f] for f in default] for row in rows])
-    if form.startswith("table "):
-        fields = [match[2].lstrip(".") for match in _ACTION.finditer(form)]
-        return render([headings.get(f, f.upper()) for f in fields], [[row[f] for f in fields] for row in rows])
-    return "\n".join(template(form, row) for row in rows)
+    """Lines of a table with its heading."""
+    return tabulate("\n".join("\t".join(cells) for cells in (columns, *rows)))
 
 
 _STEPS: tuple[tuple[float, Callable[[int], str]], ...] = (

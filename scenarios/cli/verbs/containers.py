@@ -4,29 +4,39 @@ containers that exist."""
 from __future__ import annotations
 
 import json
+import re
 import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scenarios.cli import table
+from scenarios.cli.formats import Columns, inspected, parsed, told
 from scenarios.cli.on import app, each, talk
+from scenarios.gotemplate import TemplateError, documents
+from scenarios.gotemplate.documents import go_time
 
 if TYPE_CHECKING:
     from scenarios.client import Document, HostClient, Query
 
 Containers = Annotated[list[str], typer.Argument(metavar="CONTAINER...")]
 Filters = Annotated[list[str] | None, typer.Option("-f", "--filter", help="KEY=VALUE.")]
-Format = Annotated[str | None, typer.Option("--format", help="table, json, or '{{.Field}}'.")]
+Format = Annotated[str | None, typer.Option("--format", help="table, json, or a template: '{{.Names}}'.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Ids only.")]
 NoTrunc = Annotated[bool, typer.Option("--no-trunc", help="Nothing shortened.")]
 Grace = Annotated[int | None, typer.Option("-t", "--time", "--timeout", help="Seconds until SIGKILL.")]
 
-_PS = {
-    "ID": "CONTAINER ID", "Image": "IMAGE", "Command": "COMMAND", "CreatedAt": "CREATED AT", "RunningFor": "CREATED",
-    "Status": "STATUS", "Ports": "PORTS", "Names": "NAMES", "State": "STATE", "Networks": "NETWORKS",
-    "Labels": "LABELS",
-}  # fmt: skip
+_PS = Columns(
+    "*formatter.ContainerContext",
+    {"ID": "CONTAINER ID", "Image": "IMAGE", "Command": "COMMAND", "RunningFor": "CREATED", "Status": "STATUS",
+     "Ports": "PORTS", "Names": "NAMES"},
+    {"CreatedAt": "CREATED AT", "State": "STATE", "Networks": "NETWORKS", "Labels": "LABELS", "Mounts": "MOUNTS",
+     "LocalVolumes": "LOCAL VOLUMES", "Size": "SIZE"},
+)  # fmt: skip
+_SIZED = re.compile(r"{{.*(\.Size\b|json \.\s*}})")
+"""A format that asks for sizes, which a daemon reckons only when told to."""
 
 
 def filters(texts: list[str] | None) -> str | None:
@@ -55,18 +65,24 @@ def _ports(ports: list[Document]) -> str:
 
 def _row(container: Document, no_trunc: bool) -> dict[str, str]:
     command = container["Command"] if no_trunc else table.shorten(container["Command"], 20)
+    mounts = container.get("Mounts") or []
+    names = [mount.get("Name") or mount["Source"] for mount in mounts]
+    size, whole = container.get("SizeRw") or 0, container.get("SizeRootFs") or 0
     return {
         "ID": container["Id"] if no_trunc else container["Id"][:12],
         "Image": container["Image"],
         "Command": json.dumps(command, ensure_ascii=False),
-        "CreatedAt": str(container["Created"]),
+        "CreatedAt": go_time(datetime.fromtimestamp(container["Created"], UTC).astimezone()),
         "RunningFor": table.ago(container["Created"]),
         "Status": container["Status"],
         "State": container["State"],
         "Ports": _ports(container["Ports"]),
         "Names": ",".join(name.removeprefix("/") for name in container["Names"] if name.count("/") == 1),
         "Networks": ",".join(container["NetworkSettings"]["Networks"]),
-        "Labels": ",".join(f"{k}={v}" for k, v in sorted(container["Labels"].items())),
+        "Labels": told(container["Labels"]),
+        "Mounts": ",".join(names if no_trunc else (table.shorten(name, 15) for name in names)),
+        "LocalVolumes": str(sum(mount.get("Driver") == "local" for mount in mounts)),
+        "Size": table.human_size(size) + (f" (virtual {table.human_size(whole)})" if whole else ""),
     }
 
 
@@ -83,11 +99,12 @@ def ps(
     async def work(client: HostClient) -> None:
         limit = 1 if latest else last
         found = await client.get(
-            "containers/json", all=all_ or limit is not None, limit=limit, filters=filters(filter_)
-        )
-        text = table.listing(
-            _PS, [_row(c, no_trunc) for c in found], form=format_, quiet="ID" if quiet else None,
-            default=["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"],
+            "containers/json", all=all_ or limit is not None, limit=limit, filters=filters(filter_),
+            size=bool(_SIZED.search(format_ or "")) or None,
+        )  # fmt: skip
+        text = _PS.render(
+            [_row(c, no_trunc) for c in found], format_, quiet="ID" if quiet else None,
+            labels=[c["Labels"] for c in found],
         )  # fmt: skip
         if text:
             print(text)
@@ -228,43 +245,69 @@ def logs(
 def inspect(
     context: typer.Context, names: Annotated[list[str], typer.Argument(metavar="NAME...")],
     format_: Annotated[str | None, typer.Option("-f", "--format")] = None,
-    type_: Annotated[str | None, typer.Option("--type", help="container, network, image or node.")] = None,
+    type_: Annotated[str | None, typer.Option("--type", help="container, network, image, node or volume.")] = None,
 ) -> None:  # fmt: skip
-    """Everything about containers, networks, images or nodes, as JSON."""
-    paths = {"container": "containers/{}/json", "network": "networks/{}", "image": "images/{}/json", "node": "nodes/{}"}
-    if type_ is not None and type_ not in paths:
+    """Everything about containers, networks, images, nodes or volumes, as JSON."""
+    if type_ is not None and type_ not in OBJECTS:
         raise typer.BadParameter(f'"{type_}" is not a valid value for --type')
-    chosen = [paths[type_]] if type_ else list(paths.values())
+    chosen = [OBJECTS[type_]] if type_ else list(OBJECTS.values())
     missing = f"No such {type_ or 'object'}"
     talk(context, lambda client: inspect_each(client, names, chosen, format_, missing))
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What can be inspected: where the daemon has it, its shape, and whether a template that does not fit that shape is
+    tried on plain JSON (docker's own verbs differ in it)."""
+
+    path: str
+    shape: documents.Shape
+    plain: bool = True
+
+
+OBJECTS = {
+    "container": Kind("containers/{}/json", documents.CONTAINER),
+    "network": Kind("networks/{}", documents.NETWORK),
+    "image": Kind("images/{}/json", documents.IMAGE),
+    "node": Kind("nodes/{}", documents.NODE),
+    "volume": Kind("volumes/{}", documents.VOLUME),
+}
+
+
 async def inspect_each(
-    client: HostClient, names: list[str], paths: list[str], form: str | None, missing: str | None
+    client: HostClient, names: list[str], kinds: list[Kind], form: str | None, missing: str | None
 ) -> int:
-    """Prints the documents found under the first of `paths` that has them; what is missing is an error at the end, in
+    """Prints the documents found under the first of `kinds` that has them; what is missing is an error at the end, in
     the daemon's words unless `missing` says how."""
     from aiodocker.exceptions import DockerError
 
-    found, errors = [], []
+    if form not in (None, "", "json"):
+        try:
+            parsed(str(form))
+        except TemplateError as error:
+            print(error, file=sys.stderr)
+            return 64
+    found: list[tuple[object, documents.Shape, bool]] = []
+    errors = []
     for name in names:
-        for path in paths:
+        for kind in kinds:
             try:
-                found.append(await client.get(path.format(name)))
+                found.append((await client.get(kind.path.format(name)), kind.shape, kind.plain))
                 break
             except DockerError as error:
-                if len(paths) == 1 and (error.status != 404 or missing is None):
+                if len(kinds) == 1 and (error.status != 404 or missing is None):
                     errors.append(f"Error response from daemon: {error.message}")
                     break
                 if error.status not in (404, 406, 503):
                     raise
         else:
             errors.append(f"Error: {missing}: {name}")
-    if form is None:
-        print(json.dumps(found, indent=4, ensure_ascii=False))
+    if not form:
+        print(json.dumps([document for document, _, _ in found], indent=4, ensure_ascii=False))
     else:
-        for document in found:
-            print(table.template(form, document))
+        text, unfit = inspected(form, found)
+        print(text)
+        errors = unfit + errors
     for text in errors:
         print(text, file=sys.stderr)
     return 1 if errors else 0

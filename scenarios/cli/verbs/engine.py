@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from daemon.api.versions import VERSION
 from scenarios.cli import table
+from scenarios.cli.formats import Columns, show
 from scenarios.cli.on import app, talk
 from scenarios.cli.verbs.containers import Filters, Format, NoTrunc, Quiet, filters
+from scenarios.gotemplate import Template, TemplateError, documents
+from scenarios.gotemplate.documents import go_time
 
 if TYPE_CHECKING:
     from scenarios.client import Document, HostClient
 
-_IMAGES = {"Repository": "REPOSITORY", "Tag": "TAG", "ID": "IMAGE ID", "CreatedSince": "CREATED", "Size": "SIZE"}
+_IMAGES = Columns(
+    "*formatter.imageContext",
+    {"Repository": "REPOSITORY", "Tag": "TAG", "ID": "IMAGE ID", "CreatedSince": "CREATED", "Size": "SIZE"},
+    {"CreatedAt": "CREATED AT", "Digest": "DIGEST", "VirtualSize": "SIZE", "SharedSize": "SHARED SIZE",
+     "UniqueSize": "UNIQUE SIZE", "Containers": "CONTAINERS"},
+)  # fmt: skip
 
 
 @app.command()
 def version(context: typer.Context, format_: Annotated[str | None, typer.Option("-f", "--format")] = None) -> None:
     """The engine's version."""
 
-    async def work(client: HostClient) -> None:
+    async def work(client: HostClient) -> int:
         found = await client.get("version")
-        if format_ is not None:
-            print(table.template(format_, {"Server": found, **found}))
-            return
+        if format_:
+            ours = {"Version": VERSION, "ApiVersion": found["ApiVersion"], "DefaultAPIVersion": found["ApiVersion"],
+                    "Os": sys.platform, "Arch": found["Arch"]}  # fmt: skip
+            return show(format_, {"Client": ours, "Server": found}, documents.VERSION, name="version")
         print("Server:")
         print(" Engine:")
         for label, key in (("Version", "Version"), ("API version", "ApiVersion"), ("Go version", "GoVersion"),
@@ -34,6 +44,7 @@ def version(context: typer.Context, format_: Annotated[str | None, typer.Option(
             minimum = f" (minimum version {found['MinAPIVersion']})" if key == "ApiVersion" else ""
             print(f"  {label + ':':<17} {found.get(key, '')}{minimum}")
         print(f"  {'OS/Arch:':<17} {found['Os']}/{found['Arch']}")
+        return 0
 
     talk(context, work)
 
@@ -42,12 +53,12 @@ def version(context: typer.Context, format_: Annotated[str | None, typer.Option(
 def info(context: typer.Context, format_: Annotated[str | None, typer.Option("-f", "--format")] = None) -> None:
     """What the engine knows of itself."""
 
-    async def work(client: HostClient) -> None:
+    async def work(client: HostClient) -> int:
         found = await client.get("info")
-        if format_ is not None:
-            print(table.template(format_, found))
-            return
+        if format_:
+            return show(format_, found, documents.INFO)
         print("\n".join(_info_lines(found)))
+        return 0
 
     talk(context, work)
 
@@ -103,8 +114,11 @@ def images(
                     "Repository": repository, "Tag": label,
                     "ID": full if no_trunc else full.removeprefix("sha256:")[:12],
                     "CreatedSince": table.ago(image["Created"]), "Size": table.human_size(image["Size"]),
+                    "CreatedAt": go_time(datetime.fromtimestamp(image["Created"], UTC).astimezone()),
+                    "VirtualSize": table.human_size(image["Size"]), "Digest": "<none>", "SharedSize": "N/A",
+                    "UniqueSize": "N/A", "Containers": "N/A",
                 })  # fmt: skip
-        print(table.listing(_IMAGES, rows, form=format_, quiet="ID" if quiet else None, default=list(_IMAGES)))
+        print(_IMAGES.render(rows, format_, quiet="ID" if quiet else None))
 
     talk(context, work)
 
@@ -117,13 +131,23 @@ def events(
 ) -> None:  # fmt: skip
     """What happens on the host, as it happens."""
 
-    async def work(client: HostClient) -> None:
+    async def work(client: HostClient) -> int:
         from scenarios.cli.moment import moment
 
+        template = None
+        if format_:
+            try:
+                template = Template("{{json .}}" if format_ == "json" else format_)
+                template.execute(documents.typed({}, documents.EVENT))
+            except TemplateError as error:
+                print(f"Error parsing format: {error}", file=sys.stderr)
+                return 64
         stream = client.json_lines("events", since=moment(since), until=moment(until), filters=filters(filter_))
         async for event in stream:
-            print(table.template(format_, event) if format_ else _event_line(event))
+            seen = documents.typed(event, documents.EVENT)
+            print(_event_line(event) if template is None else template.execute(seen))
             sys.stdout.flush()
+        return 0
 
     talk(context, work)
 

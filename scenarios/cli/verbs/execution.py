@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from scenarios.cli.runflags import RunFlags
     from scenarios.client import HostClient
 
-_OWN_WORDS = {"allow_interspersed_args": False, "ignore_unknown_options": False, "help_option_names": ["--help"]}
+OWN_WORDS = {"allow_interspersed_args": False, "ignore_unknown_options": False, "help_option_names": ["--help"]}
+"""Of verbs whose last operands are a command with options of its own."""
 
 Texts = list[str] | None
 
@@ -118,7 +119,7 @@ _MANY = ("command", "network", "network_alias", "link", "publish", "expose", "en
          "dns", "dns_search", "dns_option", "cap_add", "cap_drop", "sysctl", "volume")  # fmt: skip
 
 
-@app.command(context_settings=_OWN_WORDS)
+@app.command(context_settings=OWN_WORDS)
 def run(
     context: typer.Context, image: Image, command: Command = None, detach: Detach = False,
     interactive: Interactive = False, tty: Tty = False, rm: Rm = False, name: Name = None, network: Network = None,
@@ -137,7 +138,7 @@ def run(
     talk(context, lambda client: _run(client, _flags(values), name), failure=125)
 
 
-@app.command(context_settings=_OWN_WORDS)
+@app.command(context_settings=OWN_WORDS)
 def create(
     context: typer.Context, image: Image, command: Command = None, interactive: Interactive = False, tty: Tty = False,
     rm: Rm = False, name: Name = None, network: Network = None, network_alias: Alias = None, ip: Ip = None,
@@ -160,7 +161,7 @@ def create(
     talk(context, work)
 
 
-@app.command("exec", context_settings=_OWN_WORDS)
+@app.command("exec", context_settings=OWN_WORDS)
 def execute(
     context: typer.Context, container: Annotated[str, typer.Argument(metavar="CONTAINER")],
     command: Annotated[list[str], typer.Argument(metavar="COMMAND [ARG]...")], detach: Detach = False,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenarios.cli import table
+from scenarios.cli.formats import Columns, told
 from scenarios.cli.on import app, each, talk
-from scenarios.cli.verbs.containers import Filters, Format, NoTrunc, Quiet, filters, inspect_each
+from scenarios.cli.verbs.containers import Filters, Format, Kind, NoTrunc, Quiet, filters, inspect_each
+from scenarios.gotemplate import documents
 
 if TYPE_CHECKING:
     from scenarios.client import HostClient
@@ -18,10 +19,11 @@ network = typer.Typer(help="Networks.", no_args_is_help=True, rich_markup_mode=N
 app.add_typer(network, name="network")
 
 Texts = list[str] | None
-_LS = {
-    "ID": "NETWORK ID", "Name": "NAME", "Driver": "DRIVER", "Scope": "SCOPE", "IPv6": "IPV6", "Internal": "INTERNAL",
-    "Labels": "LABELS", "CreatedAt": "CREATED AT",
-}  # fmt: skip
+_LS = Columns(
+    "*network.networkContext",
+    {"ID": "NETWORK ID", "Name": "NAME", "Driver": "DRIVER", "Scope": "SCOPE"},
+    {"IPv4": "IPV4", "IPv6": "IPV6", "Internal": "INTERNAL", "Labels": "LABELS", "CreatedAt": "CREATED AT"},
+)
 
 
 @network.command("ls")
@@ -36,14 +38,15 @@ def list_networks(
         rows = [
             {
                 "ID": n["Id"] if no_trunc else n["Id"][:12], "Name": n["Name"], "Driver": n["Driver"],
-                "Scope": n["Scope"], "IPv6": str(n["EnableIPv6"]).lower(), "Internal": str(n["Internal"]).lower(),
-                "Labels": ",".join(f"{k}={v}" for k, v in sorted((n.get("Labels") or {}).items())),
-                "CreatedAt": n["Created"],
+                "Scope": n["Scope"], "IPv4": str(n.get("EnableIPv4", False)).lower(),
+                "IPv6": str(n["EnableIPv6"]).lower(), "Internal": str(n["Internal"]).lower(),
+                "Labels": told(n.get("Labels")),
+                "CreatedAt": documents.go_moment(n["Created"]),
             }
             for n in found
         ]  # fmt: skip
-        text = table.listing(
-            _LS, rows, form=format_, quiet="ID" if quiet else None, default=["ID", "Name", "Driver", "Scope"]
+        text = _LS.render(
+            rows, format_, quiet="ID" if quiet else None, labels=[n.get("Labels") or {} for n in found]
         )
         if text:
             print(text)
@@ -110,8 +113,8 @@ def inspect(
     verbose: Annotated[bool, typer.Option("-v", "--verbose")] = False,
 ) -> None:  # fmt: skip
     """Everything about networks, as JSON."""
-    path = "networks/{}?verbose=true" if verbose else "networks/{}"
-    talk(context, lambda client: inspect_each(client, networks, [path], format_, None))
+    kind = Kind("networks/{}?verbose=true" if verbose else "networks/{}", documents.NETWORK)
+    talk(context, lambda client: inspect_each(client, networks, [kind], format_, None))
 
 
 @network.command()

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenarios.cli import table
+from scenarios.cli.formats import Columns
 from scenarios.cli.on import app, each, talk
-from scenarios.cli.verbs.containers import Filters, Format, Quiet, filters, inspect_each
+from scenarios.cli.verbs.containers import Filters, Format, Kind, Quiet, filters, inspect_each
+from scenarios.gotemplate import documents
 
 if TYPE_CHECKING:
     from scenarios.client import Document, HostClient
@@ -19,10 +20,15 @@ node = typer.Typer(help="The cluster's hosts.", no_args_is_help=True, rich_marku
 app.add_typer(swarm, name="swarm")
 app.add_typer(node, name="node")
 
-_NODES = {
-    "ID": "ID", "Hostname": "HOSTNAME", "Status": "STATUS", "Availability": "AVAILABILITY",
-    "ManagerStatus": "MANAGER STATUS", "EngineVersion": "ENGINE VERSION",
-}  # fmt: skip
+_TABLE = "table {{.ID}} {{if .Self}}*{{else}} {{end}}\\t" + "\\t".join(
+    f"{{{{.{name}}}}}" for name in ("Hostname", "Status", "Availability", "ManagerStatus", "EngineVersion")
+)
+_NODES = Columns(
+    "*node.nodeContext",
+    {"ID": "ID", "Hostname": "HOSTNAME", "Status": "STATUS", "Availability": "AVAILABILITY",
+     "ManagerStatus": "MANAGER STATUS", "EngineVersion": "ENGINE VERSION"},
+    {"Self": "", "TLSStatus": "TLS STATUS"},
+)  # fmt: skip
 
 Advertise = Annotated[str | None, typer.Option("--advertise-addr", help="The address that others reach it at.")]
 Listen = Annotated[str, typer.Option("--listen-addr")]
@@ -120,16 +126,18 @@ def join_token(
     talk(context, work)
 
 
-def _node_row(found: Document, own: str) -> dict[str, str]:
+def _node_row(found: Document, own: str) -> dict[str, str | bool]:
     manager = found.get("ManagerStatus") or {}
     status = "Leader" if manager.get("Leader") else manager.get("Reachability", "").capitalize()
     return {
-        "ID": found["ID"] + (" *" if found["ID"] == own else "  "),
+        "ID": found["ID"],
+        "Self": found["ID"] == own,
         "Hostname": found["Description"]["Hostname"],
         "Status": found["Status"]["State"].capitalize(),
         "Availability": found["Spec"]["Availability"].capitalize(),
         "ManagerStatus": status,
         "EngineVersion": found["Description"]["Engine"]["EngineVersion"],
+        "TLSStatus": "Ready",
     }
 
 
@@ -141,11 +149,8 @@ def list_nodes(context: typer.Context, quiet: Quiet = False, filter_: Filters = 
         found = await client.get("nodes", filters=filters(filter_))
         own = (await client.get("info"))["Swarm"]["NodeID"]
         rows = sorted((_node_row(n, own) for n in found), key=lambda row: row["Hostname"])
-        text = (
-            "\n".join(row["ID"].split()[0] for row in rows)
-            if quiet
-            else table.listing(_NODES, rows, form=format_, quiet=None, default=list(_NODES))
-        )
+        form = _TABLE if format_ in (None, "", "table") else format_
+        text = _NODES.render(rows, form, quiet="ID" if quiet else None)
         if text:
             print(text)
 
@@ -162,7 +167,8 @@ def inspect_node(
     async def work(client: HostClient) -> int:
         own = (await client.get("info"))["Swarm"]["NodeID"] if "self" in nodes else ""
         names = [own if name == "self" else name for name in nodes]
-        return await inspect_each(client, names, ["nodes/{}"], format_, "No such node")
+        kind = Kind("nodes/{}", documents.NODE, plain=False)
+        return await inspect_each(client, names, [kind], format_, "No such node")
 
     talk(context, work)
 

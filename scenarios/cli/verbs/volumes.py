@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenarios.cli import table
+from scenarios.cli.formats import Columns, told
 from scenarios.cli.on import app, each, talk
 from scenarios.cli.runflags import labels
-from scenarios.cli.verbs.containers import Filters, Format, Quiet, filters, inspect_each
+from scenarios.cli.verbs.containers import Filters, Format, Kind, Quiet, filters, inspect_each
+from scenarios.gotemplate import documents
 
 if TYPE_CHECKING:
     from scenarios.client import HostClient
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 volume = typer.Typer(help="Volumes.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(volume, name="volume")
 
-_LS = {"Driver": "DRIVER", "Name": "VOLUME NAME", "Mountpoint": "MOUNTPOINT", "Labels": "LABELS"}
+_LS = Columns(
+    "*formatter.volumeContext",
+    {"Driver": "DRIVER", "Name": "VOLUME NAME"},
+    {"Mountpoint": "MOUNTPOINT", "Labels": "LABELS", "Scope": "SCOPE"},
+)
 
 
 @volume.command("ls")
@@ -29,11 +34,12 @@ def list_volumes(context: typer.Context, quiet: Quiet = False, filter_: Filters 
         rows = [
             {
                 "Driver": v["Driver"], "Name": v["Name"], "Mountpoint": v["Mountpoint"],
-                "Labels": ",".join(f"{key}={text}" for key, text in sorted((v["Labels"] or {}).items())),
+                "Scope": v["Scope"], "Labels": told(v["Labels"]),
             }
             for v in found
         ]  # fmt: skip
-        text = table.listing(_LS, rows, form=format_, quiet="Name" if quiet else None, default=["Driver", "Name"])
+        labels = [v["Labels"] or {} for v in found]
+        text = _LS.render(rows, format_, quiet="Name" if quiet else None, labels=labels)
         if text:
             print(text)
 
@@ -75,4 +81,4 @@ def inspect(
     format_: Annotated[str | None, typer.Option("-f", "--format")] = None,
 ) -> None:  # fmt: skip
     """Everything about volumes, as JSON."""
-    talk(context, lambda client: inspect_each(client, volumes, ["volumes/{}"], format_, None))
+    talk(context, lambda client: inspect_each(client, volumes, [Kind("volumes/{}", documents.VOLUME)], format_, None))

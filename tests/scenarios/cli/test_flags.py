@@ -82,15 +82,7 @@ def test_tables_are_laid_out_as_dockers() -> None:
     assert table.render(["ID", "A LONG HEADING", "Z"], [["1", "x", "last"]]) == (
         "ID        A LONG HEADING   Z\n1         x                last"
     )
-
-
-def test_templates() -> None:
-    document = {"A": {"B": [1, 2], "C": True}, "N": None}
-    assert table.template("{{.A.C}} {{json .A.B}}\\t{{.A.B}}", document) == "true [1,2]\t[1 2]"
-    with pytest.raises(ValueError, match="can't evaluate field"):
-        table.template("{{.A.X}}", document)
-    with pytest.raises(ValueError, match="template parsing error"):
-        table.template("{{range .A}}x{{end}}", document)
+    assert table.tabulate("a\tb\nalone\nlonger than ten\tb") == "a         b\nalone\nlonger than ten   b"
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,7 @@ import pytest
 from scenarios.api import Swarm
 from scenarios.api.lines import Printed
 
-LINES = """\
-h1 | network create -d overlay --attachable --subnet 10.7.0.0/24 ov
+LINES = r"""h1 | network create -d overlay --attachable --subnet 10.7.0.0/24 ov
 h2 | network create --subnet 10.8.0.0/24 --label tier=back --internal br
 h1 | network create --subnet 10.9.0.0/24 --gateway 10.9.0.9 -o com.docker.network.bridge.enable_icc=false br2
 h1 | network create -d overlay ov
@@ -40,6 +39,27 @@ h1 | run --rm -w /tmp -u 1000:1000 alpine sh -c 'pwd; id -u'
 h1 | ps --format '{{.Names}} {{.Image}} {{.Command}} {{.Ports}}'
 h1 | ps -a -f label=job=x --format {{.Names}}
 h1 | ps -q -f name=nosuch
+h1 | ps --format 'table {{.Names | upper}}\t{{.ID}}\t{{join (split .Image ":") "/"}}\t{{.Label "job"}}'
+h1 | ps --format 'table {{.Names}}\t{{.State}}\t{{.Networks}}\t{{.Mounts}}\t{{.LocalVolumes}}\t{{.Size}}'
+h1 | container ls --format '{{if eq .State "running"}}{{printf "%-6s" .Names}}{{end}}\n{{json .Names}}'
+h1 | network ls --format 'table {{.Name}}\t{{.Driver}}\t{{.Scope}}\t{{.IPv6}}\t{{.Internal}}\t{{.Labels}}'
+h1 | network ls --format '{{.Nosuch}}'
+h1 | network inspect -f '{{range .IPAM.Config}}{{.Subnet}} {{.Gateway}}{{end}} {{.IPAM.Config}} {{.Labels}}' ov
+h1 | network inspect -f '{{range .Containers}}{{slice .IPv4Address 0 5}} {{end}}{{len .Containers}}' ov
+h1 | inspect -f '{{range $k, $v := .NetworkSettings.Networks}}{{$k}}={{$v.IPAddress}} {{end}}{{.State.Health}}' web
+h1 | inspect -f '{{(index (index .NetworkSettings.Ports "80/tcp") 0).HostPort}} {{.NetworkSettings.Ports}}' web
+h1 | inspect -f '{{.Mounts}} {{.Config.Env}} {{.Config.Entrypoint}} {{.HostConfig.Binds}} {{.Config.Volumes}}' web
+h1 | inspect -f '{{.NetworkSettings.Networks.nosuch.IPAddress}} {{.Config.Labels.no}} {{.Config.Labels.job}}' web
+h1 | inspect -f '{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}} {{json .Config.Labels}}' web
+h1 | inspect -f '{{.State.Health.Status}}' web
+h1 | inspect -f '{{.State.Nosuch}}' web c1
+h1 | inspect -f '{{.Name' web
+h1 | inspect -f '{{range .Name}}' web
+h1 | inspect -f '{{nosuch .Name}}' web
+h1 | inspect -f '{{.Name}}' web nosuch
+h1 | inspect -f '{{.Name}} {{.Attachable}}' ov
+h1 | image inspect -f '{{.Config.Cmd}} {{len .RepoTags}} {{.Config.Labels}}' nginx
+h1 | container inspect -f '{{.Name}}' nosuch
 h2 | inspect -f '{{.State.Status}} {{.Name}} {{.HostConfig.RestartPolicy.Name}} {{.Config.Hostname}}' c2
 h2 | inspect -f '{{json .NetworkSettings.Networks.ov.IPAddress}}' c2
 h1 | inspect nosuch
@@ -79,15 +99,22 @@ h1 | images --format '{{.Repository}}:{{.Tag}}'
 h1 | node ls --format '{{.Hostname}} {{.Status}} {{.Availability}} {{.ManagerStatus}}'
 h2 | node ls
 h1 | node inspect -f '{{.Description.Hostname}} {{.Spec.Role}} {{.Status.State}}' self
+h1 | node inspect -f '{{.ManagerStatus}} {{if .ManagerStatus}}m{{else}}w{{end}} {{.Spec.Labels}}' h2
+h1 | node inspect -f '{{.Nosuch}}' self
+h1 | node ls --format 'table {{.Hostname}}\t{{.Self}}\t{{.TLSStatus}}'
 h1 | node rm h2
 h2 | node rm h1
 h1 | info -f '{{.Swarm.LocalNodeState}} {{.Swarm.Nodes}}'
+h1 | info -f '{{range .Swarm.RemoteManagers}}{{.Addr}} {{end}}{{.Driver}} {{.Plugins.Network}}'
+h1 | info -f '{{.Nosuch}}'
+h1 | version -f '{{.Server.Version}} {{.Server.APIVersion}}'
+h1 | version -f '{{.Server.Nosuch}}'
 h2 | swarm join-token worker
 h2 | swarm init
 h2 | swarm leave --force
 h2 | info -f '{{.Swarm.LocalNodeState}}'
 h2 | node ls
-""".splitlines()
+""".strip().splitlines()
 
 _CHANCE = (
     (re.compile(r"\b[0-9a-f]{64}\b"), "ID64"),
