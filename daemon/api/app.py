@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Awaitable, Callable
+from functools import cache, partial
 
 import structlog
 from aiohttp import web
@@ -28,14 +27,13 @@ from daemon.api.answers import error_answer
 from daemon.api.body import MAX_BODY
 from daemon.api.keys import ENGINE
 from daemon.api.later import later
+from daemon.api.routing import VERSION_PREFIX, Endpoints, Handler
 from daemon.api.versions import API_VERSION, MIN_API_VERSION, VERSION, asked_for, text
 from daemon.engine.engine import Engine
 from daemon.errors import ApiError, BadParameter, NotModified
 from daemon.store import DiskRefused
 
 log = structlog.get_logger("api")
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _TABLES = (
     system.routes,
@@ -54,21 +52,23 @@ _TABLES = (
 _OF_MANAGERS = ("/services", "/tasks", "/secrets", "/configs")
 _JSON_ERRORS = (1, 24)  # older clients get plain text
 _CLIENT_GONE = 499
-_PREFIX = re.compile(r"/v([0-9]+(?:\.[0-9]+)*)(?=/)")
 
 
 def make_app(engine: Engine) -> web.Application:
     """The application for one engine. Handlers find it as request.app[ENGINE], the version by `asked_for`."""
-    app = web.Application(client_max_size=MAX_BODY, middlewares=[_errors, _version])
+    app = web.Application(client_max_size=MAX_BODY)
     app[ENGINE] = engine
-    for table in _TABLES:
-        for route in table:
-            assert isinstance(route, web.RouteDef)
-            for path in (route.path, "/v{_version:[0-9]+(?:[.][0-9]+)*}" + route.path):
-                web.RouteDef(route.method, path, route.handler, route.kwargs).register(app.router)
+    app.router.register_resource(_endpoints())
     app.on_response_prepare.append(_headers)
     logging.getLogger("aiohttp.server").addFilter(_garbage_is_no_error)
     return app
+
+
+@cache
+def _endpoints() -> Endpoints:
+    """What is around each handler is no middleware of aiohttp: those are kept, whole hosts with them, in a cache of the
+    process."""
+    return Endpoints(_TABLES, lambda handler: partial(_answered, handler), _unknown)
 
 
 def _garbage_is_no_error(record: logging.LogRecord) -> bool:
@@ -81,14 +81,11 @@ def _garbage_is_no_error(record: logging.LogRecord) -> bool:
     return True
 
 
-@web.middleware
-async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every error as Docker's JSON; nothing else may leave a handler."""
+async def _answered(handler: Handler, request: web.Request) -> web.StreamResponse:
+    """Only for versions that are served, and every error as Docker's JSON; nothing else may leave a handler."""
     try:
-        try:
-            return await handler(request)
-        except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
-            return _unknown(request)
+        _check_version(request)
+        return await handler(request)
     except NotModified:
         return web.Response(status=304)
     except ApiError as error:
@@ -109,8 +106,8 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return error_answer(f"internal error: {type(error).__name__}: {error}", 500)
 
 
-def _unknown(request: web.Request) -> web.Response:
-    path = _PREFIX.sub("", request.path, count=1)
+async def _unknown(request: web.Request) -> web.Response:
+    path = VERSION_PREFIX.sub("", request.path, count=1)
     if (feature := later(request.method, path)) is not None:
         if path.startswith(_OF_MANAGERS):
             request.app[ENGINE].cluster.manage()  # raises: this node is none
@@ -118,9 +115,8 @@ def _unknown(request: web.Request) -> web.Response:
     return error_answer("page not found", 404)
 
 
-@web.middleware
-async def _version(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Only versions that are served."""
+def _check_version(request: web.Request) -> None:
+    """Raises BadParameter for a version that is not served."""
     version = asked_for(request)
     if version < MIN_API_VERSION:
         raise BadParameter(
@@ -131,7 +127,6 @@ async def _version(request: web.Request, handler: Handler) -> web.StreamResponse
         raise BadParameter(
             f"client version {text(version)} is too new. Maximum supported API version is {text(API_VERSION)}"
         )
-    return await handler(request)
 
 
 async def _headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -1,6 +1,7 @@
 """The control API, on a unix socket of its own.
 
-GET /v1/status; GET /v1/nat; GET /v1/tables?all=1; GET, PUT, DELETE /v1/faults; PUT /v1/clock;
+GET /v1/status; GET /v1/standing (whether it is in a swarm, and manages it); GET /v1/nat; GET /v1/tables?all=1;
+GET, PUT, DELETE /v1/faults; PUT /v1/clock;
 GET /v1/events?since=N&follow=1 (JSON lines);
 GET /v1/frames (JSON lines: which MACs and ICMP echoes pass containers' interfaces, until the reader goes away);
 GET /v1/capture?kind=vxlan,lost (JSON lines, until the reader goes away; lost: what faults swallowed, too).
@@ -14,6 +15,7 @@ import hashlib
 import json
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -26,6 +28,8 @@ from daemon.world import WallClock
 if TYPE_CHECKING:
     from daemon.host import Host
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
 _BODY_LIMIT = 1 << 20
 _CLIENT_GONE = 499
 _TABLES = ("networks", "endpoints", "attachments", "nodes", "nodespec", "swarm")
@@ -35,10 +39,7 @@ def _ordered(value: object) -> object:
     return sorted((k, _ordered(v)) for k, v in value.items()) if isinstance(value, dict) else value
 
 
-@web.middleware
-async def _gone(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
+async def _answered(handler: Handler, request: web.Request) -> web.StreamResponse:
     """A reader may go away at any time, before its answer has begun too: that is no error."""
     try:
         return await handler(request)
@@ -49,17 +50,23 @@ async def _gone(
 def make_control_app(host: Host) -> web.Application:
     """The application of one host."""
     control = Control(host)
-    app = web.Application(client_max_size=_BODY_LIMIT, middlewares=[_gone])
-    app.router.add_get("/v1/status", control.status)
-    app.router.add_get("/v1/nat", control.nat)
-    app.router.add_get("/v1/faults", control.faults)
-    app.router.add_put("/v1/faults", control.set_faults)
-    app.router.add_delete("/v1/faults", control.heal)
-    app.router.add_get("/v1/tables", control.tables)
-    app.router.add_put("/v1/clock", control.set_clock)
-    app.router.add_get("/v1/events", control.events)
-    app.router.add_get("/v1/capture", control.capture)
-    app.router.add_get("/v1/frames", control.frames)
+    app = web.Application(client_max_size=_BODY_LIMIT)
+    handlers: dict[tuple[str, str], Handler] = {
+        ("GET", "/v1/status"): control.status,
+        ("GET", "/v1/standing"): control.standing,
+        ("GET", "/v1/nat"): control.nat,
+        ("GET", "/v1/faults"): control.faults,
+        ("PUT", "/v1/faults"): control.set_faults,
+        ("DELETE", "/v1/faults"): control.heal,
+        ("GET", "/v1/tables"): control.tables,
+        ("PUT", "/v1/clock"): control.set_clock,
+        ("GET", "/v1/events"): control.events,
+        ("GET", "/v1/capture"): control.capture,
+        ("GET", "/v1/frames"): control.frames,
+    }
+    for (method, path), handler in handlers.items():
+        # No middleware of aiohttp: those are kept, whole hosts with them, in a cache of the process.
+        app.router.add_route(method, path, partial(_answered, handler))
     return app
 
 
@@ -113,6 +120,11 @@ class Control:
                 "events": len(host.history.since(0)),
             }
         )
+
+    async def standing(self, request: web.Request) -> web.Response:
+        """The part of the status that is asked for often."""
+        cluster = self._host.engine.cluster
+        return web.json_response({"state": cluster.state, "manager": cluster.is_manager})
 
     async def nat(self, request: web.Request) -> web.Response:
         network = self._host.engine.host_network

@@ -58,12 +58,12 @@ async def look(stage: Stage, host: str) -> View | None:
     client = stage.swarm.client(host)
     try:
         async with asyncio.timeout(_ANSWER):
-            status = await stage.swarm.control(host, "GET", "/v1/status")
+            standing = await stage.swarm.control(host, "GET", "/v1/standing")
             networks = await client.get("networks")
             containers = await client.get("containers/json", all=1)
     except (DockerError, HostSilent, SwarmFailed, TimeoutError, OSError):
         return None
-    view = View(host, at, status["swarm"]["LocalNodeState"] == "active", bool(status["swarm"].get("ControlAvailable")))
+    view = View(host, at, standing["state"] == "active", standing["manager"])
     view.networks = {n["Id"]: n for n in networks}
     for c in containers:
         name = next((n.removeprefix("/") for n in c["Names"] if n.count("/") == 1), c["Id"][:12])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
+import weakref
 
 import pytest
 
+from daemon.host import Host
+from scenarios.sim.swarm import SimulatedSwarm, simulate
 from tests.scenarios.sim.story import Told, tell
 
 
@@ -49,3 +53,21 @@ def test_the_story_holds_under_loss() -> None:
     lossy = tell(9, loss=0.05)
     assert lossy.pings["healed"][0] == 0
     assert len(set(lossy.addresses.values())) == 5
+
+
+def test_a_simulation_leaves_none_of_its_hosts_behind() -> None:
+    """A worker makes hundreds of runs: a host that something of the process still knows is memory, and work for the
+    garbage collector, in each run after it."""
+
+    async def story() -> list[weakref.ref[Host]]:
+        async with SimulatedSwarm(1, 2) as swarm:
+            await swarm.form()
+            container = await swarm.run("h1", "c1", ["sleep", "60"])
+            await swarm.exec("h1", container, ["ping", "-c", "1", "127.0.0.1"])
+            for api in (swarm.hosts["h1"].docker_api, swarm.hosts["h1"].control_api):
+                await swarm.calls["h1"].http(api, "GET", "/v1/status")
+            return [weakref.ref(host) for host in swarm.hosts.values()]
+
+    hosts = simulate(story())
+    gc.collect()
+    assert [host() for host in hosts] == [None, None]
