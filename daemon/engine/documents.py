@@ -7,6 +7,7 @@ dictionaries: types are checked once, at the edge (`daemon/api/schema.py`), and 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 JsonObject = dict[str, Any]
@@ -21,6 +22,7 @@ def rfc3339(when: float | None) -> str:
     return rfc3339_nano(round(when * 1e9))
 
 
+@lru_cache(256)
 def rfc3339_nano(nanoseconds: int) -> str:
     """Nanoseconds since the epoch in RFC3339Nano."""
     seconds, fraction = divmod(nanoseconds, 1_000_000_000)

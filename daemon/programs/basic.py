@@ -10,6 +10,8 @@ from daemon.runtime.context import ProcessContext
 
 ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\", "e": "\x1b"}
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_AT_ONCE = 1000
+"""Lines that seq writes together."""
 
 
 def unescape(text: str, *, zero_prefixed: bool) -> tuple[str, bool]:
@@ -137,20 +139,18 @@ async def seq(p: ProcessContext) -> int:
         raise Failure("increment can't be 0")
     width = max(len(_decimal(first, places)), len(_decimal(last, places))) if "w" in options else 0
     separator = options.value("s", "\n")
-    chunk: list[str] = []
-    value, count = first, 0
-    while (value <= last) if step > 0 else (value >= last):
-        text = _decimal(value, places)
-        chunk.append(("-" + text[1:].zfill(width - 1)) if text.startswith("-") else text.zfill(width))
-        value += step
-        count += 1
-        if len(chunk) == 1000:
-            more = (value <= last) if step > 0 else (value >= last)
-            await p.print(separator.join(chunk), end=separator if more else "\n")
-            chunk = []
-            await asyncio.sleep(0)
-    if chunk:
-        await p.print(separator.join(chunk))
+    value, beyond = first, last + (1 if step > 0 else -1)
+    more = (value <= last) if step > 0 else (value >= last)
+    while more:
+        end = value + _AT_ONCE * step
+        some = range(value, min(end, beyond) if step > 0 else max(end, beyond), step)
+        lines = [_decimal(number, places) for number in some] if places else list(map(str, some))
+        if width:
+            lines = [line.zfill(width) for line in lines]
+        value = end
+        more = (value <= last) if step > 0 else (value >= last)
+        await p.print(separator.join(lines), end=separator if more else "\n")
+        await asyncio.sleep(0)
     return 0
 
 
