@@ -69,8 +69,10 @@ def durability(views: Mapping[str, View], history: History) -> list[Violation]:
             continue
         there = thing.id in (view.containers if thing.kind == "container" else view.networks)
         if thing.shared and not thing.removed_by and not there:
-            # A worker tells only of those that it is on, and a manager may have become one.
+            # A worker tells only of those that it is on, and a manager may have become one: a manager knows.
             there = any(thing.id in other.networks for other in views.values())
+            if not any(other.manager for other in views.values()):
+                continue
         what = f"{thing.kind} {thing.name} ({thing.id[:12]}) on {host}"
         if not there and not thing.gone:
             told = f"{what} was acknowledged at {thing.at:.3f} s and is not there any more"

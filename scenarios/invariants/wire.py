@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from daemon.control.frames import is_echo
 from scenarios.invariants.snapshot import View, vni
 from scenarios.invariants.statics import Violation
 from scenarios.running.record import Packet
@@ -146,7 +147,7 @@ class Wire:
 
     def _once(self, packet: Packet, frame: bytes) -> list[Violation]:
         """ICMP echoes have numbers: an equal one sent to the same host again is a copy that nothing explains."""
-        if len(frame) < 42 or frame[12:14] != b"\x08\x00" or frame[23] != 1 or frame[34] not in (0, 8):
+        if not is_echo(frame):
             return []
         key = (packet.source, packet.target, frame[26:])  # the IP header's identification is each copy's own
         before = self._echoes.get(key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -149,7 +150,8 @@ class Plan:
     @staticmethod
     def _whole(other: Spot, where: str) -> Question:
         assert other.box is not None
-        lines = next((word for word in " ".join(other.box.argv).split() if word.isdigit() and len(word) > 3), "0")
+        found = re.search(r"seq 1 (\d+) > /bulk", " ".join(other.box.argv))
+        lines = found[1] if found is not None else "0"
         body = "".join(f"{n}\n" for n in range(1, int(lines) + 1)).encode()
         line = f"wget -q -T 5 -O - http://{other.address}/bulk 2>/dev/null | md5sum | cut -c 1-32"
         return Question(f"whole {other.id}", line, (hashlib.md5(body).hexdigest(),), f"{where} must serve all of /bulk")

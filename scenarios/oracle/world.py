@@ -198,6 +198,8 @@ def _made(world: World, call: Call) -> None:
     if call.code != 0 or not lines or len(lines[-1]) != 64:
         world.unsure_names[(call.host, name)] = None
         return
+    for former in [box for box in world.boxes.values() if box.host == call.host and box.name == name]:
+        del world.boxes[former.id]  # the name was free: with --rm it went by itself, or by a command without an answer
     running = call.words[0] == "run"
     image, argv = asked.rest[0] if asked.rest else "", tuple(asked.rest[1:])
     box = Box(lines[-1], call.host, name or lines[-1][:12], image, argv, CREATED, asked.one("--hostname"),
@@ -219,12 +221,15 @@ def _made(world: World, call: Call) -> None:
 
 
 def _state(world: World, call: Call) -> None:
-    asked = flags.read(call.words[1:], times=True)
+    words = ["--volumes" if word == "-v" else word for word in call.words[1:]]
+    asked = flags.read(words, times=True)
     for ref in asked.rest:
         box = world.box(call.host, ref)
-        if box is None:
-            continue
         done = call.code == 0 or ref in call.output.split()
+        if box is None:
+            if done and call.words[0] == "rm":
+                world.unsure_names.pop((call.host, ref), None)  # whatever had it is gone
+            continue
         if not done:
             if call.words[0] == "rm" and call.refused and not asked.has("--force"):
                 continue  # with force it may have been killed

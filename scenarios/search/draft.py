@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 
 Step = dict[str, object]
 
+PROMPT = "2s"
+"""Within this, while nothing is broken, every host knows what one of them did."""
+
 SERVER = "hostname > /index.html; seq 1 {lines} > /bulk; exec httpd -f -p 80 -h /"
 LINES = 6000
 """Of /bulk: some 29 kB, more than a congestion window."""
@@ -85,6 +88,9 @@ class Draft:
 
     def add(self, step: Step) -> None:
         self.steps.append(step)
+
+    def expect(self, **what: object) -> None:
+        self.add({"expect": what})
 
     def wait(self, seconds: float) -> None:
         self.now += seconds

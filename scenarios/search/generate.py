@@ -15,10 +15,8 @@ import yaml
 
 from scenarios.language.reading import Source, parse
 from scenarios.search import actions, storm
-from scenarios.search.draft import Draft, document
-
-PROMPT = "2s"
-"""Within this, while nothing is broken, every host knows what one of them did."""
+from scenarios.search.draft import PROMPT, Draft, document
+from scenarios.search.promises import keep
 
 AWAY = "15s"
 """Within this a host that is silent is Down everywhere, or one that is back is Ready."""
@@ -104,6 +102,7 @@ def _calm(draft: Draft, kinds: list[str]) -> None:
             _all_meet(draft, network.name, 6)
     if draft.has("policies"):
         actions.crash_loop(draft)
+    keep(draft, 4)
     there = [n for n in draft.networks.values() if n.shared and len(draft.on(n.name)) > 2]
     if there and chance.random() < 0.6:
         _one_goes(draft, chance.choice(there).name)
@@ -165,11 +164,14 @@ def _aftermath(draft: Draft) -> None:
     network = actions.make_network(draft, kind, "after", first)
     hosts = [host for host in draft.hosts if host not in draft.left]
     draft.containers.clear()
+    draft.networks = {network.name: network}
     for host in hosts:
         actions.run(draft, host, [network.name], name=f"after-{host}")
     _all_meet(draft, network.name, 8)
     if len(hosts) > 1:
         _one_goes(draft, network.name)
+    draft.outside = list(draft.left)
+    keep(draft, 1)
     for container in draft.on(network.name):
         draft.add(draft.docker(container.host, f"rm -f {container.name}"))
     draft.add({"expect": {"docker": f"network rm {network.name}", "on": first, "within": PROMPT}})

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 
 import pytest
+import yaml
 
 from scenarios.language.checking import given
+from scenarios.language.reading import parse
 from scenarios.oracle.ledger import Booted, Call, Died, Entry
 from scenarios.oracle.world import EXITED, RUNNING, UNSURE, World, believed
+from scenarios.search.draft import Draft, document
 from scenarios.search.generate import Bounds, generate, source
+from scenarios.search.promises import PROMISES
 from scenarios.search.runs import run_seed
 from scenarios.search.storm import FAULTS
 
@@ -51,6 +56,18 @@ def test_what_it_makes_holds(seed: int) -> None:
     assert outcome.passed, outcome.problems
 
 
+@pytest.mark.parametrize("name", list(PROMISES))
+def test_each_promise_is_kept(name: str) -> None:
+    """By undamaged daemons; the search tries them with other chances."""
+    draft = Draft(random.Random(name), ["h1", "h2", "h3"], ["h1"])
+    PROMISES[name](draft)
+    text = document(draft, name=name, story="", seed=1, hosts={host: {} for host in draft.hosts}, settle=5.0,
+                    invariants={}, links=[])  # fmt: skip
+    (source,) = parse(yaml.safe_dump(text))
+    outcome = run_seed(source, 1)
+    assert outcome.passed, outcome.problems
+
+
 def call(line: str, output: str = "", code: int | None = 0, refused: bool = False, host: str = "h1") -> Call:
     return Call(host, tuple(line.split()), 0.0, 1.0, code, output, refused)
 
@@ -70,6 +87,9 @@ def test_what_clients_were_told_adds_up() -> None:
     assert (box.places["ov"].aliases, box.places["ov"].ip, box.places["ov"].on) == (("w",), "10.0.0.9", True)
     assert told(call(run.format("no"), WEB), call("stop -t 0 web", "web")).boxes[WEB].state == EXITED
     assert told(call(run.format("no"), WEB), call("rename web db"), call("rm -f db", "db")).boxes == {}
+    # With --rm it goes by itself: whoever gets its name is another.
+    assert list(told(call(run.format("no") + " --rm", WEB), call(run.format("no"), DB)).boxes) == [DB]
+    assert told(call("run -d --name db --ip 10.0.0.9 alpine x", code=125), call("rm db", "db")).unsure_names == {}
     # No answer, and nobody knows; a refusal changes nothing.
     assert told(call(run.format("no"), WEB), call("stop web", code=None)).boxes[WEB].state == UNSURE
     assert told(call(run.format("no"), WEB), call("rm web", code=1, refused=True)).boxes[WEB].state == RUNNING
