@@ -282,6 +282,12 @@ class GossipNode:
         """Live members that this host, in doubt of its disk, has yet to hear."""
         return self._gates.unheard()
 
+    def write_down(self) -> None:
+        """Commit at once what was heard, which else waits a little for more. Raises OSError."""
+        self._replica.flush()
+        if self._replica.failed:
+            raise OSError("the disk refuses what was heard")
+
     def unfinished_removals(self) -> list[str]:
         """Shared rows ("table key") whose tombstones some roster member has not acknowledged yet."""
         return [f"{id.table} {id.key}" for id in self._replica.held_tombstones()]

@@ -208,6 +208,15 @@ class NetworkLife:
             if all(node in agreed or gossip.roster.departed(node) for node in members):
                 gossip.remove(NETWORKS, row.key)
 
+    async def remember_who_left(self) -> None:
+        """To disk, with the power in mind: who forgot that a node left would wait for it for ever, once in doubt."""
+        self._engine.tasks.insist(self._remembered, "that a node left")
+
+    def _remembered(self) -> None:
+        if self._cluster.gossip is not None:
+            self._cluster.gossip.write_down()
+            self._engine.store.sync()
+
     def gone(self, row: Row) -> None:
         """Removed for good: what it had of numbers is free for whoever owns their ranges."""
         self._engine.tasks.insist(lambda: self._freed(row), "the numbers of a network that is gone")

@@ -315,6 +315,8 @@ class Overlays:
             else:
                 self._network_changed(change.after)
         elif change.table in (ACKNOWLEDGED, DEPARTURES_TABLE, ROSTER_TABLE):
+            if change.table == DEPARTURES_TABLE:
+                self._engine.tasks.spawn(self.life.remember_who_left(), "a node left")
             self.life.finish_removals()
 
     def _tell_directory(self, row: Row) -> None:
