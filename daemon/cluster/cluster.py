@@ -355,6 +355,7 @@ class Cluster:
             keys=self.keys.known,
             compare=self.keys.compare,
             removed=self._is_removed,
+            introduce=self._introduce,
             life=self.swarm.certificate_life,
             use_tls=use_tls,
         )
@@ -374,6 +375,7 @@ class Cluster:
             entropy=engine.world.entropy,
             hostname=engine.config.hostname,
             use_tls=engine.config.cluster_tls,
+            admission=lambda: b"" if self.gossip is None else self.gossip.roster.admission(self.node_id),
         )
 
     def keep_keys(self, keys: tuple[bytes, ...]) -> None:
@@ -389,6 +391,10 @@ class Cluster:
 
     def _is_removed(self, node_id: str) -> bool:
         return self.gossip is not None and self.gossip.roster.removed(node_id)
+
+    def _introduce(self, node_id: str, role: str, admission: bytes) -> None:
+        gossip, _ = self.manage()
+        gossip.roster.introduce(node_id, role, admission)
 
     def _admit(self, node_id: str, hostname: str, role: str, address: str) -> None:
         gossip, _ = self.manage()

@@ -127,7 +127,9 @@ class GossipKeys:
             self._follow(gossip, row)
         if self._cluster.is_manager and self._cluster.nodes.leads():
             if gossip.roster.removals() > _removals(row):
-                self.rotate()  # who removed a node did not come to it
+                # Who removed a node did not come to this, or nobody did (see gossip.tables.vouching).
+                self._cluster.nodes.forget_removed()
+                self.rotate()
             elif row is not None:
                 self._lead(gossip, row)
 

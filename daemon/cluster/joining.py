@@ -87,8 +87,9 @@ class Secrets:
 class Door:
     """A manager's side. `secrets` and `seeds` are asked for at each join; `admit(id, hostname, role, address)` notes
     the newcomer in the swarm's tables; `role_of(id)` is what these say of a member, None for a stranger; `removed(id)`:
-    was it a member, and removed for good?; `keys`: this host's gossip keys; `compare(keys)` hears a member's; `life`:
-    of certificates, in seconds."""
+    was it a member, and removed for good?; `introduce(id, role, admission)`: a member that is a stranger here
+    shows how it was admitted; `keys`: this host's gossip keys; `compare(keys)` hears a member's; `life`: of
+    certificates, in seconds."""
 
     def __init__(
         self,
@@ -106,6 +107,7 @@ class Door:
         keys: Callable[[], KeysKnown],
         compare: Callable[[KeysKnown], object],
         removed: Callable[[str], bool],
+        introduce: Callable[[str, str, bytes], None],
         life: Callable[[], float] = lambda: NODE_LIFE,
         use_tls: bool,
     ) -> None:
@@ -122,6 +124,7 @@ class Door:
         self._keys = keys
         self._compare = compare
         self._removed = removed
+        self._introduce = introduce
         self._life = life
         self._use_tls = use_tls
         self._listener: Listener | None = None
@@ -204,7 +207,11 @@ class Door:
 
     def _member(self, request: rpc.Message, writer: asyncio.StreamWriter) -> tuple[str, str]:
         """Id and role of who asks. Raises Refused for who is no member, or none any more."""
-        node_id = self._who(request, writer)
+        name = self._who(request, writer)
+        node_id, admission = name.node_id, request.get("admission")
+        if self._role_of(node_id) is None and isinstance(admission, bytes) and admission:
+            # It may have been admitted by a manager who was removed unheard: the record decides.
+            self._introduce(node_id, name.role, admission)
         if self._removed(node_id):
             raise rpc.Refused(REMOVED, f"node {node_id} was removed from this swarm")
         role = self._role_of(node_id)
@@ -212,13 +219,13 @@ class Door:
             raise rpc.Refused("PermissionDenied", f"node {node_id} is not a member of this swarm")
         return node_id, role
 
-    def _who(self, request: rpc.Message, writer: asyncio.StreamWriter) -> str:
+    def _who(self, request: rpc.Message, writer: asyncio.StreamWriter) -> NodeName:
         """Proved by the TLS handshake; a simulation's stand-in proves nothing and only says."""
         connection = writer.get_extra_info("ssl_object")
         if connection is None:
             if self._use_tls:
                 raise rpc.Refused("PermissionDenied", "no TLS")
-            return str(request.get("node_id"))
+            return NodeName(str(request.get("node_id")), "manager", self._membership.cluster_id)
         certificate = connection.getpeercert(binary_form=True)
         if certificate is None:
             raise rpc.Refused("PermissionDenied", "a member's certificate is needed")
@@ -228,7 +235,7 @@ class Door:
             raise rpc.Refused("PermissionDenied", str(error)) from error
         if name.cluster_id != self._membership.cluster_id:
             raise rpc.Refused("PermissionDenied", f"a certificate of cluster {name.cluster_id}")
-        return name.node_id
+        return name
 
     def _credentials(self, request: rpc.Message, node_id: str, role: str) -> rpc.Message:
         name = NodeName(node_id, role, self._membership.cluster_id)
@@ -246,16 +253,24 @@ class Door:
 
 
 class Visitor:
-    """A node's side."""
+    """A node's side. `admission`: the record of its own, for a manager that does not know it."""
 
     def __init__(
-        self, *, underlay: Underlay, folder: Path, entropy: Callable[[int], bytes], hostname: str, use_tls: bool
+        self,
+        *,
+        underlay: Underlay,
+        folder: Path,
+        entropy: Callable[[int], bytes],
+        hostname: str,
+        use_tls: bool,
+        admission: Callable[[], bytes] = lambda: b"",
     ) -> None:
         self._underlay = underlay
         self._folder = folder
         self._entropy = entropy
         self._hostname = hostname
         self._use_tls = use_tls
+        self._admission = admission
 
     async def join(self, manager: Address, token: JoinToken, address: str) -> Membership:
         """Raises Refused, NotOurs (the CA is not the token's), OSError, TimeoutError."""
@@ -295,13 +310,14 @@ class Visitor:
         request = {
             "operation": "role",
             "node_id": me.node_id,
+            "admission": self._admission(),
             "key": public_part(me.key) if self._use_tls else me.key,
         }
         return _credited(me, await self._ask(manager, self._as_member(me), request))
 
     async def keys(self, manager: Address, me: Membership, own: KeysKnown) -> KeysKnown:
         """The manager's gossip keys; it hears this node's, which may be the newer ones. Raises as renew."""
-        request = {"operation": "keys", "node_id": me.node_id} | own.said()
+        request = {"operation": "keys", "node_id": me.node_id, "admission": self._admission()} | own.said()
         return KeysKnown.heard(await self._ask(manager, self._as_member(me), request))
 
     def _as_member(self, me: Membership) -> ssl.SSLContext | None:
@@ -309,9 +325,7 @@ class Visitor:
             return None
         return tls.member_context(self._folder, me)
 
-    async def _ask(
-        self, manager: Address, context: ssl.SSLContext | None, request: rpc.Message
-    ) -> rpc.Message:
+    async def _ask(self, manager: Address, context: ssl.SSLContext | None, request: rpc.Message) -> rpc.Message:
         async with asyncio.timeout(rpc.DEADLINE), self._stream(manager, context) as (reader, writer):
             if context is not None and context.verify_mode is ssl.CERT_REQUIRED:
                 connection = writer.get_extra_info("ssl_object")

@@ -275,6 +275,13 @@ class Nodes:
         self._cluster.keys.rotate()  # it knows the old key
         self._engine.events.publish("node", "remove", entry.node_id, {"name": entry.hostname}, scope="swarm")
 
+    def forget_removed(self) -> None:
+        """Nobody has said `node rm` of who was removed with the one that admitted it: its row is still there."""
+        gossip, _ = self._cluster.manage()
+        for row in gossip.rows(NODE_SPECS):
+            if gossip.roster.removed(row.key):
+                gossip.remove(NODE_SPECS, row.key)
+
 
 def _when(value: object) -> str:
     return rfc3339(value if isinstance(value, int | float) else None)

@@ -1,7 +1,7 @@
 """What the swarm says this node is: follows a change of its role, and finds out if it was removed.
 
 Roles are shared rows; the certificate and the CA's key that go with one are fetched from a manager. Members do not
-speak to an id that was removed, so a node that hears from nobody asks the managers whether that is why.
+speak to an id that was removed, so a node asks the managers that it does not hear whether that is why.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from daemon.cluster.cluster import Cluster
     from daemon.cluster.identity import Membership
     from daemon.engine.engine import Engine
+    from gossip.node import GossipNode
     from gossip.tables.row import Change
 
 log = structlog.get_logger("cluster")
 
 _RETRY = 1.0  # seconds between attempts to follow a change of role
-_ALONE = 3.0  # seconds between questions to managers while no member answers
+_ALONE = 3.0  # seconds between questions to managers while no member answers…
+_NOT_ALONE = 60.0  # … and at most while some do: those who were removed with this node
 
 
 class Standing:
@@ -60,10 +62,10 @@ class Standing:
                 self._engine.tasks.spawn(self._follow_role(), "change of role")
 
     def doubt(self) -> None:
-        """A member is gone, or none answered: ask managers about it for as long as nobody is left."""
+        """A member is gone, or none answered: ask the managers that are away about it for as long as they are."""
         if self._cluster.ready and not self._doubting:
             self._doubting = True
-            self._engine.tasks.spawn(self._ask_why(), "alone in the swarm")
+            self._engine.tasks.spawn(self._ask_why(), "managers are away")
 
     def _expelled(self, membership: Membership) -> None:
         self._engine.tasks.spawn(self._cluster.expelled(membership.node_id), "removed from the swarm")
@@ -91,7 +93,10 @@ class Standing:
 
     async def renewed(self, membership: Membership) -> Membership | None:
         """A new certificate from the first of the other managers that gives one; None when none does."""
-        for address in self._cluster.nodes.managers():
+        return await self._ask(membership, list(self._cluster.nodes.managers()))
+
+    async def _ask(self, membership: Membership, managers: list[str]) -> Membership | None:
+        for address in managers:
             if address == membership.address:
                 continue
             try:
@@ -106,13 +111,19 @@ class Standing:
         return None
 
     async def _ask_why(self) -> None:
-        gossip = self._cluster.gossip
+        gossip, pause = self._cluster.gossip, _ALONE
         try:
-            while gossip is not None and self._cluster.gossip is gossip and not gossip.live_peers():
+            while gossip is not None and self._cluster.gossip is gossip and (away := self._away(gossip)):
                 membership = self._cluster.membership
-                if membership is None or len(gossip.roster.members()) < 2:
+                if membership is None:
                     return
-                await self.renewed(membership)
-                await asyncio.sleep(_ALONE)
+                await self._ask(membership, away)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _NOT_ALONE) if gossip.live_peers() else _ALONE
         finally:
             self._doubting = False
+
+    def _away(self, gossip: GossipNode) -> list[str]:
+        """Addresses of the managers that do not live in this node's eyes."""
+        alive = [*gossip.live_peers(), gossip.node_id]
+        return [address for address, node in self._cluster.nodes.managers().items() if node not in alive]

@@ -18,6 +18,7 @@ from gossip.numbers.allocator import Allocator
 from gossip.tables.record import RING, ROSTER, RecordId, Removal
 from gossip.tables.replica import Replica
 from gossip.tables.roster import Roster
+from gossip.tables.vouching import unheard
 
 INHERIT = "inherit"
 """Kind of the stream's request."""
@@ -108,7 +109,7 @@ class Inheritance:
 
     def take(self, removed: str) -> bool:
         """Take the ranges if all agree and this host still is the heir; whether it did."""
-        if self.missing(removed) or removed not in self.due():
+        if self.missing(removed) or removed not in self.due() or unheard(self._replica.roster()):
             return False
         self._allocator.inherit([removed])
         return True

@@ -190,7 +190,8 @@ class Removal(NamedTuple):
 class RosterBody:
     """One node's admission and, final, its removal. Of two removals the earlier names the heir.
 
-    `by`: who admitted it; a swarm's first node is the one that admitted itself.
+    `by`: who admitted it; a swarm's first node is the one that admitted itself. `vouched`: of a removal, whom the node
+    had admitted as far as all its removers knew (see `vouching`); None: they do not say.
     """
 
     lamport: int
@@ -199,6 +200,7 @@ class RosterBody:
     address: str
     by: str
     removal: Removal | None = None
+    vouched: tuple[int, ...] | None = None
     extra: bytes = b""
 
     def _order(self) -> tuple[int, str, str, str, str, bytes]:
@@ -207,11 +209,15 @@ class RosterBody:
     def join(self, other: RosterBody) -> RosterBody:
         newest = max(self, other, key=RosterBody._order)
         removals = [body.removal for body in (self, other) if body.removal is not None]
-        return replace(newest, removal=min(removals, default=None))
+        said = [body.vouched for body in (self, other) if body.vouched is not None]
+        vouched = tuple(node for node in said[0] if node in said[-1]) if said else None
+        return replace(newest, removal=min(removals, default=None), vouched=vouched)
 
     def encode(self) -> list[Plain]:
         removal: list[Plain] | None = None if self.removal is None else [self.removal.lamport, self.removal.heir]
-        return [*self._order()[:5], removal, *unpacked(self.extra)]
+        vouched: list[Plain] | None = None if self.vouched is None else list(self.vouched)
+        said: list[Plain] = [vouched] if vouched is not None or self.extra else []
+        return [*self._order()[:5], removal, *said, *unpacked(self.extra)]
 
     @staticmethod
     def decode(fields: Sequence[object]) -> RosterBody:
@@ -219,8 +225,12 @@ class RosterBody:
         if len(fields) > 5 and fields[5] is not None:
             pair = take_list(fields, 5)
             removal = Removal(take_int(pair, 0), take_str(pair, 1))
+        vouched = None
+        if len(fields) > 6 and fields[6] is not None:
+            said = take_list(fields, 6)
+            vouched = tuple(sorted(take_int(said, index, (1 << 64) - 1) for index in range(len(said))))
         hostname, role, address, by = (take_str(fields, index) for index in range(1, 5))
-        return RosterBody(take_int(fields, 0), hostname, role, address, by, removal, take_extra(fields, 6))
+        return RosterBody(take_int(fields, 0), hostname, role, address, by, removal, vouched, take_extra(fields, 7))
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ from gossip.tables.record import (
 from gossip.tables.row import Row, RowRemoved, Value, ValueRejected, check_name, decode_value, encode_value
 from gossip.tables.tombstones import Tombstones
 from gossip.tables.view import View
+from gossip.tables.vouching import gone_with
 
 SPACES_TABLE = "spaces"
 """Shared table with one row for each number space; its tombstone ends the space's ring."""
@@ -467,16 +468,25 @@ class Replica:
         self._dirty[id] = None
         if isinstance(body, EpochBody):
             self._touch_owner(id.owner)
-            self._forget_owned(id.owner, body)
         elif isinstance(body, RosterBody):
             self._touch_owner(id.key)
-            if body.removal is not None and id.key != self.node_id:
-                self._forget_owned(id.key, None)
+        self._follow(id, body)
+        if isinstance(body, RosterBody):
             self._acknowledge_all()
         elif isinstance(body, SharedBody) and body.value is None:
-            if id.table == SPACES_TABLE:
-                self._drop(RecordId(RING, "", id.key, ""))
             self._acknowledge(id, body)
+
+    def _follow(self, id: RecordId, body: Body) -> None:
+        """What follows from a record. It is written after it, so a start does it again."""
+        if isinstance(body, EpochBody):
+            self._forget_owned(id.owner, body)
+        elif isinstance(body, RosterBody):
+            if body.removal is not None and id.key != self.node_id:
+                self._forget_owned(id.key, None)
+            for node, gone in list(gone_with(self._roster, id.key)):
+                self._enter(RecordId(ROSTER, "", node, ""), gone)
+        elif isinstance(body, SharedBody) and body.value is None and id.table == SPACES_TABLE:
+            self._drop(RecordId(RING, "", id.key, ""))
 
     def is_attached(self, scope: str) -> bool:
         """Whether this host is attached to a scope."""
@@ -588,14 +598,9 @@ class Replica:
         self._settle()
 
     def _finish(self) -> None:
-        """What follows from a record is written after it: a crash in between leaves it to be done at the next start."""
+        """A crash after a record leaves what follows from it to be done at the next start."""
         for id, body in self._holdings.all():
-            if isinstance(body, EpochBody):
-                self._forget_owned(id.owner, body)
-            elif isinstance(body, RosterBody) and body.removal is not None and id.key != self.node_id:
-                self._forget_owned(id.key, None)
-            elif isinstance(body, SharedBody) and body.value is None and id.table == SPACES_TABLE:
-                self._drop(RecordId(RING, "", id.key, ""))
+            self._follow(id, body)
         self._acknowledge_all()
 
 

@@ -1,15 +1,28 @@
 """The roster: which node ids were admitted and not removed. Liveness is another matter, and changes nothing here.
 
-Removed ids are a set that only grows and beats every other write: an id that was removed never comes back.
+Removed ids are a set that only grows and beats every other write: an id that was removed never comes back. Whom a
+removed node had admitted unheard goes with it (see `vouching`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gossip.tables.record import EPOCH, OWNED, ROSTER, EpochBody, OwnedBody, Record, RecordId, Removal, RosterBody
+from gossip.tables.record import (
+    EPOCH,
+    OWNED,
+    ROSTER,
+    EpochBody,
+    OwnedBody,
+    Record,
+    RecordId,
+    Removal,
+    RosterBody,
+    decode_record,
+)
 from gossip.tables.replica import DEPARTURES_TABLE, Replica
-from gossip.tables.row import check_name
+from gossip.tables.row import check_name, decode_value
+from gossip.tables.vouching import missing, vouched
 
 
 class IdRemoved(ValueError):
@@ -52,7 +65,7 @@ class Roster:
         if known is not None and known.removal is not None:
             return
         removal = Removal(self._replica.clock.tick(), self._replica.node_id)
-        body = RosterBody(0, "", "", "", "", removal)
+        body = RosterBody(0, "", "", "", "", removal, vouched(self._replica.roster(), node_id))
         self._replica.commit_local([Record(_id(node_id), body if known is None else known.join(body))])
 
     def members(self) -> list[RosterEntry]:
@@ -84,17 +97,33 @@ class Roster:
         return self._replica.is_removed(node_id)
 
     def depart(self) -> None:
-        """Say that this node leaves for good: nobody need wait for it any more. Its last word."""
-        self._replica.put(DEPARTURES_TABLE, self._replica.node_id, {})
+        """Say that this node leaves for good, and whom it admitted: nobody need wait for it any more. Its last word."""
+        me = self._replica.node_id
+        self._replica.put(DEPARTURES_TABLE, me, {"admitted": list(vouched(self._replica.roster(), me))})
 
     def departed(self, node_id: str) -> bool:
-        """Whether a member has left for good by its own word, and uses nothing any more. It stays in the roster, and
-        what it did not give away stays its own, until it is removed."""
+        """Whether a member has left for good by its own word, and uses nothing any more, and whom it admitted is known.
+        It stays in the roster, and what it did not give away stays its own, until it is removed."""
         word = self._replica.body(RecordId(OWNED, DEPARTURES_TABLE, node_id, node_id))
         boot = self._replica.body(RecordId(EPOCH, "", "", node_id))
-        said = isinstance(word, OwnedBody) and word.value is not None
-        # One whose disk was put back is here again, in a later boot.
-        return said and isinstance(word, OwnedBody) and (not isinstance(boot, EpochBody) or boot.epoch <= word.epoch)
+        if not isinstance(word, OwnedBody) or word.value is None:
+            return False
+        if isinstance(boot, EpochBody) and boot.epoch > word.epoch:
+            return False  # its disk was put back, and it is here again
+        admitted = decode_value(word.value).get("admitted")
+        return isinstance(admitted, list) and not missing(self._replica.roster(), admitted)
+
+    def admission(self, node_id: str) -> bytes:
+        """The record of a node's admission, for who has not heard of it; b"" when there is none here."""
+        return self._replica.packed(_id(node_id)) or b""
+
+    def introduce(self, node_id: str, role: str, admission: bytes) -> None:
+        """A node that proves to be node_id of a role shows the record of its admission. Raises ValueError for a record
+        of something else."""
+        id, body = decode_record(admission)
+        if id != _id(node_id) or not isinstance(body, RosterBody) or role not in ("manager", body.role):
+            raise ValueError("not the record of this node's admission")
+        self._replica.merge([Record(id, body)])
 
     def removals(self) -> int:
         """How many ids were removed for good."""

@@ -3,7 +3,7 @@
 An acknowledgement says "I have it on disk" and names the roster that its giver knew. A tombstone is complete when all
 members have acknowledged under the very roster that we know. Then nobody is left who could bring the row back: who
 admitted a node after his acknowledgement handed it a state without the row; who did so before acknowledged under a
-larger roster, so the set is not complete.
+larger roster, so the set is not complete. Whom the removed admitted either counts as well, or is out (see `vouching`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from gossip.tables.digest import fingerprint
 from gossip.tables.record import RecordId, RosterBody, RosterMark, SharedBody
+from gossip.tables.vouching import unheard
 
 COLLECTED_KEPT = 1024
 """Collected tombstones that are remembered, so that a datagram still on its way brings nothing back."""
@@ -24,12 +25,14 @@ class Tombstones:
         self._node_id = node_id
         self._roster: Mapping[str, RosterBody] = {}
         self._mark = RosterMark(0, 0)
+        self._unheard = False
         self.held: dict[RecordId, None] = {}
         self.collected: dict[RecordId, SharedBody] = {}
 
     def roster_changed(self, roster: Mapping[str, RosterBody]) -> None:
         """Acknowledgements under an older roster do not count any more."""
         self._roster = roster
+        self._unheard = unheard(roster)
         if len(roster) != self._mark.admitted:
             self._mark = RosterMark(len(roster), fingerprint("\x1f".join(sorted(roster)).encode()))
 
@@ -42,7 +45,7 @@ class Tombstones:
         """Whether every roster member has acknowledged under the roster that we know."""
         acks = dict(body.acks)
         members = [node for node, entry in self._roster.items() if entry.removal is None]
-        return bool(members) and all(acks.get(node) == self._mark for node in members)
+        return bool(members) and not self._unheard and all(acks.get(node) == self._mark for node in members)
 
     def collect(self, id: RecordId, body: SharedBody) -> None:
         """Remember a complete tombstone that is not held any more."""

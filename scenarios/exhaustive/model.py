@@ -211,8 +211,10 @@ class Model:
         return s._replace(hosts=tuple(changes.get(at, host) for at, host in enumerate(s.hosts)))
 
     def _hears(self, s: State, x: int, y: int) -> bool:
-        """Whether y takes anything from x: members drop what removed ids say."""
-        return NAMES[x] not in self._known[s.hosts[y]].removed
+        """Whether y takes anything from x: members drop what removed ids say, and who knows that it was removed is
+        silent and deaf."""
+        known = [self._known[s.hosts[at]].removed for at in (x, y)]
+        return NAMES[x] not in (*known[0], *known[1]) and NAMES[y] not in known[1]
 
     def _talk(self, s: State, x: int, y: int) -> Iterator[tuple[str, State, str]]:
         if not self._hears(s, x, y):
@@ -306,14 +308,29 @@ class Model:
         if self._unknown(s):
             late = NAMES[_LATE]
             (after,), _ = self._do("admit", lambda h: h.roster.admit(late, late, "manager", "192.0.2.3"), s.hosts[x])
-            yield f"{name} admits {late}", self._with(s, {x: after}), ""
+            admitted = self._with(s, {x: after})
+            yield f"{name} admits {late}", self._ended(admitted, _LATE) if x in s.ended else admitted, ""
         for z in range(len(NAMES)):
             if s.left[REMOVAL] and z != x and host.roster.contains(NAMES[z]):
                 (after,), _ = self._do("remove", lambda h, z=z: h.roster.remove(NAMES[z]), s.hosts[x], about=z)
-                gone = self._spend(self._with(s, {x: after}), REMOVAL)
-                # Its containers lose their addresses when it hears of it; forced while it cannot: node rm says so.
-                gone = gone._replace(held=tuple(h for h in s.held if h[1] != z), ended=tuple(sorted((*s.ended, z))))
+                gone = self._ended(self._spend(self._with(s, {x: after}), REMOVAL), z)
+                if self._admitted_by(s) == NAMES[z] and NAMES[_LATE] not in host.replica.roster():
+                    gone = self._ended(gone, _LATE)
                 yield f"{name} removes {NAMES[z]}", gone, ""
+
+    @staticmethod
+    def _ended(s: State, z: int) -> State:
+        """Its containers lose their addresses when it hears of it; forced while it cannot: node rm says so."""
+        return s._replace(
+            held=tuple(h for h in s.held if h[1] != z), ended=tuple(sorted({*s.ended, z})),
+        )  # fmt: skip
+
+    def _admitted_by(self, s: State) -> str:
+        """Who admitted c on the way; "" where nobody did."""
+        if not self._bounds.late:
+            return ""
+        rosters = [self._hosts[host].replica.roster() for host in s.hosts]
+        return next((roster[NAMES[_LATE]].by for roster in rosters if NAMES[_LATE] in roster), "")
 
     # -- what must be so -----------------------------------------------------------------------------------------
 
@@ -322,6 +339,11 @@ class Model:
         known = [self._known[host] for host in s.hosts]
         giver: dict[int, int] = {}
         for x, view in enumerate(known):
+            for name in view.removed:
+                if NAMES.index(name) not in s.ended:
+                    return f"{NAMES[x]} holds {name} removed, which nobody wanted"
+            if self._kept_along(s, x):
+                return f"{NAMES[x]} holds {NAMES[_LATE]} for a member, whose admitter was removed unheard"
             if view.conflict:
                 return f"{NAMES[x]} sees equal versions with different owners"
             if x in s.ended:
@@ -333,6 +355,12 @@ class Model:
         if self._bounds.rows:
             return self._wrong_row(s, known)
         return ""
+
+    def _kept_along(self, s: State, x: int) -> bool:
+        """Whether a host does not draw the conclusion from a removal and an admission that it both knows."""
+        late, admitter, known = NAMES[_LATE], self._admitted_by(s), self._known[s.hosts[x]]
+        heard = admitter in known.removed and late in self._hosts[s.hosts[x]].replica.roster()
+        return heard and self._bounds.removals == 1 and _LATE in s.ended and late not in known.removed
 
     def _wrong_row(self, s: State, known: list[Known]) -> str:
         """A tombstone is forgotten only when nobody is left who could bring the row back."""

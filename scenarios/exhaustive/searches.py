@@ -29,11 +29,19 @@ SEARCHES = (
     Search("a removal and its heir", Bounds(donations=1, numbers=1, removals=1, crashes=0, cuts=0)),
     Search("a row's removal and a newcomer", Bounds(donations=0, numbers=0, removals=0, crashes=0, rows=1, cuts=0,
                                                     late=True)),
+    Search("a row's removal, and a newcomer's admitter removed", Bounds(donations=0, numbers=0, removals=1, crashes=0,
+                                                                          rows=1, cuts=0, late=True), 6_000),
+    Search("numbers, and a newcomer's admitter removed", Bounds(donations=1, numbers=1, removals=1, crashes=0, cuts=0,
+                                                                late=True), 6_000),
     Search("ring, roster and removal at once", Bounds(donations=2, numbers=1, removals=1, crashes=1, cuts=1), 60_000),
 )  # fmt: skip
 """What CI makes."""
 
 NIGHTLY = (
+    Search("numbers, and a newcomer's admitter removed, all", Bounds(donations=1, numbers=1, removals=1, crashes=0,
+                                                                     cuts=0, late=True)),
+    Search("a row's removal, and a newcomer's admitter removed, further",
+           Bounds(donations=0, numbers=0, removals=2, crashes=1, rows=1, cuts=0, late=True), 300_000),
     Search("numbers, a crash and a cut", Bounds(donations=2, numbers=1, removals=0, crashes=1, cuts=1)),
     Search("a removal, its heir and a crash", Bounds(donations=1, numbers=0, removals=1, crashes=1, cuts=0)),
     Search("a removal, its heir and a cut", Bounds(donations=1, numbers=1, removals=1, crashes=0, cuts=1)),

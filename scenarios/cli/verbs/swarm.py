@@ -176,7 +176,9 @@ def inspect_node(
 @node.command("rm")
 def remove_node(
     context: typer.Context, nodes: Annotated[list[str], typer.Argument(metavar="NODE...")],
-    force: Annotated[bool, typer.Option("-f", "--force", help="Also one that cannot be reached.")] = False,
+    force: Annotated[
+        bool, typer.Option("-f", "--force", help="Also one that cannot be reached, with whom it admits meanwhile.")
+    ] = False,
 ) -> None:  # fmt: skip
     """Take nodes out of the cluster for good."""
 

@@ -63,7 +63,7 @@ class Manager:
             wall=self.wall, new_id=self.new_id, secrets=lambda: Secrets("w" * 25, "x" * 25),
             seeds=lambda: ["192.0.2.1"], admit=self.admit, role_of=self.roles.get,
             keys=lambda: KeysKnown(self.membership.gossip_keys, (7, "s")), compare=self.heard.append,
-            removed=lambda node_id: self.roles.get(node_id) == "removed", use_tls=True,
+            removed=lambda node_id: self.roles.get(node_id) == "removed", introduce=self.introduce, use_tls=True,
         )  # fmt: skip
 
     async def turn_to(self, coming: X509Authority) -> None:
@@ -76,6 +76,10 @@ class Manager:
         )  # fmt: skip
         self.door = self._door(coming)
         await self.door.open()
+
+    def introduce(self, node_id: str, role: str, admission: bytes) -> None:
+        assert (role, admission) == ("worker", b"by one who was removed")
+        self.roles[node_id] = "removed"
 
     def new_id(self) -> str:
         self._count += 1
@@ -97,10 +101,11 @@ async def manager(tmp_path: Path) -> AsyncIterator[Manager]:
     await found.door.close()
 
 
-def visitor(folder: Path, host: int = 2) -> Visitor:
+def visitor(folder: Path, host: int = 2, admission: bytes = b"") -> Visitor:
     return Visitor(
-        underlay=loopback(host), folder=folder / f"h{host}", entropy=os.urandom, hostname=f"h{host}", use_tls=True
-    )
+        underlay=loopback(host), folder=folder / f"h{host}", entropy=os.urandom, hostname=f"h{host}", use_tls=True,
+        admission=lambda: admission,
+    )  # fmt: skip
 
 
 async def test_a_worker_gets_its_identity_and_no_secret_of_managers(manager: Manager, tmp_path: Path) -> None:
@@ -147,9 +152,7 @@ async def test_a_new_role_needs_a_members_certificate(manager: Manager, tmp_path
     assert renewed.ca_key == manager.authority.key
 
     stranger = X509Authority.create(os.urandom, manager.wall())
-    forged = stranger.issue(
-        public_part(joined.key), NodeName(joined.node_id, "manager", CLUSTER), manager.wall()
-    )
+    forged = stranger.issue(public_part(joined.key), NodeName(joined.node_id, "manager", CLUSTER), manager.wall())
     with pytest.raises(OSError):
         await guest.renew(MANAGER, replace(joined, certificate=forged))
 
@@ -161,6 +164,17 @@ async def test_a_removed_node_is_told_so(manager: Manager, tmp_path: Path) -> No
     with pytest.raises(Refused) as refusal:
         await guest.renew(MANAGER, joined)
     assert refusal.value.code == REMOVED
+
+
+async def test_a_stranger_shows_who_admitted_it(manager: Manager, tmp_path: Path) -> None:
+    guest = visitor(tmp_path)
+    joined = await guest.join(MANAGER, manager.token("w" * 25), "192.0.2.2")
+    del manager.roles[joined.node_id]
+    with pytest.raises(Refused, match="is not a member"):
+        await guest.renew(MANAGER, joined)
+    guest = visitor(tmp_path, admission=b"by one who was removed")
+    with pytest.raises(Refused, match="was removed from this swarm"):
+        await guest.renew(MANAGER, joined)
 
 
 async def test_the_gossip_keys_are_for_members_only(manager: Manager, tmp_path: Path) -> None:

@@ -368,6 +368,43 @@ def test_a_node_that_was_removed_while_it_ran_learns_of_it_and_loses_its_overlay
     tell(story)
 
 
+def test_whom_a_manager_admitted_that_was_removed_unheard_is_out_with_it_and_brings_nothing_back() -> None:
+    async def story(swarm: SimulatedSwarm) -> None:
+        await swarm.api("h1", "POST", "/swarm/init", {"ListenAddr": "0.0.0.0:2377"})
+        tokens = (await get(swarm, "h1", "/swarm"))["JoinTokens"]
+        for host, role in (("h2", "Manager"), ("h3", "Worker")):
+            body = {"RemoteAddrs": ["192.0.2.1:2377"], "JoinToken": tokens[role]}  # type: ignore[index]
+            await swarm.api(host, "POST", "/swarm/join", body)
+        await swarm.api("h1", "POST", "/networks/create", {"Name": "gone", **OVERLAY})
+        await swarm.api("h1", "POST", "/networks/create", {"Name": "kept", **OVERLAY})
+        await asyncio.sleep(1)
+        swarm.partition(["h1", "h3"], ["h2", "h4"])
+        body = {"RemoteAddrs": ["192.0.2.2:2377"], "JoinToken": tokens["Worker"]}  # type: ignore[index]
+        await swarm.api("h4", "POST", "/swarm/join", body)
+        await swarm.run("h4", "c4", ["sleep", "600"], network="kept")
+        node = await get(swarm, "h1", "/nodes/h2")
+        update = f"/nodes/h2/update?version={node['Version']['Index']}"  # type: ignore[index]
+        await swarm.api("h1", "POST", update, {**node["Spec"], "Role": "worker"})  # type: ignore[dict-item]
+        await swarm.api("h1", "DELETE", "/nodes/h2?force=1")
+        await swarm.api("h1", "DELETE", "/networks/gone")
+        first, fourth = swarm.hosts["h1"].engine.cluster, swarm.hosts["h4"].engine.cluster
+        assert first.gossip is not None
+        await swarm.until(lambda: not first.gossip.unfinished_removals(), 60)  # type: ignore[union-attr]
+        assert "gone" in await names(swarm, "h2", "/networks")
+        swarm.heal()
+        await swarm.until(lambda: not fourth.active and not swarm.hosts["h2"].engine.cluster.active, 120)
+        assert "removed" in str(fourth.info()["Error"])
+        assert not await names(swarm, "h4", "/networks?filters=%7B%22driver%22%3A%5B%22overlay%22%5D%7D")
+        body = {"RemoteAddrs": ["192.0.2.1:2377"], "JoinToken": tokens["Worker"]}  # type: ignore[index]
+        await swarm.api("h4", "POST", "/swarm/join", body)
+        await asyncio.sleep(20)
+        assert sorted(await names(swarm, "h1", "/nodes")) == ["h1", "h3", "h4"]
+        assert sorted(row.value["name"] for row in first.gossip.rows("networks")) == ["ingress", "kept"]  # type: ignore[type-var]
+        assert len(first.gossip.rows("nodespec")) == 3
+
+    tell(story, hosts=4, formed=False)
+
+
 def test_a_rotated_token_lets_nobody_in_with_the_old_one() -> None:
     async def story(swarm: SimulatedSwarm) -> None:
         await swarm.api("h1", "POST", "/swarm/init", {"ListenAddr": "0.0.0.0:2377"})

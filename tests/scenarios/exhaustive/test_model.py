@@ -8,6 +8,7 @@ import pytest
 
 from gossip.numbers.inheritance import Inheritance
 from gossip.numbers.ring import Ring
+from gossip.tables import replica, tombstones
 from gossip.tables.tombstones import Tombstones
 from scenarios.exhaustive.model import Bounds, Model
 from scenarios.exhaustive.searches import SEARCHES, Search, told
@@ -19,6 +20,9 @@ def test_nothing_is_wrong_in_any_state(search: Search) -> None:
     assert not result.violation, (result.violation, result.path)
     assert result.complete == (search.most == 0) and result.states > 1_000
     assert str(result.states) in told(search, result)
+
+
+NEWCOMER = Bounds(donations=0, numbers=0, removals=1, crashes=0, cuts=0, rows=1, late=True)
 
 
 def no_agreement(patch: pytest.MonkeyPatch) -> None:
@@ -40,12 +44,24 @@ def early_collection(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Tombstones, "complete", lambda self, body: len(body.acks) > 1)
 
 
+def nobody_goes_along(patch: pytest.MonkeyPatch) -> None:
+    """Whom a removed node had admitted unheard stays."""
+    patch.setattr(replica, "gone_with", lambda roster, changed: iter(()))
+
+
+def not_waited_for(patch: pytest.MonkeyPatch) -> None:
+    """A removal that counts somebody who is not known yet holds nothing up."""
+    patch.setattr(tombstones, "unheard", lambda roster: False)
+
+
 @pytest.mark.parametrize(
     ("broken", "bounds", "told_as"),
     [
         (no_agreement, Bounds(donations=0, numbers=0, removals=1, crashes=0, cuts=0), "does not know of the removal"),
         (same_version, Bounds(donations=0, numbers=0, removals=1, crashes=0, cuts=0), "equal versions"),
         (early_collection, Bounds(donations=0, numbers=0, removals=0, crashes=0, cuts=0, rows=1), "still has the row"),
+        (nobody_goes_along, NEWCOMER, "admitter was removed unheard"),
+        (not_waited_for, NEWCOMER, "still has the row"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
