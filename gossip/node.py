@@ -134,6 +134,9 @@ class GossipNode:
         self.members = Memberlist(
             settings, underlay=underlay, delegate=delegate(self._spreading), random=random, entropy=entropy
         )
+        self._names: dict[str, str] = {}
+        self._peers: list[str] = []
+        self._peers_as_of = (-1, -1)
         self._chores_due = asyncio.Event()
         self._complete = False
         self._floor: tuple[int, float] | None = None
@@ -329,12 +332,14 @@ class GossipNode:
             await self._anti_entropy.repair_with(self._random.choice(peers), deadline)
 
     def live_peers(self) -> list[str]:
-        """Other roster members believed alive, sorted by node id."""
-        return [
-            entry.node_id
-            for entry in self.roster.members()
-            if entry.node_id != self.node_id and self._replica.is_live(entry.node_id)
-        ]
+        """Other roster members believed alive, sorted by node id. Asked at every packet, so they are kept until they
+        change."""
+        as_of = self._replica.roster_changes, self._replica.live_changes
+        if self._peers_as_of != as_of:
+            self._peers_as_of = as_of
+            entries = self.roster.members()
+            self._peers = [e.node_id for e in entries if e.node_id != self.node_id and self._replica.is_live(e.node_id)]
+        return list(self._peers)
 
     def may_give(self) -> bool:
         """Whether numbers may be given: see `gates`."""
@@ -350,7 +355,9 @@ class GossipNode:
 
     async def ask(self, node_id: str, kind: str, payload: bytes, *, deadline: float) -> bytes:
         """One question to one node; raises OSError when no answer comes within `deadline` seconds."""
-        name = next((m.name for m in self.members.members() if node_of(m.name) == node_id), None)
+        name = self._names.get(node_id)
+        if name is None or self.members.member(name) is None:
+            name = next((m.name for m in self.members.members() if node_of(m.name) == node_id), None)
         if name is None or deadline <= 0:
             raise ConnectionError(f"{self.roster.hostname(node_id)} is not reachable")
         try:
@@ -377,6 +384,7 @@ class GossipNode:
     # What happens
 
     def _member_event(self, event: MemberEvent) -> None:
+        self._names[node_of(event.member.name)] = event.member.name
         reachable = {node_of(m.name): epoch_in(m.meta) for m in self.members.members() if m.reachable and m.native}
         new = [node for node in reachable if not self._replica.is_live(node)]
         self._replica.narrow = len(reachable) > self._everybody

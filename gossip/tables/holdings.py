@@ -39,6 +39,7 @@ class Holdings:
         self._counters = counters
         self._bodies: dict[RecordId, Body] = {}
         self._packed: dict[RecordId, bytes] = {}
+        self._ids: dict[bytes, RecordId] = {}
         self._rows: dict[RecordId, Row | None] = {}
         self._by_owner: dict[str, dict[RecordId, None]] = {}
         self._loads: dict[str, tuple[int, int]] = {}
@@ -54,6 +55,10 @@ class Holdings:
     def packed(self, id: RecordId) -> bytes | None:
         """Its bytes."""
         return self._packed.get(id)
+
+    def id_of(self, packed: bytes) -> RecordId | None:
+        """What these bytes are about, if exactly they are held: most of what peers send is."""
+        return self._ids.get(packed)
 
     def all(self) -> list[Record]:
         """Everything, sorted by id."""
@@ -93,7 +98,10 @@ class Holdings:
         packed = encode_record(Record(id, body))
         self._weigh(id, packed)
         self._bodies[id] = body
+        if (old := self._packed.get(id)) is not None:
+            del self._ids[old]
         self._packed[id] = packed
+        self._ids[packed] = id
         self._rows.pop(id, None)
         self.digests.set(id, fingerprint(packed), body.scope if isinstance(body, OwnedBody) else "")
         if id.kind in (OWNED, SHARED):
@@ -106,7 +114,7 @@ class Holdings:
         if self._bodies.pop(id, None) is None:
             return False
         self._weigh(id, None)
-        del self._packed[id]
+        del self._ids[self._packed.pop(id)]
         self._rows.pop(id, None)
         self.digests.set(id, None)
         self._by_table.get(id.table, {}).pop(id, None)

@@ -79,6 +79,7 @@ class Replica:
         self._rings: dict[str, Ring] = {}
         self._roster: dict[str, RosterBody] = {}
         self.roster_changes = 0
+        self.live_changes = 0
         self._sequence = 0
         self._tombstones = Tombstones(node_id)
         self._live: dict[str, None] = {node_id: None}
@@ -201,6 +202,7 @@ class Replica:
         live = dict.fromkeys([self.node_id, *nodes])
         flipped = [node for node in self._live if node not in live] + [node for node in live if node not in self._live]
         self._live = live
+        self.live_changes += len(flipped)
         for node in flipped:
             self._touch_owner(node)
         self._settle()
@@ -295,7 +297,10 @@ class Replica:
             try:
                 if not isinstance(item, bytes):
                     raise RecordError("a record is bytes")
-                records.append(decode_record(item))
+                if (held := self._holdings.id_of(item)) is None:
+                    records.append(decode_record(item))
+                elif not doubtful:
+                    self._unproven.pop(held, None)
             except RecordError:
                 self.counters["bad_records"] += 1
         if not doubtful:
@@ -590,6 +595,8 @@ class Replica:
                 self.counters["bad_stored_records"] += 1
                 continue
             self._hold(id, body)
+            if isinstance(body, OwnedBody | SharedBody | RosterBody):
+                self.clock.observe(body.lamport)  # what is written from now on is written after it
             if id.kind == SHARED:
                 self._loaded.append(id)
         self._finish()

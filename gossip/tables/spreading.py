@@ -7,6 +7,7 @@ everything, and so does a packet now and then: if it differs, repair finds out w
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import cast
 
 import msgpack
@@ -99,11 +100,13 @@ class Spreading:
             self._differs(node)
 
 
+@lru_cache(1024)
 def node_of(name: str) -> str:
     """The node id in a member's name."""
     return name.rpartition("-")[2]
 
 
+@lru_cache(1024)
 def epoch_in(meta: bytes) -> int:
     """The boot epoch that a member's metadata names; 0 for what names none."""
     text = tags_of(meta).get("epoch", "")
