@@ -34,6 +34,7 @@ from daemon.engine.documents import JsonObject
 from daemon.errors import ApiError, BadParameter, NotImplementedYet, ServerError, Unavailable
 from daemon.store import DiskRefused
 from gossip.node import GossipNode, Identity
+from gossip.numbers.errors import SpaceInDispute
 from gossip.swim.member import EventKind, MemberEvent
 
 if TYPE_CHECKING:
@@ -449,7 +450,7 @@ class Cluster:
             "NodeAddr": self._membership.address if self._membership is not None else self._lock.address,
             "LocalNodeState": self.state,
             "ControlAvailable": self.is_manager,
-            "Error": LOCKED if self._lock.address else self.error,
+            "Error": LOCKED if self._lock.address else self.error or self._alarm(),
             "RemoteManagers": managers or None,
         }
         if self.is_manager and self.gossip is not None:
@@ -457,6 +458,11 @@ class Cluster:
             document["Managers"] = len(managers)
             document["Cluster"] = self.swarm.document()
         return document
+
+    def _alarm(self) -> str:
+        """A rule was broken that nothing here can mend; "" for none."""
+        disputed = self.gossip.numbers.disputed() if self.gossip is not None else []
+        return str(SpaceInDispute(disputed[0])) if disputed else ""
 
     # -- what observers see -------------------------------------------------------------------------------------
 

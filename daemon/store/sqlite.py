@@ -68,7 +68,8 @@ class SqliteStore:
             identity, number = os.urandom(8).hex(), 0
         else:
             witnessed = self._witness.read()
-            last = witnessed[0] == identity and witnessed[1] <= number and self._text(_BOOT) == self._boot
+            last = witnessed.own and witnessed.identity == identity and witnessed.number <= number
+            last = last and self._text(_BOOT) == self._boot
             self.doubtful = bool(self._text(_DOUBT)) or not last
         self._identity, self._number = identity, number
         self._state([(_IDENTITY, identity), (_DOUBT, "1" if self.doubtful else "")])

@@ -64,5 +64,5 @@ class SpaceInDispute(NumbersError):
     """Two views of the space contradict each other (a cloned or restored disk): nobody gives from it."""
 
     def __init__(self, space: str) -> None:
-        super().__init__(f"number space {space} is in dispute: two hosts claim the same range")
+        super().__init__(f"number space {space} is in dispute: two hosts claim one range, neither gives from it")
         self.space = space

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -82,6 +85,58 @@ def test_a_store_that_is_not_the_last_one_is_in_doubt_until_it_is_settled(tmp_pa
     store = SqliteStore(path)
     assert not store.doubtful
     store.close()
+
+
+def put_over(backup: Path, home: Path) -> None:
+    for file in backup.iterdir():
+        (home / file.name).write_bytes(file.read_bytes())
+
+
+def put_instead(backup: Path, home: Path) -> None:
+    shutil.rmtree(home)
+    shutil.copytree(backup, home)
+
+
+def swap(backup: Path, home: Path) -> None:
+    home.rename(home.with_name("aside"))
+    backup.rename(home)
+
+
+@pytest.mark.parametrize("restore", [put_over, put_instead, swap])
+@pytest.mark.parametrize("running", [False, True], ids=["stopped", "running"])
+def test_a_whole_directory_that_is_put_back_with_its_witness_is_in_doubt(
+    tmp_path: Path, restore: Callable[[Path, Path], None], running: bool
+) -> None:
+    home, backup = tmp_path / "h1", tmp_path / "backup"
+    store = SqliteStore(home / "state.db")
+    store.commit([("k", "a", b"1")])
+    if not running:
+        store.close()
+    shutil.copytree(home, backup)
+    if not running:
+        store = SqliteStore(home / "state.db")
+    store.commit([("k", "a", b"2")])
+    store.close()
+    home = home.rename(tmp_path / "moved")  # which is no other store
+    store = SqliteStore(home / "state.db")
+    assert not store.doubtful
+    store.close()
+    time.sleep(0.05)  # the least age of a backup that is known by its age
+    restore(backup, home)
+    for _ in range(2):
+        store = SqliteStore(home / "state.db")
+        assert store.doubtful and store.get("k", "a") == b"1"
+        store.close()
+
+
+def test_a_file_system_that_notes_no_times_puts_nobody_in_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.store.witness.time.time_ns", lambda: 1)
+    for _ in range(2):
+        store = SqliteStore(tmp_path / "state.db")
+        assert not store.doubtful
+        store.close()
 
 
 def test_another_boot_of_the_machine_and_another_s_store_are_in_doubt(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
+from gossip.tables.record import RING, Record, RecordId
 from scenarios.sim.swarm import ApiRefused, SimulatedSwarm, simulate
 
 Story = Callable[[SimulatedSwarm], Awaitable[None]]
@@ -403,6 +405,25 @@ def test_whom_a_manager_admitted_that_was_removed_unheard_is_out_with_it_and_bri
         assert len(first.gossip.rows("nodespec")) == 3
 
     tell(story, hosts=4, formed=False)
+
+
+def test_numbers_in_dispute_are_an_alarm_that_users_see() -> None:
+    async def story(swarm: SimulatedSwarm) -> None:
+        created = await swarm.api("h1", "POST", "/networks/create", {"Name": "ov", **OVERLAY})
+        await asyncio.sleep(1)
+        assert not (await get(swarm, "h2", "/info"))["Swarm"]["Error"]  # type: ignore[index]
+        gossip = swarm.hosts["h1"].engine.cluster.gossip
+        assert gossip is not None
+        [(space, ring)] = [each for each in gossip._replica.rings() if created["Id"] in each[0]]  # type: ignore[index]
+        cloned = replace(ring, tokens=tuple(token._replace(owner="clone") for token in ring.tokens))
+        gossip._replica.merge([Record(RecordId(RING, "", space, ""), cloned)])
+        await asyncio.sleep(1)
+        for host in ("h1", "h2", "h3"):
+            assert "is in dispute" in (await get(swarm, host, "/info"))["Swarm"]["Error"]  # type: ignore[index]
+        _, text = await refused(swarm.run("h2", "c2", ["sleep", "600"], network="ov"))
+        assert "is in dispute" in text
+
+    tell(story)
 
 
 def test_a_rotated_token_lets_nobody_in_with_the_old_one() -> None:
