@@ -13,8 +13,8 @@ from scenarios.language.reading import parse
 from scenarios.language.writing import dump
 from scenarios.search import kept
 from scenarios.search.crew import LocalCrew
-from scenarios.search.runs import Job, run_job, run_seed
-from scenarios.search.shrink import NotFailing, first_way, shrink
+from scenarios.search.runs import Job, Problem, run_job, run_seed
+from scenarios.search.shrink import NotFailing, first_way, shrink, way
 from scenarios.search.smaller import fewer, size, without_host
 from tests.scenarios.search.stories import SMALL, one
 
@@ -51,6 +51,15 @@ def test_the_shortest_scenario_still_fails_because_of_what_breaks() -> None:
     outcome = run_seed(alone, alone.scenario.seed)
     assert first_way(outcome) == first_way(found.outcome) == first_way(run_job(job)) == "reachable h1/aa -> cc"
     assert outcome.digest == found.outcome.digest
+
+
+def test_a_command_that_nobody_answers_fails_in_another_way_than_one_that_is_refused() -> None:
+    line = "h1 $ docker network create n: exit status 1: "
+    dead, refused, other = (
+        way(Problem("line 3", 1.0, line + why))
+        for why in ("Cannot connect to the Docker daemon at unix:///h1.", "no subnet is free", "no VNI is free")
+    )
+    assert dead != refused == other
 
 
 def test_what_passes_cannot_be_shrunk() -> None:
