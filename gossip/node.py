@@ -24,9 +24,10 @@ from gossip.swim.delegate import Delegate
 from gossip.swim.member import Address, EventKind, MemberEvent
 from gossip.swim.profile import Config
 from gossip.tables.claims import Claims
+from gossip.tables.delta import encode_delta
 from gossip.tables.digest import fingerprint, group
 from gossip.tables.interests import EVERYBODY, Interests
-from gossip.tables.record import OWNED, RecordId
+from gossip.tables.record import OWNED, ROSTER, RecordId
 from gossip.tables.repair import answer
 from gossip.tables.replica import ATTACHMENTS_TABLE, SPACES_TABLE, Replica
 from gossip.tables.roster import Roster
@@ -399,6 +400,7 @@ class GossipNode:
     def _own_watch(self, change: Change) -> None:
         if change.table == ROSTER_TABLE:
             if change.after is None and self._running:
+                self._tell_the_removed(change.key)
                 self.members.allow(self._may_be_member)
             self._chores_due.set()
             self._gates.look()
@@ -407,6 +409,14 @@ class GossipNode:
                 self.numbers.forget(change.key)
             else:
                 self._chores_due.set()
+
+    def _tell_the_removed(self, node_id: str) -> None:
+        """Who was removed hears nothing more of us, but for this: it has to stop at once, not when it finds itself
+        alone. From each who learns of it, for a packet may be lost."""
+        packed = self._replica.packed(RecordId(ROSTER, "", node_id, ""))
+        name = next((m.name for m in self.members.members() if node_of(m.name) == node_id), None)
+        if packed is not None and name is not None:
+            self.members.send_user(name, encode_delta([packed]))
 
     def _may_be_member(self, name: str) -> bool:
         """All but the removed: a joiner may be heard before its admission is, and its rows are hidden till then."""

@@ -26,10 +26,12 @@ class Made:
 
 @dataclass(slots=True)
 class History:
-    """By id. `vague`: hosts where something was done whose effect cannot be told from the command (a prune)."""
+    """By id. `vague`: hosts where something was done whose effect cannot be told from the command (a prune). `out`:
+    hosts that were to be removed from the swarm and have not joined again: they may not have heard of it."""
 
     made: dict[str, Made] = field(default_factory=dict)
     vague: dict[str, None] = field(default_factory=dict)
+    out: dict[str, None] = field(default_factory=dict)
 
     def asked(self, host: str, words: Sequence[str]) -> None:
         """Before a command is sent."""
@@ -37,6 +39,8 @@ class History:
             thing.gone = True
         if "prune" in words or words[:2] == ("swarm", "leave"):
             self.vague[host] = None
+        if words[:2] == ("node", "rm"):
+            self.out |= dict.fromkeys(word for word in words[2:] if not word.startswith("-"))
 
     def answered(self, host: str, words: Sequence[str], code: int, output: str, at: float) -> None:
         """After it was answered."""
@@ -49,6 +53,12 @@ class History:
                 self._add(Made("container", lines[-1], _name(words) or lines[-1][:12], host, at))
             elif tuple(words[:2]) == ("network", "create"):
                 self._add(Made("network", lines[-1], words[-1], host, at, shared="overlay" in words))
+        if words[:2] == ("swarm", "join") and code == 0:
+            self.out.pop(host, None)
+        if words[:2] == ("node", "rm"):
+            for word in words[2:]:
+                if word not in lines:
+                    self.out.pop(word, None)
         for thing in self._removals(host, words):
             if thing.shared and sum(m.kind == thing.kind and m.name == thing.name for m in self.made.values()) > 1:
                 continue  # a host that was cut off may have meant the one before

@@ -135,7 +135,10 @@ class Watch:
             for host in self._stage.swarm.addresses
             if not self._stage.swarm.is_up(host) and host not in self._stage.expected_down
         ]
-        return [*ended, *statics.addresses(views), *statics.vnis(views, chosen), *statics.durability(views, history)]
+        return [
+            *ended, *statics.addresses(views, history.out), *statics.vnis(views, chosen),
+            *statics.durability(views, history),
+        ]  # fmt: skip
 
     async def _probe(self, views: dict[str, View]) -> None:
         if "isolation" in self._names:
