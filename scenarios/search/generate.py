@@ -53,6 +53,8 @@ def generate(seed: int, bounds: Bounds | None = None) -> str:
     for feature in ("overlay", "run", "replace"):
         if chance.random() < 0.8:
             draft.features[feature] = None
+    if draft.has("macvlan") and draft.has("ipvlan"):
+        del draft.features[chance.choice(("macvlan", "ipvlan"))]  # a parent has ports of one kind only, as with Linux
     kinds = [kind for kind in actions.KINDS if draft.has(kind)] or ["overlay"]
     faults = [kind for kind in storm.FAULTS if draft.has(kind)]
     todo = {name: weight for name, (weight, _) in actions.ACTIONS.items() if draft.has(name)} or {"run": 1}
