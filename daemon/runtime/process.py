@@ -188,6 +188,11 @@ class Process:
         self._exiting = False
 
     @property
+    def task(self) -> asyncio.Task[int] | None:
+        """What it runs in, once it was started."""
+        return self._task
+
+    @property
     def ppid(self) -> int:
         return self.parent.pid if self.parent is not None else 0
 

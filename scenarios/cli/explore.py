@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scenarios.cli.verdicts import judges
 from scenarios.launch.errors import LaunchError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _KEEP = Path("shoal-failures")
 
 
+@judges
 def explore(
     seeds: Annotated[int, typer.Option("--seeds", min=1, metavar="N", help="So many scenarios.")] = 100,
     first: Annotated[int, typer.Option("--seed", min=0, help="The first of them.")] = 1,

@@ -246,7 +246,7 @@ def main() -> None:
         app(prog_name="shoal")
     except LaunchError as error:
         print(f"shoal: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(error.status)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:

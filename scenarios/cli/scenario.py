@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scenarios.cli.verdicts import judges
 from scenarios.launch.errors import LaunchError
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ def new(file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to w
 
 
 @app.command()
+@judges
 def run(
     file: File, seed: Seed = None, variables: Set = None, output: Output = None, quiet: Quiet = False,
     state: Annotated[Path | None, typer.Option("--state", metavar="DIR", help="A state directory to use.")] = None,
@@ -178,7 +180,7 @@ def run(
     def one(source: Source, tell: Callable[[Event], None]) -> RunRecord:
         return run_real(source, seed=seed, tell=tell, directory=state)
 
-    run_all(file, variables, "real", output, quiet, one)
+    run_all(read_for(file, variables, "real"), output, quiet, one)
 
 
 @app.command()
@@ -206,10 +208,9 @@ def read_for(file: str, variables: list[str] | None, mode: str) -> list[Source]:
 
 
 def run_all(
-    file: str, variables: list[str] | None, mode: str, output: Path | None, quiet: bool,
+    sources: list[Source], output: Path | None, quiet: bool,
     one: Callable[[Source, Callable[[Event], None]], RunRecord],
 ) -> None:  # fmt: skip
-    sources = read_for(file, variables, mode)
     records: list[RunRecord] = []
     worst = 0
     for source in sources:

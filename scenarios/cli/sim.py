@@ -9,6 +9,7 @@ import typer
 
 from scenarios.cli import scenario
 from scenarios.cli.scenario import Output, Quiet, Set
+from scenarios.cli.verdicts import judges
 from scenarios.launch.errors import LaunchError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _KEEP = Path("shoal-failures")
 
 
+@judges
 def sim(
     file: Annotated[
         str | None, typer.Argument(metavar="[FILE]", help="A scenario's file, or a name from the library.")
@@ -59,7 +61,8 @@ def sim(
         bool, typer.Option("--calibrate", help="Run it in real time too, and compare what was measured.")
     ] = False,
 ) -> None:  # fmt: skip
-    """Run a scenario in simulated time: one seed is one run. Exit status: 0 passed, 1 failed, 2 not run to its end."""
+    """Run a scenario in simulated time: one seed is one run. Exit status: 0 passed, 1 something did not hold, 2 it
+    could not be run to its end (of a sweep: some could not), 130 interrupted."""
     given = {"FILE": file, "--replay SEEDFILE": replay, "--shrink SEEDFILE": shrink}
     if len([name for name, value in given.items() if value is not None]) != 1:
         raise LaunchError(f"exactly one of {', '.join(given)} expected (`shoal sim --help`)")
@@ -68,22 +71,35 @@ def sim(
     if shrink is not None:
         raise typer.Exit(_shrink_kept(_kept(shrink), shrink, jobs, quiet))
     assert file is not None
+    if dask is not None and seeds is None:
+        raise LaunchError("--dask is for a sweep: --seeds N says over how many seeds")
+    if calibrate and seeds is not None:
+        raise LaunchError("--calibrate is for one seed, and --seeds for many: one of them expected")
+    sources = scenario.read_for(file, variables, "sim")
+    first = sources[0].scenario.seed if seed is None else seed
+    templates = [_checked(source, first, limit, model) for source in sources]
     if calibrate:
-        raise typer.Exit(_calibrate(scenario.read_for(file, variables, "sim"), seed, quiet))
+        raise typer.Exit(_calibrate(sources, seed, quiet))
     if seeds is not None:
-        from scenarios.search.runs import Job
-
-        sources = scenario.read_for(file, variables, "sim")
-        first = sources[0].scenario.seed if seed is None else seed
-        templates = [Job(source, first, limit, model) for source in sources]
         raise typer.Exit(_sweep(templates, range(first, first + seeds), crew_of(jobs, dask), keep, shrink_for, quiet))
 
     def one(source: Source, tell: Callable[[Event], None]) -> RunRecord:
         from scenarios.search.runs import Job, recorded
 
-        return recorded(Job(source, source.scenario.seed if seed is None else seed, limit, model), tell=tell)
+        return recorded(Job(source, first, limit, model), tell=tell)
 
-    scenario.run_all(file, variables, "sim", output, quiet, one)
+    scenario.run_all(sources, output, quiet, one)
+
+
+def _checked(source: Source, seed: int, limit: float, model: str) -> Job:
+    from scenarios.search.runs import Job, NotRunnable, check
+
+    job = Job(source, seed, limit, model)
+    try:
+        check(job)
+    except NotRunnable as error:
+        raise LaunchError(f"{source.file}: {error}") from None
+    return job
 
 
 def crew_of(jobs: int | None, dask: str | None) -> Crew:
@@ -114,21 +130,36 @@ def sweep(
 ) -> bool:
     """Run them on the crew, which is closed then, and tell what came of it; the first that fails is shrunk. False when
     it was interrupted."""
+    from scenarios.search import kept
+    from scenarios.search.crew import CrewGone
     from scenarios.search.sweeping import follow
 
     try:
+        try:
+            kept.usable(keep)
+        except OSError as error:
+            raise LaunchError(f"--keep {keep}: failing seeds cannot be kept there: {error.strerror}") from None
         follow(crew, jobs, swept.total, keep=keep, quiet=quiet, swept=swept)
-        print(f"{name}: {swept.summary()}")
-        for way, count in swept.ways.items():
-            print(f"  {count} × {way}")
-        if swept.failed and shrink_for:
-            shrink_one(swept.failed[0][0], swept.files[0], crew, shrink_for, quiet)
+        _tell_swept(f"{name}: ", swept)
+        if shrink_for and (one := swept.worth_shrinking()) is not None and one.file is not None:
+            shrink_one(one.job, one.file, crew, shrink_for, quiet)
     except KeyboardInterrupt:
-        print(f"interrupted: {swept.summary()}")
+        _tell_swept("interrupted: ", swept)
         return False
+    except CrewGone as error:
+        _tell_swept(f"{name}: ", swept)
+        raise LaunchError(str(error)) from None
     finally:
         crew.close()
     return True
+
+
+def _tell_swept(head: str, swept: Swept) -> None:
+    print(f"{head}{swept.summary()}")
+    for way, count in swept.ways.items():
+        print(f"  {count} × {way}")
+    if swept.unkept:
+        print(f"  not all failing seeds were kept: {swept.unkept}")
 
 
 def _kept(path: Path) -> Kept:
@@ -147,9 +178,11 @@ def _replay(kept: Kept, path: Path, output: Path | None, quiet: bool) -> int:
     record = recorded(kept.job, tell=(lambda event: None) if quiet else scenario.tell)
     scenario.print_verdict(record, quiet)
     print(f"report: {scenario.write_reports([record], output or path.with_suffix(''))}")
-    if record.digest != kept.outcome.digest:
+    if record.verdict.what.startswith("interrupted"):
+        return 130
+    if record.digest != kept.outcome.digest and record.digest and kept.outcome.digest:
         print(f"it is another run: its digest is {record.digest[:16]}, and {kept.outcome.digest[:16]} was kept; "
-              "the code has changed since")  # fmt: skip
+              "the code has changed since, or the time that it was given did")  # fmt: skip
     return {"passed": 0, "failed": 1, "error": 2}[record.verdict.outcome]
 
 
@@ -161,21 +194,22 @@ def _shrink_kept(kept: Kept, path: Path, jobs: int | None, quiet: bool) -> int:
 
 
 def shrink_one(job: Job, path: Path, crew: Crew, seconds: float, quiet: bool) -> int:
-    """Writes the shortest scenario beside the seed's file."""
+    """Writes the shortest scenario beside the seed's file. 0, or 2 when the seed does not fail; 130: interrupted, and
+    the shortest until then is written."""
     from scenarios.search.shrink import NotFailing, shrink
 
     try:
         found = shrink(job, crew, seconds=seconds, tell=(lambda text: None) if quiet else print)
     except NotFailing as error:
         print(error)
-        return 1
+        return 2
     target = path.with_suffix(".yaml")
     target.write_text(found.text)
     first = min(found.outcome.problems, key=lambda problem: problem.when)
     before, after = (f"{steps} steps and {faults} faults" for steps, faults in (found.before, found.after))
     print(f"{target}: {before} became {after}, in {found.tried} runs; "
-          f"it fails at {first.when:.3f} s: {first.text[:300]}")  # fmt: skip
-    return 0
+          f"it fails at {first.when:.3f} s: {' '.join(first.text.split())[:300]}")  # fmt: skip
+    return 130 if found.interrupted else 0
 
 
 def _calibrate(sources: list[Source], seed: int | None, quiet: bool) -> int:

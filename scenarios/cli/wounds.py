@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scenarios.cli.verdicts import judges
 from scenarios.launch.errors import LaunchError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ _CHUNK = 25
 """Seeds of one wound on one model before the next one's turn, so that a sweep that is ended early has some of all."""
 
 
+@judges
 def wounds(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Wounds, by their scenarios; all without one.")

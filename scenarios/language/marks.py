@@ -63,6 +63,8 @@ def load(file: str, text: str) -> Marked:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = error.problem or error.context or "not YAML"
+        if what == "but found another document":
+            what = "one scenario a file expected, and here another document begins"
         raise ScenarioError(file, mark.line + 1 if mark else 0, f"not YAML: {what}") from None
     except (yaml.YAMLError, RecursionError) as error:
         raise ScenarioError(file, 0, f"not YAML: {str(error).splitlines()[0]}") from None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 
 class LaunchError(Exception):
-    """A swarm could not be started, found or stopped; the text is for the user."""
+    """A swarm could not be started, found or stopped; the text is for the user. status: of the command that it ends."""
+
+    status = 1
 
 
 class AlreadyRunning(LaunchError):

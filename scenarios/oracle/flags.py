@@ -47,9 +47,8 @@ def read(words: Sequence[str], *, driver: bool = False, times: bool = False, int
                 found.rest += words[n:]
                 return found
             continue
-        if not word.startswith("--") and len(word) > 2 and "=" not in word:
-            for letter in word[1:]:
-                found.options.setdefault(_LONG.get(f"-{letter}", f"-{letter}"), []).append("")
+        if not word.startswith("--") and len(word) > 2 and word[2] != "=":
+            n = _cluster(found, word[1:], words, n)
             continue
         name, equals, value = word.partition("=")
         if driver and name == "-d":
@@ -63,3 +62,20 @@ def read(words: Sequence[str], *, driver: bool = False, times: bool = False, int
             n += 1
         found.options.setdefault(name, []).append(value)
     return found
+
+
+def _cluster(found: Flags, letters: str, words: Sequence[str], n: int) -> int:
+    """Of `-dit`, `-dp 8080:80` and `-p8080:80`: the first letter that is no switch has what follows it for a value, or
+    the next word. Where to read on."""
+    for place, letter in enumerate(letters, 1):
+        name = _LONG.get(f"-{letter}", f"-{letter}")
+        if name in _SWITCHES:
+            found.options.setdefault(name, []).append("")
+            continue
+        value = letters[place:]
+        if not value and n < len(words):
+            value = words[n]
+            n += 1
+        found.options.setdefault(name, []).append(value)
+        break
+    return n

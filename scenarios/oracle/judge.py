@@ -33,6 +33,9 @@ async def judge(stage: Stage, ledger: Ledger, chance: random.Random) -> list[Vio
     """What is not as it must be, now."""
     world = world_of(stage, ledger)
     seen = await look(stage)
+    for box in world.boxes.values():
+        if not box.named and (document := seen.documents.get(box.id)) is not None:
+            box.name = document["Name"].removeprefix("/")
     found = [*states.judged(world, seen), *swarms.judged(world, seen)]
     if found:
         return found

@@ -29,8 +29,9 @@ class Place:
 
 @dataclass(slots=True)
 class Box:
-    """An acknowledged container. state: one of the words above. ran: it ran when its daemon died. stopped: by hand.
-    former: names that it had. excused: its last start may have failed for want of another host."""
+    """An acknowledged container. name: as asked for; that of one that is not `named` its host alone knows.
+    state: one of the words above. ran: it ran when its daemon died. stopped: by hand. excused: its last start may have
+    failed for want of another host."""
 
     id: str
     host: str
@@ -47,6 +48,7 @@ class Box:
     stopped: bool = False
     excused: bool = False
     auto_remove: bool = False
+    named: bool = True
 
     @property
     def endless(self) -> bool:
@@ -204,7 +206,7 @@ def _made(world: World, call: Call) -> None:
     image, argv = asked.rest[0] if asked.rest else "", tuple(asked.rest[1:])
     box = Box(lines[-1], call.host, name or lines[-1][:12], image, argv, CREATED, asked.one("--hostname"),
               asked.one("--restart", "no"), tuple(asked.all("--publish")), tuple(asked.all("--volume")),
-              auto_remove=asked.has("--rm"))  # fmt: skip
+              auto_remove=asked.has("--rm"), named=bool(name))  # fmt: skip
     for n, network in enumerate(networks or ["bridge"]):
         first = n == 0
         box.places[network] = Place(
@@ -262,7 +264,7 @@ def _renamed(world: World, call: Call) -> None:
         return
     if call.code == 0:
         world.former_names[box.name] = None
-        box.name = call.words[2]
+        box.name, box.named = call.words[2], True
     elif not call.refused:
         world.unsure_names[(call.host, box.name)] = None
         world.unsure_names[(call.host, call.words[2])] = None

@@ -36,9 +36,21 @@ def factory(reference: str) -> Factory:
     return made
 
 
-async def serve(make: Factory, socket: Path) -> web.AppRunner:
+def made(reference: str, socket: Path) -> web.Application:
+    """What the function gives for this socket. Raises NoPlugin, also for whatever the function raises."""
+    make = factory(reference)
+    try:
+        found = make(socket)
+    except Exception as error:  # the function is the user's
+        raise NoPlugin(f"the plug-in {reference} failed: {type(error).__name__}: {error}") from error
+    if not isinstance(found, web.Application):
+        raise NoPlugin(f"the plug-in {reference} made no aiohttp application but {found!r}")
+    return found
+
+
+async def serve(application: web.Application, socket: Path) -> web.AppRunner:
     """Answers from now on, until the runner's cleanup."""
-    runner = web.AppRunner(make(socket), access_log=None)
+    runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     await web.UnixSite(runner, str(socket)).start()
     return runner
@@ -46,7 +58,7 @@ async def serve(make: Factory, socket: Path) -> web.AppRunner:
 
 async def _main(reference: str, socket: Path) -> None:
     """Until standard input ends: with whoever started it."""
-    runner = await serve(factory(reference), socket)
+    runner = await serve(made(reference, socket), socket)
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.buffer.read)
     with contextlib.suppress(TimeoutError):

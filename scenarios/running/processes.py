@@ -262,6 +262,9 @@ class Processes:
                 process.kill()
                 await process.wait()
 
+    def waiting(self, host: str = "") -> str:
+        return ""
+
     def packets_dropped(self) -> int:
         return sum(self._dropped.values())
 

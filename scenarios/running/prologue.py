@@ -52,4 +52,4 @@ async def _do(stage: Stage, host: str, command: str, line: int) -> None:
     stage.end(event, ok=code == 0)
     stage.disturb()
     if code != 0:
-        raise Failed(stage.fail(f"docker {command}: {(err or out).strip()}", where=host, line=line))
+        raise Failed(stage.fail_command(f"docker {command}: {(err or out).strip()}", out + err, where=host, line=line))

@@ -7,7 +7,7 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,17 +22,20 @@ from scenarios.running.judging import Judge
 from scenarios.running.load import Probing
 from scenarios.running.messages import messages
 from scenarios.running.observer import Observer
+from scenarios.running.patience import OutOfPatience, patience
 from scenarios.running.prologue import prologue
 from scenarios.running.record import ERROR, PASSED, REAL, SIMULATED, Event, HostRecord, Packet, RunRecord, Verdict
 from scenarios.running.stage import Failed, Stage
 from scenarios.running.steps import Steps
 from scenarios.running.swarm import HostSilent, Swarm, SwarmFailed, make_swarm
 from scenarios.sim.alarm import CallbackNeverReturns
-from scenarios.sim.loop import RunNeverEnds, SimulatedDeadlock
+from scenarios.sim.loop import ClockStandsStill, LoopGaveUp, SimulatedDeadlock, SimulatedLoop
 from scenarios.sim.swarm import EPOCH, simulate
 
 START = 60.0
 _MESSAGES = 5_000
+_PARTING = 10.0
+"""Seconds of real time that an interrupted simulation has to end in good order."""
 
 Tell = Callable[[Event], None]
 
@@ -75,7 +78,7 @@ class Run:
         record.hosts = [HostRecord(name, address) for name, address in swarm.addresses.items()]
         with kept_apart():
             try:
-                await self._guarded(stage, self._acts(stage, breaker, watch, observer), scenario.timeout + START)
+                await self._guarded(stage, self._acts(stage, breaker, watch, observer), scenario.timeout + START, "run")
                 await self._close(stage, breaker, watch, observer)
             finally:
                 await self._stop(stage, watch)
@@ -86,10 +89,10 @@ class Run:
         record.verdict = min(record.failures, key=lambda v: v.when or 0.0) if record.failures else Verdict(PASSED)
         return record
 
-    async def _guarded(self, stage: Stage, work: Coroutine[object, object, None], limit: float) -> None:
-        """Every way in which a run can end becomes a verdict."""
+    async def _guarded(self, stage: Stage, work: Coroutine[object, object, None], limit: float, what: str) -> None:
+        """Every way in which a run can end becomes a verdict. what: "run" or "judging"."""
         try:
-            async with asyncio.timeout(limit):
+            async with patience(stage.swarm, limit):
                 await work
         except Failed:
             pass  # noted where it happened
@@ -97,10 +100,11 @@ class Run:
             stage.fail(str(error), outcome=ERROR)
         except DockerError as error:
             stage.fail(error.message, outcome=ERROR)
-        except TimeoutError:
-            waiting = "; ".join(stage.doing.values()) or "the hosts to start"
-            stage.fail(f"the run did not end within {stage.scenario.timeout:g} s; it was waiting for {waiting}",
-                       outcome=ERROR)  # fmt: skip
+        except OutOfPatience as error:
+            most = stage.scenario.timeout if what == "run" else limit
+            doing = "; ".join(stage.doing.values()) or ("the hosts to start" if what == "run" else "the hosts' answers")
+            stage.fail(f"the {what} did not end within {most:g} s; it was waiting for {doing}"
+                       + (f": {error.waits}" if error.waits else ""), outcome=ERROR)  # fmt: skip
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None:
@@ -149,7 +153,7 @@ class Run:
         steps = Steps(stage, self.source, breaker, Judge(stage))
         last = max((f.at + (f.for_ if isinstance(f.for_, float) else 0.0) for f in scenario.faults if f.at is not None),
                    default=0.0)  # fmt: skip
-        async with asyncio.timeout(scenario.timeout):
+        async with patience(swarm, scenario.timeout):
             await steps.all(scenario.steps, ("steps",))
             # A scenario of timed faults alone lasts as long as they do.
             await asyncio.sleep(max(0.0, stage.began + last - swarm.now()))
@@ -189,7 +193,7 @@ class Run:
             stage.fail(f"a fault could not be undone: {text}", outcome=ERROR)
         if any(failure.outcome == ERROR for failure in stage.record.failures):
             return
-        await self._guarded(stage, watch.last(), 3 * stage.scenario.invariants.settle + START)
+        await self._guarded(stage, watch.last(), 3 * stage.scenario.invariants.settle + START, "judging")
         if self.record_all:
             await observer.look()
 
@@ -224,34 +228,58 @@ def run_simulated(source: Source, *, seed: int | None = None, tell: Tell = _sile
     record = new_record(source, SIMULATED, seed)
     runs: list[Run] = []
 
+    interrupted: list[None] = []
+
     async def main() -> RunRecord:
         hosts = swarm() if swarm is not None else SimulatedHosts(list(source.scenario.hosts), seed)
         run = Run(source, hosts, record, EPOCH, tell, record_all)
         runs.append(run)
         task = asyncio.ensure_future(run.go())
-        with _interrupt(task.cancel):
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimulatedLoop)
+
+        def interrupt() -> None:
+            if interrupted:
+                raise KeyboardInterrupt
+            interrupted.append(None)
+            loop.limit(_PARTING)
+            task.cancel()
+
+        with _interrupt(interrupt):
             return await task
 
+    began = time.monotonic()
     try:
         return simulate(main(), limit=limit)
-    except (SimulatedDeadlock, RunNeverEnds, CallbackNeverReturns) as error:
-        what = "simulated deadlock" if isinstance(error, SimulatedDeadlock) else (
-            f"the run did not end within {limit:g} s of real time")  # fmt: skip
-        _given_up(record, runs[0] if runs else None, what, error)
+    except (LoopGaveUp, CallbackNeverReturns) as error:
+        _given_up(record, runs, "interrupted" if interrupted else _how(error, limit), str(error), error.when)
     except KeyboardInterrupt:
-        record.failures.append(Verdict(ERROR, "interrupted"))
+        _given_up(record, runs, "interrupted", "", record.duration)
+    except SystemExit as error:  # of a daemon or a plug-in: no code of a simulated host may end this process
+        what = "something in the simulation wanted to end its process"
+        _given_up(record, runs, what, f"SystemExit({error.code!r})", record.duration)
+    record.took = time.monotonic() - began
     record.verdict = record.failures[0]
     return record
 
 
-def _given_up(
-    record: RunRecord, run: Run | None, what: str, error: SimulatedDeadlock | RunNeverEnds | CallbackNeverReturns
-) -> None:
+def _how(error: LoopGaveUp | CallbackNeverReturns, limit: float | None) -> str:
+    match error:
+        case SimulatedDeadlock():
+            return "simulated deadlock"
+        case ClockStandsStill():
+            return "simulated time stands still"
+        case _:
+            return f"the run did not end within {limit:g} s of real time"
+
+
+def _given_up(record: RunRecord, runs: Sequence[Run], what: str, text: str, when: float) -> None:
     """The loop itself ended the run: what was noted before stays, what ending it noted goes."""
-    record.failures = [failure for failure in record.failures if (failure.when or 0.0) < error.when]
-    doing = "; ".join(run.stage.doing.values()) if run is not None and run.stage is not None else ""
-    at = f"at {error.when:.3f} s of simulated time" + (f", in {doing}" if doing else "")
-    record.failures.append(Verdict(ERROR, f"{what}, {at}: {error}", error.when))
+    record.duration = when
+    record.failures = [failure for failure in record.failures if (failure.when or 0.0) < when]
+    doing = "; ".join(doing for run in runs if run.stage is not None for doing in run.stage.doing.values())
+    at = f"at {when:.3f} s of simulated time" + (f", in {doing}" if doing else "")
+    record.failures.append(Verdict(ERROR, f"{what}, {at}" + (f": {text}" if text else ""), when))
 
 
 def run_real(

@@ -23,8 +23,9 @@ from scenarios.running.record import DIRECTIONS, SIMULATED, Packet
 from scenarios.running.swarm import ANSWER, Frame, HostSilent, SwarmFailed, control_answer
 from scenarios.sim.direct import DirectClient, HostGone
 from scenarios.sim.disk import Copy
-from scenarios.sim.loop import HOST
+from scenarios.sim.loop import HOST, SimulatedLoop
 from scenarios.sim.swarm import SimulatedSwarm
+from scenarios.sim.waiting import place
 
 _LINES = 500
 _FORGED_FROM = 49160
@@ -228,9 +229,16 @@ class SimulatedHosts:
     async def plug_in(self, host: str, name: str, application: str) -> None:
         socket = self._swarm.socket(host).parent / "plugins" / f"{name}.sock"
         try:
-            self._plugins.append(await plugins.serve(plugins.factory(application), socket))
+            self._plugins.append(await plugins.serve(plugins.made(application, socket), socket))
         except (plugins.NoPlugin, OSError) as error:
             raise SwarmFailed(str(error)) from None
+
+    def waiting(self, host: str = "") -> str:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimulatedLoop)
+        stopped = [f"{name} is paused" for name in self._paused if host in ("", name)]
+        asked = self._swarm.asked(host)
+        return "; ".join([*stopped, *([loop.waiting()] if not host else map(place, asked, asked.values()))])
 
     def packets_dropped(self) -> int:
         return 0

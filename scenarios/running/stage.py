@@ -11,8 +11,9 @@ from typing import Any
 from scenarios.invariants.history import History
 from scenarios.language.model import Scenario
 from scenarios.language.variables import filled
-from scenarios.oracle.ledger import Ledger
-from scenarios.running.record import Event, Packet, RunRecord, Verdict
+from scenarios.oracle.ledger import Call, Ledger
+from scenarios.running.lacking import lacking
+from scenarios.running.record import ERROR, FAILED, Event, Packet, RunRecord, Verdict
 from scenarios.running.swarm import Swarm
 
 _LEADING = 12
@@ -74,6 +75,12 @@ class Stage:
         verdict = Verdict(outcome, what, self.swarm.now(), where, line, list(leading))
         self.record.failures.append(verdict)
         return verdict
+
+    def fail_command(self, what: str, output: str, *, where: str, line: int) -> Verdict:
+        """Of a command that must succeed. Where nothing in shoal could have done it the run is an error: it judges
+        nobody."""
+        why = lacking(output, (call.words for call in self.ledger.history() if isinstance(call, Call)))
+        return self.fail(f"{what}; {why}" if why else what, where=where, line=line, outcome=ERROR if why else FAILED)
 
     def disturb(self) -> None:
         """Something was broken, mended or changed: what must agree again may take its time from now."""

@@ -13,6 +13,7 @@ from scenarios.language.variables import UnknownVariable
 from scenarios.running import breaking
 from scenarios.running.breaking import Breaker
 from scenarios.running.judging import Judge, argv_of, docker, run_in
+from scenarios.running.patience import OutOfPatience, patience
 from scenarios.running.stage import Failed, Stage
 
 PATIENCE = 60.0
@@ -149,18 +150,18 @@ class Steps:
             stage.disturb()
         limit = step.within or PATIENCE
         try:
-            async with asyncio.timeout(limit):
+            async with patience(stage.swarm, limit, host):
                 if step.docker is not None:
                     code, out, err = await docker(stage, host, stage.text(step.docker), stdin=stdin)
                 else:
                     argv = [stage.text(word) for word in argv_of(step.exec or [])]
                     code, out, err = await run_in(stage, host, container, argv, stdin=stdin)
-        except TimeoutError:
+        except OutOfPatience as error:
             stage.end(event, ok=None if step.may_fail else False)
             if step.may_fail:
                 stage.disturb()
                 return
-            what = f"{shown}: not done within {limit:g} s"
+            what = f"{shown}: not done within {limit:g} s" + (f"; {error.waits}" if error.waits else "")
             raise Failed(stage.fail(what, where=step.on or host, line=line)) from None
         except BadLine as error:
             stage.end(event, ok=False)
@@ -173,7 +174,8 @@ class Steps:
         wrong = self._wrong(step, code, out + err)
         stage.end(event, ok=wrong is None)
         if wrong is not None:
-            raise Failed(stage.fail(f"{shown}: {wrong}", where=step.on or host, line=line))
+            output = out + err if code != 0 and step.fails is False else ""
+            raise Failed(stage.fail_command(f"{shown}: {wrong}", output, where=step.on or host, line=line))
         if step.capture is not None:
             stage.variables[step.capture] = stage.record.captures[step.capture] = out.removesuffix("\n")
 

@@ -84,6 +84,10 @@ class Swarm(Protocol):
         """How many packets the hosts could not tell of."""
         ...
 
+    def waiting(self, host: str = "") -> str:
+        """What everything waits for now, or what a host does for clients; "" where that cannot be seen."""
+        ...
+
     def watch_frames(self, see: Callable[[Frame], None]) -> None: ...
     async def forge(self, source: str, target: str, data: bytes) -> None:
         """Sends a VXLAN datagram to a host as if another had: what no daemon made."""

@@ -17,6 +17,10 @@ _AHEAD = 2
 """Runs handed out for each worker: one that is made and one that waits."""
 
 
+class CrewGone(Exception):
+    """Whoever made the runs is gone, and no more will be made; the text says who."""
+
+
 class Crew(Protocol):
     """Who makes runs. size: how many at once, now."""
 
@@ -24,7 +28,8 @@ class Crew(Protocol):
     def size(self) -> int: ...
 
     def outcomes(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Outcome]]:
-        """Each job with its outcome, as they come; jobs are taken as they are needed, so there may be any number."""
+        """Each job with its outcome, as they come; jobs are taken as they are needed, so there may be any number.
+        Raises CrewGone."""
         ...
 
     def close(self) -> None:

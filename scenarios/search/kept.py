@@ -6,16 +6,18 @@ refused.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import re
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from scenarios.language.errors import ScenarioError
 from scenarios.language.reading import Source, parse
-from scenarios.search.runs import Job, Outcome, Problem, this_version
+from scenarios.search.runs import Job, NotRunnable, Outcome, Problem, check, this_version
 
 FORMAT = 1
 
@@ -30,6 +32,19 @@ class Kept:
 
     job: Job
     outcome: Outcome
+
+
+def usable(directory: Path) -> None:
+    """Raises OSError when nothing can be written there; leaves nothing behind."""
+    made = [path for path in (directory, *directory.parents) if not path.exists()]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    finally:
+        for path in made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
 
 
 def write(job: Job, outcome: Outcome, directory: Path) -> Path:
@@ -63,7 +78,7 @@ def read(path: Path) -> Kept:
     """Raises BadSeedFile, OSError."""
     try:
         found = json.loads(path.read_text())
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadSeedFile(f"{path} is not a kept seed: JSON expected") from None
     if not isinstance(found, dict) or "seed" not in found or "scenario" not in found:
         raise BadSeedFile(f"{path} is not a kept seed: it has no scenario and seed")
@@ -77,16 +92,25 @@ def read(path: Path) -> Kept:
         return _kept(found)
     except ScenarioError as error:
         raise BadSeedFile(f"{path}: its scenario cannot be read: {error}") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadSeedFile(f"{path} is not a whole kept seed: {type(error).__name__}: {error}") from None
+    except NotRunnable as error:
+        raise BadSeedFile(f"{path} cannot be run: {error}") from None
+    except KeyError as error:
+        raise BadSeedFile(f"{path} is not a whole kept seed: it has no {error}") from None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadSeedFile(f"{path} is not a whole kept seed: {error}") from None
 
 
 def _kept(found: Mapping[str, Any]) -> Kept:
-    source = chosen(str(found["scenario"]), str(found["file"]), dict(found["variables"]))
+    if not isinstance(found["variables"], dict) or not isinstance(found["problems"], list):
+        raise TypeError("variables are a mapping, and problems a list")
+    source = chosen(str(found["scenario"]), str(found["file"]), found["variables"])
     job = Job(
         dataclasses.replace(source, name=str(found["name"])),
         int(found["seed"]), float(found["limit"]), str(found["model"]), str(found["within"]),
     )  # fmt: skip
+    if not job.limit > 0:
+        raise ValueError(f"a limit above 0 s expected, not {job.limit:g}")
+    check(job)
     problems = tuple(Problem(str(p["what"]), float(p["when"]), str(p["text"])) for p in found["problems"])
     outcome = Outcome(
         job.seed, str(found["verdict"]), problems, str(found["digest"]), float(found["simulated_seconds"]), 0.0,

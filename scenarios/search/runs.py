@@ -7,6 +7,7 @@ is judged, unless asked for; a scenario that fails, hangs or breaks the runner i
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import platform
 import time
@@ -15,6 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import NamedTuple
 
 from scenarios.language.reading import Source
@@ -70,11 +72,43 @@ class Outcome:
         return self.verdict == PASSED
 
 
+class NotRunnable(ValueError):
+    """A job that would be no run in any worker; the text says why."""
+
+
+def check(job: Job) -> None:
+    """Raises NotRunnable for a scenario that needs processes, and for a model or a patch that is not there."""
+    modes = job.source.scenario.modes
+    if "sim" not in modes:
+        raise NotRunnable(
+            f"this scenario runs in {' and '.join(modes)} time only; it needs processes of its own, "
+            "which a simulation has not"
+        )
+    for name in (MODELS.get(job.model, job.model), *([job.within] if job.within else [])):
+        try:
+            found = _found(name)
+        except (ValueError, ImportError, AttributeError) as error:
+            raise NotRunnable(str(error)) from None
+        if not callable(found):
+            raise NotRunnable(f"{name} cannot be called")
+
+
 @cache
 def this_version() -> str:
     """As in "shoal 0.1.0, Python 3.11"."""
     major, minor, _ = platform.python_version_tuple()
     return f"shoal {version('shoal')}, Python {major}.{minor}"
+
+
+@cache
+def this_code() -> str:
+    """A digest of the source of all packages: a seed is the same run under the same one only."""
+    root = Path(__file__).resolve().parents[2]
+    whole = hashlib.sha256()
+    for package in ("daemon", "gossip", "overlay", "scenarios"):
+        for path in sorted((root / package).rglob("*.py")):
+            whole.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
+    return whole.hexdigest()[:12]
 
 
 def run_seed(

@@ -40,7 +40,8 @@ class NotFailing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Shrunk:
-    """The shortest scenario found, its job and how it fails. Sizes are (steps, faults); tried: runs that it took."""
+    """The shortest scenario found, its job and how it fails. Sizes are (steps, faults); tried: runs that it took;
+    interrupted: by Ctrl-C, so that there may be a shorter one."""
 
     text: str
     job: Job
@@ -48,6 +49,7 @@ class Shrunk:
     before: tuple[int, int]
     after: tuple[int, int]
     tried: int
+    interrupted: bool = False
 
 
 def way(problem: Problem) -> str:
@@ -99,6 +101,16 @@ class _Shrinking:
         self.needs_faults = bool(size(self.document)[1]) and not self._fails_when_calm(self.document, self.job.seed)
         before = size(self.document)
         self.tell(f"{before[0]} steps and {before[1]} faults fail with: {self.wanted}")
+        interrupted = False
+        try:
+            self._search(job, outcome)
+        except KeyboardInterrupt:
+            interrupted = True
+        text = dump({"seed": self.job.seed, **{k: v for k, v in self.document.items() if k != "seed"}})
+        return Shrunk(text, self.job, self.outcome, before, size(self.document), self.tried, interrupted)
+
+    def _search(self, job: Job, outcome: Outcome) -> None:
+        assert self.job is not None
         if outcome.problems[0].what.startswith("line "):
             line = int(outcome.problems[0].what.split()[1])
             self._first(iter([until_line(self.document, job.source, line)]))
@@ -108,8 +120,6 @@ class _Shrinking:
         self._take_away()
         self._shorten()
         self._take_away()
-        text = dump({"seed": self.job.seed, **{k: v for k, v in self.document.items() if k != "seed"}})
-        return Shrunk(text, self.job, self.outcome, before, size(self.document), self.tried)
 
     def _take_away(self) -> None:
         while self._first(fewer(self.document)) or self._first(fewer(self.document), _OTHER_SEEDS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -9,8 +10,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from scenarios.running.record import FAILED
 from scenarios.search import kept
 from scenarios.search.crew import Crew
 from scenarios.search.runs import Job, Outcome
@@ -23,13 +25,24 @@ _SHOWN = 20
 """Failing seeds that are told one by one."""
 _KEPT = 200
 """Failing seeds that are kept in files."""
+_TEXT = 600
+"""Letters of what failed that the line about a seed has."""
 _EVERY = 10.0
 """Seconds between lines about the progress where there is no bar."""
 
 
+class Failing(NamedTuple):
+    """A run that failed, and its file if it was kept."""
+
+    job: Job
+    outcome: Outcome
+    file: Path | None
+
+
 @dataclass(slots=True)
 class Swept:
-    """What came of it so far. ways: in how many runs something failed first; failed: the first failing jobs."""
+    """What came of it so far. ways: in how many runs something failed first; failed: the first failing jobs; unkept:
+    why a failing seed could not be kept."""
 
     total: int
     done: int = 0
@@ -37,12 +50,15 @@ class Swept:
     simulated: float = 0.0
     took: float = 0.0
     ways: dict[str, int] = field(default_factory=dict)
-    failed: list[tuple[Job, Outcome]] = field(default_factory=list)
+    failed: list[Failing] = field(default_factory=list)
     errors: int = 0
-    files: list[Path] = field(default_factory=list)
+    unkept: str = ""
+    _digest: int = 0
 
-    def add(self, job: Job, outcome: Outcome) -> None:
+    def add(self, job: Job, outcome: Outcome, file: Path | None = None) -> None:
         self.done += 1
+        one = hashlib.sha256(f"{job.source.name}/{job.seed}/{outcome.digest}".encode()).digest()
+        self._digest = (self._digest + int.from_bytes(one)) % (1 << 256)
         self.simulated += outcome.simulated_seconds
         if outcome.passed:
             self.passed += 1
@@ -51,7 +67,18 @@ class Swept:
         name = first_way(outcome)
         self.ways[name] = self.ways.get(name, 0) + 1
         if len(self.failed) < _KEPT:
-            self.failed.append((job, outcome))
+            self.failed.append(Failing(job, outcome, file))
+
+    def worth_shrinking(self) -> Failing | None:
+        """The first kept one in which something did not hold; else one that could not be run to its end, but never one
+        that took all its time: each smaller one might do so too."""
+        kept = [one for one in self.failed if one.file is not None and one.outcome.wall_seconds < one.job.limit]
+        return next((one for one in kept if one.outcome.verdict == FAILED), kept[0] if kept else None)
+
+    @property
+    def digest(self) -> str:
+        """Of the digests of all runs, in whatever order they came."""
+        return self._digest.to_bytes(32).hex()
 
     def summary(self) -> str:
         """One line."""
@@ -59,36 +86,48 @@ class Swept:
         pace = f"{self.done / self.took:.1f} runs/s, " if self.took else ""
         speed = f"{self.simulated / self.took:.0f} × real time" if self.took else ""
         missing = f" of {self.total}" if self.done < self.total else ""
+        digest = f"; digest of all {self.digest[:16]}" if self.done == self.total else ""
         return (f"{self.done}{missing} runs: {self.passed} passed, {failed} failed"
                 + (f" ({self.errors} could not be run to their end)" if self.errors else "")
-                + f"; {self.took:.1f} s, {pace}{self.simulated:.0f} s simulated, {speed}")  # fmt: skip
+                + f"; {self.took:.1f} s, {pace}{self.simulated:.0f} s simulated, {speed}{digest}")  # fmt: skip
 
 
 def follow(
     crew: Crew, jobs: Iterable[Job], total: int, *, keep: Path | None = None, quiet: bool = False,
     swept: Swept | None = None,
 ) -> Swept:  # fmt: skip
-    """Makes the runs. `swept` is filled as they come, so that a caller who is interrupted has what there is. Raises
-    OSError when a failing seed cannot be kept."""
+    """Makes the runs. `swept` is filled as they come, so that a caller who is interrupted has what there is. A failing
+    seed that cannot be kept is told all the same. Raises what the crew raises."""
     swept = swept if swept is not None else Swept(total)
     started = time.monotonic()
     with _shown(swept, quiet) as tell:
         for job, outcome in crew.outcomes(jobs):
-            swept.add(job, outcome)
+            file = None
+            if not outcome.passed and keep is not None and len(swept.failed) < _KEPT:
+                file = _kept(swept, job, outcome, keep)
+            swept.add(job, outcome, file)
             swept.took = time.monotonic() - started
             if not outcome.passed:
-                path = kept.write(job, outcome, keep) if keep is not None and len(swept.files) < _KEPT else None
-                swept.files += [path] if path is not None else []
+                where = f"kept in {file}" if file is not None else swept.unkept and f"not kept: {swept.unkept}"
                 if swept.done - swept.passed <= _SHOWN:
-                    tell(told(job, outcome) + (f" (kept in {path})" if path is not None else ""))
+                    tell(told(job, outcome) + (f" ({where})" if where else ""))
             tell("")
     return swept
+
+
+def _kept(swept: Swept, job: Job, outcome: Outcome, directory: Path) -> Path | None:
+    try:
+        return kept.write(job, outcome, directory)
+    except OSError as error:
+        swept.unkept = f"{error.filename or directory}: {error.strerror or error}"
+        return None
 
 
 def told(job: Job, outcome: Outcome) -> str:
     """A failing run in one line."""
     first = min(outcome.problems, key=lambda problem: problem.when)
-    return f"{job.source.name}, seed {job.seed}: {outcome.verdict} at {first.when:.3f} s: {first.text[:300]}"
+    text = " ".join(first.text.split())
+    return f"{job.source.name}, seed {job.seed}: {outcome.verdict} at {first.when:.3f} s: {text[:_TEXT]}"
 
 
 def _shown(swept: Swept, quiet: bool) -> AbstractContextManager[Callable[[str], None]]:

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+from scenarios.sim.loop import HOST, SimulatedLoop
+
 _LATER = 2.0
 """Seconds after its limit that a run has to end by itself: the loop looks at the clock between callbacks."""
 
@@ -26,7 +28,11 @@ class CallbackNeverReturns(KeyboardInterrupt):
 def _raise(number: int, frame: FrameType | None) -> None:
     where = f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}" if frame is not None else "some code"
     name = frame.f_code.co_qualname if frame is not None and hasattr(frame.f_code, "co_qualname") else "code"
-    raise CallbackNeverReturns(asyncio.get_running_loop().time(), f"{name} at {where} does not return")
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    who = loop.labels().get(task, "") if task is not None and isinstance(loop, SimulatedLoop) else ""
+    whose = f"{who}: " if who else f"{host}: " if (host := HOST.get()) else ""
+    raise CallbackNeverReturns(loop.time(), f"{whose}{name} at {where} does not return")
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
 from pathlib import Path
@@ -83,15 +84,21 @@ class Calls:
         self._context = context
         self._power = power
         self._waiting: dict[asyncio.Future[Any], asyncio.Task[Any]] = {}
+        self._what: dict[asyncio.Task[Any], str] = {}
 
-    async def make(self, work: Coroutine[Any, Any, T]) -> T:
-        """Does it as the host: while that is stopped it waits. A caller who gives up does not wait for it. Raises
-        HostGone, and what the work raises."""
+    def unanswered(self) -> dict[asyncio.Task[Any], str]:
+        """What is being done for clients, and what they asked for."""
+        return {task: self._what[task] for task in self._waiting.values()}
+
+    async def make(self, work: Coroutine[Any, Any, T], what: str) -> T:
+        """Does it as the host: while that is stopped it waits. A caller who gives up does not wait for it. `what` it
+        is, for messages. Raises HostGone, and what the work raises."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
 
         def done(task: asyncio.Task[T]) -> None:
             self._waiting.pop(answer, None)
+            self._what.pop(task, None)
             if answer.done() or self._power.dead:
                 return
             if task.cancelled():
@@ -103,6 +110,7 @@ class Calls:
 
         task = loop.create_task(work, context=self._context.copy())
         self._waiting[answer] = task
+        self._what[task] = what
         task.add_done_callback(done)
         try:
             return await answer
@@ -119,11 +127,11 @@ class Calls:
 
     async def http(self, server: web.Server, method: str, target: str, body: object = None) -> tuple[int, str, bytes]:
         """A request and its whole answer: status, content type, body. Raises HostGone."""
-        return await self.make(_answer(server, method, target, body))
+        return await self.make(_answer(server, method, target, body), f"{method} {target}")
 
     async def execute(self, container: str, argv: Sequence[str], stdin: bytes) -> Executed:
         """A command in a container, as the handlers of exec do it. Raises ApiError, HostGone."""
-        return await self.make(self._execute(container, argv, stdin))
+        return await self.make(self._execute(container, argv, stdin), f"exec {container} {shlex.join(argv)}")
 
     async def _execute(self, container: str, argv: Sequence[str], stdin: bytes) -> Executed:
         engine = self.host.engine

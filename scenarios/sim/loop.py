@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import heapq
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -18,6 +17,7 @@ from contextvars import Context, ContextVar, copy_context
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple, Unpack
 
+from scenarios.sim import waiting
 from scenarios.sim.streams import InMemoryServer, pair
 
 T = TypeVar("T")
@@ -28,8 +28,8 @@ _LOOKS = 1024
 """Rounds of the loop after which the real clock is looked at."""
 _YOUNG, _OLD = 16, 512
 """Looks after which young garbage is collected, and all, where the interpreter is told not to do it by itself."""
-_NAMED = 12
-"""Tasks that a message about waiting names."""
+_STILL = 1024
+"""Looks in a row at one and the same time after which the clock is held to stand still for ever."""
 
 HOST: ContextVar[str | None] = ContextVar("host", default=None)
 """Whose code runs. Set when a host boots; its tasks, timers and what arrives for it inherit it."""
@@ -49,6 +49,10 @@ class SimulatedDeadlock(LoopGaveUp):
 
 class RunNeverEnds(LoopGaveUp):
     """The run used up the real time that it was given: it goes round in circles, or is larger than was thought."""
+
+
+class ClockStandsStill(LoopGaveUp):
+    """Something is ready for ever, so that no time passes."""
 
 
 class _Task(asyncio.Task[T]):
@@ -125,6 +129,9 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._give_up: float | None = None
         self._until_look = _LOOKS
         self._looks = 0
+        self._looked = -1.0
+        self._still = 0
+        self.labels: waiting.Labels = dict
         self.set_task_factory(lambda loop, coro, **keywords: _Task(coro, loop, **keywords))
 
     def time(self) -> float:
@@ -211,20 +218,21 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._looks += 1
         if not gc.isenabled() and not self._looks % _YOUNG:
             gc.collect(2 if not self._looks % _OLD else 1)
+        self._still = self._still + 1 if self._now == self._looked else 0
+        self._looked = self._now
+        if self._still >= _STILL:
+            self._still = 0
+            raise ClockStandsStill(self._now, f"after {_STILL * _LOOKS:,} rounds in one instant, {self.waiting()}")
         if self._give_up is not None and time.monotonic() > self._give_up:
             self._give_up = None
             raise RunNeverEnds(self._now, self.waiting())
 
     def waiting(self) -> str:
-        """What all tasks wait for, those of no host (the run itself) first: whose, which coroutine, at which line."""
-        places: dict[str, int] = {}
-        for task in sorted(asyncio.all_tasks(self), key=lambda task: (_host_of(task), hash(task))):
-            place = _place(task)
-            places[place] = places.get(place, 0) + 1
-        named = [f"{place} ({count} of them)" if count > 1 else place for place, count in places.items()]
-        more = f"; and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
-        count = sum(places.values())
-        return f"{count} task{'s' if count != 1 else ''} wait: " + "; ".join(named[:_NAMED]) + more
+        """What all tasks wait for, in the words of scenarios.sim.waiting."""
+        tasks = sorted(asyncio.all_tasks(self), key=hash)
+        owners = [getattr(handle._callback, "__self__", None) for handle in self._ready]  # type: ignore[attr-defined]
+        running = [owner for owner in owners if isinstance(owner, asyncio.Task) and not owner.done()]
+        return waiting.told(tasks, running, self.labels(), host_of)
 
     def call_soon_threadsafe(
         self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
@@ -275,19 +283,6 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         return near, protocol
 
 
-def _host_of(task: asyncio.Task[object]) -> str:
+def host_of(task: asyncio.Task[object]) -> str:
+    """Whose task it is; "" for those of the run itself."""
     return (task.host or "") if isinstance(task, _Task) else ""
-
-
-def _place(task: asyncio.Task[object]) -> str:
-    """Where a task waits: its coroutine, and the innermost line of ours below it."""
-    coroutine: object = task.get_coro()
-    name = str(getattr(coroutine, "__qualname__", coroutine)).replace(".<locals>", "")
-    where = ""
-    while coroutine is not None:
-        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
-        if frame is not None and f"{os.sep}asyncio{os.sep}" not in frame.f_code.co_filename:
-            where = f" at {os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
-        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
-    host = _host_of(task)
-    return f"{host + ': ' if host else ''}{name}{where}"

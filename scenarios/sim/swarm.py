@@ -11,10 +11,11 @@ import contextlib
 import gc
 import json
 import random
+import shlex
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
 
@@ -88,6 +89,7 @@ class SimulatedSwarm:
 
     async def boot(self, name: str) -> None:
         """Start a host on the disk that it had."""
+        self._loop().labels = self.labels
         context = copy_context()
         context.run(HOST.set, name)
         power = self._power[name] = Power()
@@ -125,6 +127,21 @@ class SimulatedSwarm:
         await host.start()
         self.hosts[name] = host
         self._sessions[name] = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(config.socket)))
+
+    def asked(self, name: str) -> dict[asyncio.Task[Any], str]:
+        """What a host does for clients now, as in "h1: POST /v1.44/networks/create"."""
+        calls = self.calls.get(name)
+        return {task: f"{name}: {what}" for task, what in calls.unanswered().items()} if calls is not None else {}
+
+    def labels(self) -> dict[asyncio.Task[Any], str]:
+        """That of all hosts, and the programs in their containers, as in "h1/web: nc -l -p 80"."""
+        found = {task: what for name in self.addresses for task, what in self.asked(name).items()}
+        for name, host in self.hosts.items():
+            for container in reversed(host.engine.containers.all()):
+                for process in container.guest.processes() if container.guest is not None else ():
+                    if process.task is not None:
+                        found[process.task] = f"{name}/{container.name}: {shlex.join(process.argv)}"
+        return found
 
     def socket(self, name: str) -> Path:
         """Where the host's Docker API answers, in this loop."""
@@ -286,13 +303,16 @@ def simulate(main: Coroutine[object, object, T], *, limit: float | None = None) 
         asyncio.set_event_loop(loop)
         loop.limit(limit)
         with _garbage_at_its_time(), alarm(limit):
-            return loop.run_until_complete(main)
+            try:
+                return loop.run_until_complete(main)
+            finally:  # from here on garbage tells of tasks that waited for what nobody holds any more
+                loop.set_exception_handler(lambda loop, context: None)
     finally:
         loop.limit(_ENDING)
         leftover = sorted(asyncio.all_tasks(loop), key=hash)
         for task in leftover:
             task.cancel()
-        with contextlib.suppress(LoopGaveUp, CallbackNeverReturns), alarm(_ENDING):  # it ended for that reason already
+        with contextlib.suppress(LoopGaveUp, CallbackNeverReturns, SystemExit), alarm(_ENDING):  # it has ended already
             loop.run_until_complete(asyncio.gather(*leftover, return_exceptions=True))
             loop.run_until_complete(loop.shutdown_asyncgens())
         asyncio.set_event_loop(None)

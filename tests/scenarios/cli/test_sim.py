@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from scenarios.search.kept import FORMAT
+from scenarios.search.runs import this_version
 from tests.scenarios.shoal import ROOT, shoal
 
 CHANCY = """\
@@ -59,13 +61,30 @@ def test_a_sweep_keeps_the_seeds_that_fail_and_they_replay_and_shrink(chancy: Pa
     files[0].write_text(json.dumps({**document, "version": "shoal 0.0.1, Python 3.9"}))
     for option in ("--replay", "--shrink"):
         old = shoal("sim", option, str(files[0]))
-        assert old.returncode == 1 and old.stdout == ""
+        assert old.returncode == 2 and old.stdout == ""
         assert old.stderr.startswith(f"shoal: {files[0]} was kept by shoal 0.0.1, Python 3.9; this is shoal ")
 
 
 def test_nonsense_is_one_clear_message(chancy: Path, tmp_path: Path) -> None:
     real = tmp_path / "real.yaml"
     real.write_text("modes: [real]\nhosts: 1\nsteps: [{wait: 1s}]\n")
+    two = tmp_path / "two.yaml"
+    two.write_text("hosts: 1\nsteps: [wait: 1s]\n---\nhosts: 1\nsteps: [wait: 1s]\n")
+    good = {
+        "format": FORMAT, "version": this_version(), "name": "x", "file": "x", "seed": 1, "verdict": "failed",
+        "problems": [], "digest": "", "simulated_seconds": 1, "limit": 9, "model": "shoal", "within": "",
+        "variables": {}, "scenario": real.read_text(),
+    }  # fmt: skip
+    kept = {}
+    for name, changed in (
+        ("real", {}), ("format", {"format": 99}), ("model", {"scenario": CHANCY, "model": "vmware"}),
+        ("within", {"scenario": CHANCY, "within": "os:nothing"}), ("limit", {"scenario": CHANCY, "limit": -1}),
+        ("seed", {"scenario": CHANCY, "seed": 1e400}), ("problems", {"scenario": CHANCY, "problems": "x"}),
+    ):  # fmt: skip
+        kept[name] = tmp_path / f"{name}.json"
+        kept[name].write_text(json.dumps({**good, **changed}))
+    half = tmp_path / "half.json"
+    half.write_text(kept["seed"].read_text()[:100])
     for arguments, message in (
         ((), "exactly one of FILE, --replay SEEDFILE, --shrink SEEDFILE expected"),
         ((str(chancy), "--replay", str(chancy)), "exactly one of FILE, "),
@@ -76,9 +95,24 @@ def test_nonsense_is_one_clear_message(chancy: Path, tmp_path: Path) -> None:
             (str(real), "--seeds", "3"),
             "this scenario runs in real time only; it needs processes of its own",
         ),
+        ((str(two),), "two.yaml:3: not YAML: one scenario a file expected, and here another document begins"),
+        (("--replay", str(tmp_path)), f"{tmp_path}: Is a directory"),
+        (("--shrink", str(half)), f"{half} is not a kept seed: JSON expected"),
+        (("--shrink", str(kept["format"])), "has format 99; this shoal reads format"),
+        (("--replay", str(kept["real"])), "cannot be run: this scenario runs in real time only"),
+        (("--shrink", str(kept["model"])), "cannot be run: no model 'vmware'; known: shoal, docker"),
+        (("--replay", str(kept["within"])), "cannot be run: module 'os' has no attribute 'nothing'"),
+        (("--replay", str(kept["limit"])), "not a whole kept seed: a limit above 0 s expected, not -1"),
+        (("--replay", str(kept["seed"])), "not a whole kept seed: "),
+        (("--replay", str(kept["problems"])), "not a whole kept seed: "),
+        ((str(chancy), "--model", "vmware", "--seeds", "3"), "no model 'vmware'; known: shoal, docker"),
+        ((str(chancy), "--seeds", "3", "--keep", str(chancy / "x")), "failing seeds cannot be kept there"),
+        ((str(chancy), "--dask", "tcp://127.0.0.1:9"), "--dask is for a sweep"),
+        ((str(chancy), "--seeds", "3", "--dask", "nowhere"), "no Dask scheduler answers at nowhere: "),
+        ((str(chancy), "--seeds", "3", "--calibrate"), "--calibrate is for one seed"),
     ):
         done = shoal("sim", *arguments)
-        assert done.returncode == 1 and done.stdout == "", done
+        assert done.returncode == 2 and done.stdout == "", done
         assert done.stderr.startswith("shoal: ") and message in done.stderr and done.stderr.count("\n") == 1
 
 

@@ -254,7 +254,7 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert list((tmp_path / "out").rglob("*.json"))
     file.write_text("hosts: 2\nstep: []\n")
     wrong = shoal("scenario", "run", str(file))
-    assert wrong.returncode == 1
+    assert wrong.returncode == 2
     assert (
         wrong.stderr
         == f"shoal: {file}:2: unknown key 'step': did you mean 'steps'? expected one of "

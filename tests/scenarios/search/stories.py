@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+from aiohttp import web
 
 from daemon.cluster.cluster import Cluster
+from daemon.host import Host
 from scenarios.language.reading import Source, parse
 from scenarios.running.run import Run
 
@@ -54,3 +59,34 @@ def accident() -> Iterator[None]:
         yield
     finally:
         Run.go = before  # type: ignore[method-assign]
+
+
+@contextmanager
+def deadlock() -> Iterator[None]:
+    """A host that waits at its start for what never comes, and nothing else has a timer."""
+    before = Host.start
+    guarded = Run._guarded
+
+    async def never(self: Host) -> None:
+        await asyncio.Event().wait()
+
+    async def unlimited(self: Run, stage: object, work: Coroutine[object, object, None], *rest: object) -> None:
+        await work
+
+    Host.start = never  # type: ignore[method-assign]
+    Run._guarded = unlimited  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        Host.start = before  # type: ignore[method-assign]
+        Run._guarded = guarded  # type: ignore[method-assign]
+
+
+def broken(socket: Path) -> web.Application:
+    """A plug-in that cannot be made."""
+    raise KeyError("x")
+
+
+def leaves(socket: Path) -> web.Application:
+    """A plug-in that ends its process."""
+    raise SystemExit(7)
