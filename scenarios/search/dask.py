@@ -66,7 +66,7 @@ class DaskCrew:
             from distributed import Client
         except ImportError:
             raise ClusterUnusable("Dask's `distributed` is not installed: pip install 'shoal[dask]'") from None
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters of it, we say
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what matters of it, we say
         self._address = address
         try:
             asyncio.run(_greeted(address))
@@ -84,11 +84,12 @@ class DaskCrew:
             self._client.wait_for_workers(1, timeout=_CONNECT)
         except TimeoutError:
             raise ClusterUnusable(f"the Dask cluster at {self._address} has no worker") from None
-        try:
-            versions: dict[str, str] = self._client.run(here)
-        except Exception as error:  # what a worker without shoal raises is its own
-            raise ClusterUnusable(f"a worker of {self._address} cannot run shoal: {error}") from None
-        for worker, version in sorted(versions.items()):
+        answers: dict[str, str | Exception] = self._client.run(here, on_error="return")
+        for worker, version in sorted(answers.items()):
+            if isinstance(version, OSError):
+                continue  # it went away: whatever comes in its place is asked with each run
+            if isinstance(version, Exception):  # what a worker without shoal raises is its own
+                raise ClusterUnusable(f"the worker {worker} cannot run shoal: {version}")
             if version != here():
                 raise ClusterUnusable(f"the worker {worker} has {version}, and this is {here()}")
 

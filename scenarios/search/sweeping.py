@@ -83,13 +83,13 @@ class Swept:
     def summary(self) -> str:
         """One line."""
         failed = self.done - self.passed
-        pace = f"{self.done / self.took:.1f} runs/s, " if self.took else ""
-        speed = f"{self.simulated / self.took:.0f} × real time" if self.took else ""
+        pace = f", {self.done / self.took:.1f} runs/s" if self.took else ""
+        speed = f", {self.simulated / self.took:.0f} × real time" if self.took else ""
         missing = f" of {self.total}" if self.done < self.total else ""
         digest = f"; digest of all {self.digest[:16]}" if self.done == self.total else ""
         return (f"{self.done}{missing} runs: {self.passed} passed, {failed} failed"
                 + (f" ({self.errors} could not be run to their end)" if self.errors else "")
-                + f"; {self.took:.1f} s, {pace}{self.simulated:.0f} s simulated, {speed}{digest}")  # fmt: skip
+                + f"; {self.took:.1f} s{pace}, {self.simulated:.0f} s simulated{speed}{digest}")  # fmt: skip
 
 
 def follow(
