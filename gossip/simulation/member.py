@@ -19,7 +19,7 @@ class Silent:
     def meta(self) -> bytes:
         return b""
 
-    def broadcasts(self, overhead: int, limit: int) -> list[bytes]:
+    def broadcasts(self, overhead: int, limit: int, to: Address) -> list[bytes]:
         return []
 
     def user_message(self, data: bytes, source: Address, now: float) -> None:

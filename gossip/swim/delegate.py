@@ -14,8 +14,9 @@ class Delegate(Protocol):
         """This node's metadata, at most ``gossip.swim.meta.META_LIMIT`` bytes (500)."""
         ...
 
-    def broadcasts(self, overhead: int, limit: int) -> list[bytes]:
-        """User messages to piggyback: the sum of ``len(message) + overhead`` must not exceed ``limit``."""
+    def broadcasts(self, overhead: int, limit: int, to: Address) -> list[bytes]:
+        """User messages to piggyback on a packet to ``to``: the sum of ``len(message) + overhead`` must not exceed
+        ``limit``."""
         ...
 
     def user_message(self, data: bytes, source: Address, now: float) -> None: ...

@@ -129,7 +129,7 @@ class Dissemination:
                 parts.append(mark + message)
             if record.member.native and left > 0:
                 overhead = PART_OVERHEAD + len(_USER)
-                for data in self._delegate.broadcasts(overhead, left):
+                for data in self._delegate.broadcasts(overhead, left, to):
                     left -= len(data) + overhead
                     parts.append(_USER + data)
         if len(parts) > MAX_PARTS:

@@ -10,6 +10,7 @@ from typing import cast
 
 import msgpack
 
+from gossip.swim.member import Address
 from gossip.tables.bounds import MAX_DELTA
 from gossip.tables.outbox import Outbox
 from gossip.tables.replica import Replica
@@ -43,15 +44,17 @@ def decode_delta(data: bytes) -> list[object]:
     return items
 
 
-def fill_packet(replica: Replica, *, overhead: int, limit: int, members: int, full: int) -> list[bytes]:
-    """At most one delta of at most `limit - overhead` bytes from what is queued, counted as sent once.
+def fill_packet(
+    replica: Replica, to: Address, *, overhead: int, limit: int, members: int, full: int
+) -> list[bytes]:
+    """At most one delta of at most `limit - overhead` bytes from what is queued for `to`, counted as sent once.
 
     `full`: what an empty packet would take. A record too large even for that is moved to the stream.
     """
     outbox: Outbox = replica.outbox
     room = limit - overhead - _FRAME
     taken: list[bytes] = []
-    for id in outbox.next():
+    for id in outbox.next(to, members):
         packed = replica.packed(id)
         if packed is None:
             outbox.discard(id)
@@ -62,7 +65,7 @@ def fill_packet(replica: Replica, *, overhead: int, limit: int, members: int, fu
         elif size <= room:
             room -= size
             taken.append(packed)
-            outbox.sent(id, members)
+            outbox.sent(id, to, members)
         if room < 32:
             break
     return [encode_delta(taken)] if taken else []

@@ -6,19 +6,21 @@ the queue is full, the oldest id of the owner that has most is left out: who flo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import zip_longest
 
+from gossip.swim.member import Address
 from gossip.tables.record import RecordId
 
 
 class FairQueue:
-    """Ids with a count of how often each was sent, by owner. An id is there once."""
+    """Ids with whom each was sent to, by owner. An id is there once."""
 
     __slots__ = ("_by_owner", "_limit", "_size", "dropped")
 
     def __init__(self, limit: int) -> None:
         """`limit`: ids that are held at most."""
-        self._by_owner: dict[str, dict[RecordId, int]] = {}
+        self._by_owner: dict[str, dict[RecordId, list[Address]]] = {}
         self._limit = limit
         self._size = 0
         self.dropped = 0
@@ -28,9 +30,9 @@ class FairQueue:
         return self._size
 
     def add(self, id: RecordId) -> None:
-        """Put an id at the end of its owner's turn, its count at zero."""
+        """Put an id at the end of its owner's turn, as one that was sent to nobody."""
         self.discard(id)
-        self._by_owner.setdefault(id.owner, {})[id] = 0
+        self._by_owner.setdefault(id.owner, {})[id] = []
         self._size += 1
         if self._size > self._limit:
             self.discard(next(iter(self._by_owner[self.largest()])))
@@ -44,13 +46,16 @@ class FairQueue:
             if not ids:
                 del self._by_owner[id.owner]
 
-    def count(self, id: RecordId) -> int | None:
-        """How often an id was sent; None if it is not there."""
-        return self._by_owner.get(id.owner, {}).get(id)
+    def __contains__(self, id: RecordId) -> bool:
+        return id in self._by_owner.get(id.owner, ())
 
-    def sent(self, id: RecordId) -> None:
+    def told(self, id: RecordId) -> Sequence[Address]:
+        """To whom an id was sent, as often as it was; it must be there."""
+        return self._by_owner[id.owner][id]
+
+    def sent(self, id: RecordId, to: Address) -> None:
         """One more time."""
-        self._by_owner[id.owner][id] += 1
+        self._by_owner[id.owner][id].append(to)
 
     def largest(self) -> str:
         """The owner of most ids, of a queue that is not empty."""
@@ -62,9 +67,9 @@ class FairQueue:
 
     def least_sent(self) -> list[RecordId]:
         """All ids by rounds, one of each owner a round; an owner's own: fewest sent first, newest first among those."""
-        turns = [sorted(reversed(ids.items()), key=lambda item: item[1]) for ids in self._by_owner.values()]
+        turns = [sorted(reversed(ids.items()), key=lambda item: len(item[1])) for ids in self._by_owner.values()]
         rounds = [item for turn in zip_longest(*turns) for item in turn if item is not None]
-        return [id for id, _ in sorted(rounds, key=lambda item: item[1])]
+        return [id for id, _ in sorted(rounds, key=lambda item: len(item[1]))]
 
     def take(self, count: int) -> list[RecordId]:
         """So many ids at most, one of each owner a round, an owner's own in order of their coming; they are out."""

@@ -3,17 +3,25 @@
 The queues hold ids, not contents: when a packet is filled the present version is encoded, so an older version can
 never be sent after a newer one, and a key that changes a thousand times is one entry. Both are fair among owners and
 bounded (`fair_queue`). What does not fit a packet, or is too much for packets, is taken by the stream.
+
+As with rumours about members (`swim.broadcasts`), each member is told once before anybody is told twice, and a first
+round sent at once comes on top of memberlist's count. Left to chance, 8 of 2,000 rows missed one of five hosts, and 83
+one of nine, who heard of them by the next digest only.
 """
 
 from __future__ import annotations
 
 import math
 
+from gossip.swim.member import Address
 from gossip.tables.fair_queue import FairQueue
 from gossip.tables.record import RecordId
 
 RETRANSMIT_MULT = 4
-"""memberlist's RetransmitMult: an entry is sent RETRANSMIT_MULT × ⌈log10(n + 1)⌉ times."""
+"""memberlist's RetransmitMult: an entry is sent RETRANSMIT_MULT × ⌈log10(n + 1)⌉ times, and AT_ONCE times more if there
+are as many others."""
+AT_ONCE = 3
+"""memberlist's GossipNodes, who hear news without waiting for a tick."""
 MAX_QUEUE = 20_000
 """Ids at most in either queue."""
 BACKLOG = 64
@@ -51,20 +59,24 @@ class Outbox:
         self._queue.discard(id)
         self._stream.discard(id)
 
-    def next(self) -> list[RecordId]:
-        """The ids in the order in which they want to be sent: fewest sent first, the owners in turn."""
-        return self._queue.least_sent()
+    def next(self, to: Address, members: int) -> list[RecordId]:
+        """The ids for one of so many members, in the order in which they want to be sent: fewest sent first, the owners
+        in turn. Not those that it was told, while others were not."""
+        return [id for id in self._queue.least_sent() if self._news(id, to, members)]
 
-    def sent(self, id: RecordId, members: int) -> None:
+    def _news(self, id: RecordId, to: Address, members: int) -> bool:
+        told = self._queue.told(id)
+        return to not in told or len(dict.fromkeys(told)) >= members - 1
+
+    def sent(self, id: RecordId, to: Address, members: int) -> None:
         """One more transmission of an id, in a cluster of so many members."""
-        count = self._queue.count(id)
-        if count is None:
+        if id not in self._queue:
             return
-        limit = RETRANSMIT_MULT * math.ceil(math.log10(members + 1))
-        if count + 1 >= limit:
+        least = RETRANSMIT_MULT * math.ceil(math.log10(members + 1))
+        if len(self._queue.told(id)) + 1 >= max(least, min(least + AT_ONCE, members - 1)):
             self._queue.discard(id)
         else:
-            self._queue.sent(id)
+            self._queue.sent(id, to)
 
     def add_to_stream(self, id: RecordId) -> None:
         """Send this record's present version by stream: it does not concern everybody who hears packets."""

@@ -13,6 +13,7 @@ from typing import cast
 import msgpack
 
 from gossip.serf.messages import tags_of
+from gossip.swim.member import Address
 from gossip.tables.delta import DELTA, DeltaError, decode_delta, fill_packet
 from gossip.tables.record import ROSTER, RecordError, RecordId, decode_record
 from gossip.tables.replica import Replica
@@ -45,13 +46,13 @@ class Spreading:
         tags = {"shoal": "1", "role": self.role, "epoch": str(self._replica.epoch)}
         return b"\xff" + cast(bytes, msgpack.packb(tags, use_bin_type=False))
 
-    def broadcasts(self, overhead: int, limit: int) -> list[bytes]:
+    def broadcasts(self, overhead: int, limit: int, to: Address) -> list[bytes]:
         if self._replica.failed:
             return []
         messages: list[bytes] = []
         if len(self._replica.outbox):
             messages = fill_packet(
-                self._replica, overhead=overhead, limit=limit, members=self._members(), full=FULL_PACKET - overhead
+                self._replica, to, overhead=overhead, limit=limit, members=self._members(), full=FULL_PACKET - overhead
             )
         if self._replica.outbox.streaming:
             self._too_large()

@@ -62,9 +62,9 @@ class _Riding:
     def meta(self) -> bytes:
         return self._own.meta()
 
-    def broadcasts(self, overhead: int, limit: int) -> list[bytes]:
+    def broadcasts(self, overhead: int, limit: int, to: Address) -> list[bytes]:
         messages = self._db.riders(overhead, limit)
-        return messages + self._own.broadcasts(overhead, limit - sum(len(m) + overhead for m in messages))
+        return messages + self._own.broadcasts(overhead, limit - sum(len(m) + overhead for m in messages), to)
 
     def user_message(self, data: bytes, source: Address, now: float) -> None:
         if data[:1] == b"[":

@@ -29,7 +29,7 @@ class Talk:
     def meta(self) -> bytes:
         return self.data
 
-    def broadcasts(self, overhead: int, limit: int) -> list[bytes]:
+    def broadcasts(self, overhead: int, limit: int, to: Address) -> list[bytes]:
         said = []
         while self.to_say and len(self.to_say[0]) + overhead <= limit:
             said.append(self.to_say.pop(0))

@@ -26,7 +26,7 @@ def test_who_is_not_attached_passes_nothing_on() -> None:
     reader.put("attachments", "other", {})
     reader.outbox = Outbox()
     reader.merge(rows)
-    packets, streams = reader.outbox.next(), reader.outbox.take_stream()
+    packets, streams = reader.outbox.next(("192.0.2.9", 7946), 9), reader.outbox.take_stream()
     assert rows[2].id in packets and rows[0].id not in packets + streams and streams == [rows[1].id]
     reader.put("t", "own", {}, scope="net")
     assert reader.outbox.take_stream() == [RecordId(OWNED, "t", "own", "reader")]

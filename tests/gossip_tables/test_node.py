@@ -105,6 +105,20 @@ def test_a_row_is_seen_by_all_within_milliseconds() -> None:
     run(main())
 
 
+def test_chance_leaves_nobody_out() -> None:
+    async def main() -> None:
+        swarm = Swarm()
+        nodes = await swarm.up(9)
+        await asyncio.sleep(1)
+        for number in range(120):
+            nodes[number % 9].put("endpoints", f"e{number}", {"name": "web"})
+            await asyncio.sleep(0.6)
+            assert [len(node.rows("endpoints")) for node in nodes] == [number + 1] * 9
+        await swarm.down()
+
+    run(main())
+
+
 def test_a_thousand_rows_go_by_stream_and_a_late_joiner_has_all() -> None:
     async def main() -> None:
         swarm = Swarm()

@@ -16,6 +16,8 @@ from gossip.tables.replica import Replica
 from gossip.tables.roster import Roster
 from tests.gossip_tables.disk import Disk
 
+HERE = ("192.0.2.9", 7946)
+
 KEYS = ["a", "b"]
 index = st.integers(0, 3)
 
@@ -97,7 +99,7 @@ class Rows(RuleBasedStateMachine):
                     if sender.roster.contains(receiver.name):
                         receiver.replica.merge(sender.replica.records())
                     # what is queued, collected tombstones among it
-                    packed = [sender.replica.packed(id) for id in sender.replica.outbox.next()]
+                    packed = [sender.replica.packed(id) for id in sender.replica.outbox.next(HERE, 9)]
                     if receiver.roster.contains(receiver.name):
                         receiver.replica.merge_packed([data for data in packed if data is not None])
             self.the_removed_stay_away()

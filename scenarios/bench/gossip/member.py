@@ -33,7 +33,7 @@ class Tag:
     def meta(self) -> bytes:
         return self.value
 
-    def broadcasts(self, overhead: int, limit: int) -> list[bytes]:
+    def broadcasts(self, overhead: int, limit: int, to: Address) -> list[bytes]:
         return []
 
     def user_message(self, data: bytes, source: Address, now: float) -> None: ...
