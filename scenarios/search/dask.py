@@ -115,8 +115,11 @@ class DaskCrew:
         def begin(count: int) -> None:
             for job in islice(waiting, count):
                 future = self._client.submit(make, job, here(), pure=False, retries=3)
-                begun[future.key] = future, job
-                future.add_done_callback(lambda future: ended.put(future.key))
+                watch(future, job)
+
+        def watch(future: Future[Outcome], job: Job) -> None:
+            begun[future.key] = future, job
+            future.add_done_callback(lambda future: ended.put(future.key))
 
         begin(size * _AHEAD)
         deserted: float | None = None
@@ -131,15 +134,21 @@ class DaskCrew:
                     text = f"the Dask cluster at {self._address} has had no worker for {_DESERTED:g} s"
                     raise CrewGone(text) from None
                 continue
-            outcome = self._outcome(future, job)
+            if (outcome := self._outcome(future, job)) is None:
+                watch(future, job)
+                continue
             begin(max(1, size * _AHEAD - len(begun)))
             yield job, outcome
 
-    def _outcome(self, future: Future[Outcome], job: Job) -> Outcome:
+    def _outcome(self, future: Future[Outcome], job: Job) -> Outcome | None:
+        """None: it was lost with its worker after all, and is made again."""
         from distributed import CancelledError, KilledWorker
 
         try:
             outcome: Outcome = future.result(timeout=_CONNECT)
+        except TimeoutError:
+            self._threads()
+            return None
         except KilledWorker as error:
             return lost(job, f"the Dask workers that had it died: {error}", 0.0)
         except CancelledError:
