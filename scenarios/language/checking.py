@@ -328,6 +328,10 @@ class _Checker:
         if len(found) != 1:
             raise self.marked.error(path, f"one of {', '.join(kinds)} expected, found {' and '.join(found) or 'none'}")
         for name in getattr(churn, found[0]):
+            if churn.partition and "/" in name:
+                raise self.marked.error(
+                    (*path, "partition"), "partition: hosts expected, as in h1, h2, h3; the seed draws the sides"
+                )
             self.host((*path, found[0]), name.partition("/")[0])
         if next(iter(self.scenario.hosts)) in (churn.join or ()):
             raise self.marked.error((*path, "join"), "join: the first host is the manager, and stays")

@@ -65,6 +65,8 @@ def load(file: str, text: str) -> Marked:
         what = error.problem or error.context or "not YAML"
         if what == "but found another document":
             what = "one scenario a file expected, and here another document begins"
+        if error.context and "flow" in error.context:
+            what += "; inside { } and [ ] a text with any of { } [ ] , : stands in quotes"
         raise ScenarioError(file, mark.line + 1 if mark else 0, f"not YAML: {what}") from None
     except (yaml.YAMLError, RecursionError) as error:
         raise ScenarioError(file, 0, f"not YAML: {str(error).splitlines()[0]}") from None

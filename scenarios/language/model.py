@@ -90,6 +90,23 @@ Way = Annotated[
 Place = Annotated[str, Field(pattern=r"^[^/\s]+(/[^/\s]+)?$", description="A host (h1) or a container on it (h1/web).")]
 
 
+def _ports(value: object) -> object:
+    """One port stands for a list of one."""
+    return [value] if isinstance(value, int) and not isinstance(value, bool) else _listed(value)
+
+
+Ports = Annotated[
+    list[Text],
+    BeforeValidator(_ports),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": ["string", "integer"]}, {"type": "array", "items": {"type": ["string", "integer"]}}],
+            "description": "As -p takes them: 8080:80, 8053:53/udp, 192.0.2.1:8080:80.",
+        }
+    ),
+]
+
+
 class Host(_Part):
     """A host. Without settings of its own it joins the swarm as a worker; the first is the manager."""
 
@@ -130,7 +147,7 @@ class ContainerBlock(_Part):
     networks: Names = Field([], description="The first is its --network, it is connected to the others.")
     aliases: Names = []
     ip: str | None = None
-    publish: list[Text] = []
+    publish: Ports = []
     environment: dict[str, Text] = {}
     restart: str = Field("no", pattern=r"^(no|always|unless-stopped|on-failure(:\d+)?)$")
 
@@ -315,17 +332,17 @@ class Churn(_Part):
 
     kill: Names | None = None
     pause: Names | None = None
-    partition: Names | None = Field(None, description="Random cuts among these hosts.")
+    partition: Names | None = Field(None, description="Random cuts among these hosts; the seed draws the sides.")
     join: Names | None = Field(
         None, description="These hosts (of `join: false`, or members but the first) leave and join: in for about `for`."
     )
     restart_containers: Annotated[list[str] | None, BeforeValidator(_listed)] = Field(
         None, description="HOST/CONTAINER…"
     )
-    every: Duration = 5.0
-    for_: Duration = Field(2.0, alias="for")
-    at: Duration = 0.0
-    until: Duration | None = Field(None, description="The end; without, when the steps are done.")
+    every: Duration = Field(5.0, description="About so long from one to the next.")
+    for_: Duration = Field(2.0, alias="for", description="About so long each lasts.")
+    at: Duration = Field(0.0, description="Seconds after the steps began: the first comes about `every` later.")
+    until: Duration | None = Field(None, description="No new one after that; without, until the steps are done.")
     most: int = Field(1, ge=1, description="So many hosts at once.")
 
 

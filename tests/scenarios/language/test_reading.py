@@ -19,7 +19,7 @@ hosts: 3
 matrix: {loss: [0%, 30%], image: [nginx]}
 networks: [ov]
 containers:
-  web: {on: h1, image: "${image}", networks: ov}
+  web: {on: h1, image: "${image}", networks: ov, publish: "8080:80"}
 load: [{ping: h1/web -> web}]
 faults:
   - {loss: "${loss}", at: 1s, for: 2s}
@@ -36,6 +36,7 @@ def test_a_matrix_is_a_run_for_each_choice_with_values_of_their_own_kinds() -> N
     assert (first.name, second.name) == ("good[loss=0%,image=nginx]", "good[loss=30%,image=nginx]")
     assert second.scenario.faults[0].loss == 0.3
     assert second.scenario.containers["web"].image == "nginx"
+    assert second.scenario.containers["web"].publish == ["8080:80"]
     assert second.scenario.steps[1].docker == "inspect ${id}", "a capture is filled in when it has a value"
     assert second.scenario.steps[3].expect is not None and second.scenario.steps[3].expect.within == 90.0
     assert second.line("steps", 3, "expect") == 14
@@ -81,6 +82,8 @@ def test_words_are_yaml_1_2s() -> None:
         ("hosts: 1\nplugins: {p: {on: h2, application: a:b}}\n", 2, "no host 'h2'"),
         ("hosts: 1\nplugins: {p: {on: h1, application: a}}\n", 2, "MODULE:FUNCTION"),
         ("hosts: 2\nchurn: [{join: h1}]\n", 2, "the first host is the manager"),
+        ("hosts: 3\nchurn: [{partition: h1 / h2}]\n", 2, "the seed draws the sides"),
+        ("hosts: 1\nsteps:\n  - expect: {docker: inspect -f {{.Name}} web, on: h1}\n", 3, "stands in quotes"),
         ("hosts: 2\nload: [{ping: h1/a -> b, rate: 1mbit}]\n", 2, "rate: of a stream only"),
         ("", 0, "empty"),
         ("- 1\n", 1, "a mapping with hosts"),
