@@ -30,7 +30,7 @@ log = structlog.get_logger("cluster")
 
 _RETRY = 1.0  # seconds between attempts to follow a change of role
 _ALONE = 3.0  # seconds between questions to managers while no member answers…
-_NOT_ALONE = 60.0  # … and at most while some do: those who were removed with this node
+_NOT_ALONE = 6.0  # … and at most while some do: those who were removed with this node
 
 
 class Standing:
