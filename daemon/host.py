@@ -19,10 +19,11 @@ from daemon.cluster.control_plane import ControlPlane
 from daemon.config import Config
 from daemon.control.app import make_control_app
 from daemon.control.history import History
-from daemon.engine.engine import Engine, Storage
+from daemon.engine.engine import Engine
 from daemon.engine.volumes import Folders
 from daemon.runtime.folders import MemoryFolders
 from daemon.runtime.images import Images
+from daemon.store.contract import Storage
 from daemon.underlay.contract import Underlay
 from daemon.underlay.faults import STORED_AS, Faults, parse_faults
 from daemon.underlay.faulty import FaultyUnderlay

@@ -28,10 +28,11 @@ from daemon.api.body import MAX_BODY
 from daemon.api.keys import ENGINE
 from daemon.api.later import later
 from daemon.api.routing import VERSION_PREFIX, Endpoints, Handler
-from daemon.api.versions import API_VERSION, MIN_API_VERSION, VERSION, asked_for, text
+from daemon.api.versions import API_VERSION, MIN_API_VERSION, asked_for, text
 from daemon.engine.engine import Engine
 from daemon.errors import ApiError, BadParameter, NotModified
 from daemon.store import DiskRefused
+from daemon.version import VERSION
 
 log = structlog.get_logger("api")
 

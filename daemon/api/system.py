@@ -10,13 +10,14 @@ from aiohttp import web
 
 from daemon.api.answers import json_answer
 from daemon.api.keys import ENGINE
-from daemon.api.versions import API_VERSION, MIN_API_VERSION, VERSION, asked_for, text
+from daemon.api.versions import API_VERSION, MIN_API_VERSION, asked_for, text
 from daemon.engine import mount_points, shown
 from daemon.engine.documents import JsonObject, rfc3339
 from daemon.engine.images import image_summary
 from daemon.engine.log_drivers import LOG_DRIVERS
 from daemon.engine.network import BUILT_IN
 from daemon.engine.stats import memory_total
+from daemon.version import VERSION
 
 routes = web.RouteTableDef()
 

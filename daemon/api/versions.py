@@ -1,4 +1,4 @@
-"""Which API versions are served, and what this engine calls itself."""
+"""Which API versions are served."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from aiohttp import web
 
 API_VERSION = (1, 47)
 MIN_API_VERSION = (1, 24)
-VERSION = "0.1.0"  # as in pyproject.toml; asking importlib.metadata would cost every daemon a MB
 
 
 def text(version: tuple[int, int]) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from daemon.engine.documents import JsonObject
 
 if TYPE_CHECKING:
-    from daemon.engine.engine import Storage
+    from daemon.store.contract import Storage
 
 _VERSION = 1
 

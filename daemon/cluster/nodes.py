@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from daemon.api.versions import VERSION
 from daemon.cluster.network_rows import text_map
 from daemon.cluster.spec import tls_info
 from daemon.engine.documents import JsonObject, rfc3339
@@ -18,6 +17,7 @@ from daemon.engine.log_drivers import LOG_DRIVERS
 from daemon.engine.network import BUILT_IN
 from daemon.engine.stats import memory_total
 from daemon.errors import BadParameter, NotFound, ServerError
+from daemon.version import VERSION
 from gossip.node import GossipNode, node_of
 from gossip.swim.member import Member
 from gossip.tables.roster import RosterEntry

@@ -21,7 +21,7 @@ from daemon.cluster import identity
 from daemon.cluster.identity import Membership, UnreadableMembership
 
 if TYPE_CHECKING:
-    from daemon.engine.engine import Storage
+    from daemon.store.contract import Storage
 
 _KIND, _KEY = "swarm", "membership"
 _PREFIX = "SWMKEY-1-"

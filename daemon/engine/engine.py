@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from daemon.cluster.cluster import Cluster
 from daemon.engine import image_archives
@@ -18,31 +18,15 @@ from daemon.plugins.remote import Remote
 from daemon.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from daemon.cluster.control_plane import ControlPlane
     from daemon.config import Config
     from daemon.runtime.images import Image, Images
+    from daemon.store.contract import Storage
     from daemon.underlay.contract import Underlay
     from overlay.host import HostNetwork
     from overlay.spec import RealPorts
 
 _IDENTITY = ("engine", "id")  # in the store
-
-
-class Storage(Protocol):
-    """Durable documents by (kind, key); `commit` is atomic, and outlives the daemon's death before it returns. What was
-    committed before a `sync` outlives a loss of power too. After `purge` what was replaced or deleted before cannot be
-    found on the disk. `doubtful` and `settle`: see gossip.storage."""
-
-    @property
-    def doubtful(self) -> bool: ...
-    def settle(self) -> None: ...
-    def sync(self) -> None: ...
-    def get(self, kind: str, key: str) -> bytes | None: ...
-    def all(self, kind: str) -> list[tuple[str, bytes]]: ...
-    def commit(self, changes: Sequence[tuple[str, str, bytes | None]]) -> None: ...
-    def purge(self) -> None: ...
 
 
 class Engine:

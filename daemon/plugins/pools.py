@@ -23,7 +23,7 @@ from daemon.plugins.registry import Plugins
 from overlay.spec import Pool
 
 if TYPE_CHECKING:
-    from daemon.engine.engine import Storage
+    from daemon.store.contract import Storage
 
 log = structlog.get_logger("plugins")
 

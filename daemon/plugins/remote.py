@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daemon.api.versions import VERSION
 from daemon.plugins.bundles import Bundles
 from daemon.plugins.discovery import Address, Directories
 from daemon.plugins.endpoints import RemoteEndpoints
 from daemon.plugins.networks import RemoteNetworks
 from daemon.plugins.pools import RemotePools
 from daemon.plugins.registry import Plugins
+from daemon.version import VERSION
 
 if TYPE_CHECKING:
     from daemon.engine.engine import Engine

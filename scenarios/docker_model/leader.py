@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass
 
 import structlog
 
-from daemon.engine.engine import Storage
 from daemon.engine.network import Network
+from daemon.store.contract import Storage
 
 log = structlog.get_logger("allocator")
 

@@ -7,7 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from daemon.api.versions import VERSION
+from daemon.version import VERSION
 
 _ROOT = Path(__file__).parent.parent.parent
 _NOT = ("rich", "typer", "click", "pygments", "docker", "aiodocker", "yaml", "pytest", "hypothesis", "zipfile",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon.api.versions import VERSION
+from daemon.version import VERSION
 from scenarios.cli import table
 from scenarios.cli.formats import Columns, show
 from scenarios.cli.on import app, talk
