@@ -55,3 +55,14 @@ def answer(frame: bytes, lookup: Lookup) -> bytes | None:
     body = icmpv6.emit(said.message(), asked.target, to)
     reply = Packet6(asked.target, to, PROTOCOL_ICMPV6, body, ttl=nd.HOPS)
     return Frame(station, mac, ETHERTYPE_IPV6, reply.emit()).emit()
+
+
+def correction(frame: bytes, lookup: Lookup) -> bytes | None:
+    """What tells the sender of a frame that its destination has another MAC by now; None if that is not so."""
+    source, target = frame[22:38], frame[38:54]
+    mac = lookup(target) if len(frame) >= _TYPE else None
+    if mac is None or mac == frame[:6]:
+        return None
+    body = icmpv6.emit(nd.Advertisement(target, mac).message(), target, source)
+    told = Packet6(target, source, PROTOCOL_ICMPV6, body, ttl=nd.HOPS)
+    return Frame(frame[6:12], mac, ETHERTYPE_IPV6, told.emit()).emit()

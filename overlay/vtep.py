@@ -143,6 +143,8 @@ class Segment(Bridge):
         if remote is None:
             if not self._across(frame, source):
                 self.counters["vxlan_dropped_unknown_mac"] += 1
+                if source is not None:
+                    self._tell_moved(frame, source)
         elif len(frame) > self._longest:
             self._encapsulate_large(frame, source, remote)
         else:
@@ -314,9 +316,7 @@ class Segment(Bridge):
         except Malformed as error:
             self.counters[error.reason] += 1
             return
-        mac = self._here.get(asked.target_ip)
-        if mac is None and self._covers(asked.target_ip):
-            mac = self._view.neighbours.get(asked.target_ip)
+        mac = self._holder_of(asked.target_ip)
         # Announcements and probes of one's own address want no answer.
         if asked.operation != arp.REQUEST or source is None or mac is None or mac == asked.sender_mac:
             self.counters["arp_suppressed"] += 1
@@ -324,6 +324,28 @@ class Segment(Bridge):
         self.counters["arp_answered"] += 1
         reply = arp.Arp(arp.REPLY, mac, asked.target_ip, asked.sender_mac, asked.sender_ip)
         source.deliver(Frame(frame[6:12], mac, ETHERTYPE_ARP, reply.emit()).emit(), None)
+
+    def _tell_moved(self, frame: bytes, source: BridgePort) -> None:
+        """Nobody has the MAC that somebody sends to: where another has the address by now, he is told whose it is, for
+        he would ask again only when his cache is old, half a minute later."""
+        reply = None
+        if frame[12:14] == _IPV6:
+            reply = nd_proxy.correction(frame, self._mac_of)
+        elif frame[12:14] == _IPV4 and len(frame) >= _TO_PORTS:
+            address = frame[30:34]
+            mac = self._holder_of(address)
+            if mac is not None and mac != frame[:6]:
+                said = arp.Arp(arp.REPLY, mac, address, frame[6:12], frame[26:30])
+                reply = Frame(frame[6:12], mac, ETHERTYPE_ARP, said.emit()).emit()
+        if reply is not None:
+            self.counters["neighbours_corrected"] += 1
+            source.deliver(reply, None)
+
+    def _holder_of(self, address: bytes) -> bytes | None:
+        mac = self._here.get(address)
+        if mac is None and self._covers(address):
+            mac = self._view.neighbours.get(address)
+        return mac
 
     def _covers(self, address: bytes) -> bool:
         return self._subnet is None or network_of(address, self._subnet[1]) == self._subnet[0]

@@ -190,7 +190,8 @@ class Gateway:
             return packet
         key = tuple_of(packet)
         if key is None:
-            return packet
+            # An error of the host's own may be about a packet that it had translated: its sender knows only the other.
+            return self._related(packet) if packet.in_interface == "" else packet
         if packet.in_interface == "":
             return self._track_own(packet, key)
         reply = inverse(key)

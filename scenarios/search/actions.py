@@ -41,8 +41,8 @@ def make_network(draft: Draft, kind: str, name: str = "", manager: str = "") -> 
         network.subnet = f"10.2{1 if driver == 'overlay' else 2}.{number}.0/{chance.choice((24, 26))}"
     if "ipv6" in kind:
         flags += ["--subnet", f"fd00:{number}::/64"]
-    if driver == "overlay" and chance.random() < 0.15:
-        flags += ["-o", f"com.docker.network.driver.mtu={chance.choice((1200, 1400))}"]
+    if driver in ("overlay", "bridge") and chance.random() < 0.2:
+        flags += ["-o", f"com.docker.network.driver.mtu={chance.choice((1200, 1300, 1400))}"]
     if network.subnet:
         flags += ["--subnet", network.subnet]
     for n, host in enumerate(network.hosts):

@@ -107,6 +107,18 @@ def test_unknown_unicast_is_not_flooded() -> None:
     assert one.counters["vxlan_dropped_unknown_mac"] == 1
 
 
+def test_who_sends_to_a_mac_of_before_is_told_who_has_the_address_now() -> None:
+    """An address moved to another MAC; else its neighbours would send into the void until their caches are old."""
+    one, _ = two_hosts()
+    one.directory.put(replace(fact(2, H2), mac="02:42:0a:00:01:09"))
+    one.station.transmit(PING)
+    moved = pack_mac("02:42:0a:00:01:09")
+    assert one.sent == [] and arp.parse(parse(one.got[0]).payload) == arp.Arp(arp.REPLY, moved, IP2, MAC1, IP1)
+    one.directory.remove("e2")
+    one.station.transmit(PING)
+    assert len(one.got) == 1
+
+
 def test_broadcast_goes_once_to_each_member_host_and_to_local_ports() -> None:
     one, two = two_hosts()
     neighbour: list[bytes] = []

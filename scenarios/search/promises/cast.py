@@ -80,10 +80,10 @@ def known(draft: Draft, asker: Container, asked: Container) -> None:
     draft.expect(resolves=f"{asker.place} -> {asked.name}", to=[asked.place], within=PROMPT)
 
 
-def served(draft: Draft, asker: Container, asked: Container, target: str = "") -> None:
+def served(draft: Draft, asker: Container, asked: Container, target: str = "", *, within: str = PROMPT) -> None:
     """The one gets the other's page; at `target` (an address, a port), else by its name."""
     line = f"wget -q -T 2 -O - http://{target or asked.name}/"
-    draft.expect(exec=line, on=asker.place, prints=f"{asked.name}\n", within=PROMPT)
+    draft.expect(exec=line, on=asker.place, prints=f"{asked.name}\n", within=within)
 
 
 def state(draft: Draft, container: Container, wanted: str, **more: object) -> None:

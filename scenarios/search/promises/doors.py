@@ -26,9 +26,11 @@ def published(draft: Draft) -> None:
     _page(draft, own, f"{address}:{port}", asked, comes=outside)
     bound = form.split(":")[0] if form.count(":") == 2 else "0.0.0.0"
     draft.expect(docker=f"port {asked.name}", on=host, prints=f"80/tcp -> {bound}:{port}\n")
-    send = f"yes door | head -n 100 | nc.openbsd -u -w 0.2 {address} {port + 5}"
+    # The first may tell only that the way behind the port is narrower.
+    count = chance.choice((1, 200, 245, 290))
+    send = f"for n in 1 2 3; do yes door | head -n {count} | nc.openbsd -u -w 0.2 {address} {port + 5}; done"
     draft.add({"exec": ["sh", "-c", send], "on": asker.place})
-    draft.expect(exec="wc -l /udp", on=asked.place, prints="100 ", within=PROMPT)
+    draft.expect(exec="wc -l /udp", on=asked.place, matches=f"^({2 * count}|{3 * count}) ", within=PROMPT)
     name = draft.fresh("g")
     line = f"run -d --name {name} -p {port}:80 alpine sleep 1000"
     draft.add({"docker": line, "on": host, "fails": "already"})
@@ -63,7 +65,7 @@ def chosen_by_the_host(draft: Draft) -> None:
         guests.append(asked)
         told = draft.fresh("port")
         draft.add({"docker": f"port {asked.name} 80", "on": host, "capture": told})
-        line = f"set -- ${{{told}}}; wget -q -T 1 -O - http://{address}:${{1##*:}}/"
+        line = f"p=$(echo '${{{told}}}' | head -n 1); wget -q -T 1 -O - http://{address}:${{p##*:}}/"
         draft.expect(exec=["sh", "-c", line], on=asker.place, prints=f"{asked.name}\n", within=PROMPT)
     leave(draft, asker, *guests)
 

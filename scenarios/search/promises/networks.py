@@ -22,7 +22,11 @@ def chosen_address(draft: Draft) -> None:
         draft.add(draft.docker(maker, f"network create -d {kind} {attachable}--subnet {network.subnet} {network.name}"))
     subnet = ipaddress.ip_network(network.subnet)
     address = str(subnet[draft.chance.randint(subnet.num_addresses // 2, subnet.num_addresses - 2)])
-    first = server(draft, at.here, network.name, "--ip", address)
+    own_mac = draft.chance.random() < 0.5  # else it follows from the address, and is the next one's too
+    macs = [
+        ["--mac-address", f"02:42:c0:00:{n:02x}:{draft.chance.randint(1, 254):02x}"] if own_mac else [] for n in (1, 2)
+    ]
+    first = server(draft, at.here, network.name, "--ip", address, *macs[0])
     asker = guest(draft, at.there, network.name)
     served(draft, asker, first, address)
     for wish in (address, str(subnet[1]), str(subnet.network_address + 2 * subnet.num_addresses)):
@@ -34,8 +38,10 @@ def chosen_address(draft: Draft) -> None:
     leave(draft, first)
     draft.expect(unresolved=f"{asker.place} -> {first.name}", within=PROMPT)
     draft.expect(unreachable=f"{asker.place} -> {address}")
-    second = server(draft, at.there if draft.chance.random() < 0.7 else at.here, network.name, "--ip", address)
-    served(draft, asker, second, address)
+    second = server(draft, at.there if draft.chance.random() < 0.7 else at.here, network.name, "--ip", address,
+                    *macs[1])  # fmt: skip
+    # The first packet to the MAC of before is lost.
+    served(draft, asker, second, address, within="5s")
     known(draft, asker, second)
     leave(draft, asker, second)
 
