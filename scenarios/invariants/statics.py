@@ -46,11 +46,16 @@ def addresses(views: Mapping[str, View], out: Container[str] = ()) -> list[Viola
     return found
 
 
-def vnis(views: Mapping[str, View], chosen: bool) -> list[Violation]:
-    """No two live networks hold one VNI. chosen: users chose VNIs, and may have chosen one twice across a cut."""
+def vnis(views: Mapping[str, View], chosen: bool, out: Container[str] = ()) -> list[Violation]:
+    """No two live networks hold one VNI. chosen: users chose VNIs, and may have chosen one twice across a cut.
+
+    out: as for `addresses`. What such a host still tells of may have been removed, and its VNI be another's.
+    """
     held: dict[int, tuple[str, str, str]] = {}
     found: list[Violation] = []
     for view in views.values():
+        if view.host in out:
+            continue
         for id, network in view.networks.items():
             number = vni(network) if network.get("Driver") == "overlay" else None
             if number is None or chosen:

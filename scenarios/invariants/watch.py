@@ -136,7 +136,7 @@ class Watch:
             if not self._stage.swarm.is_up(host) and host not in self._stage.expected_down
         ]
         return [
-            *ended, *statics.addresses(views, history.out), *statics.vnis(views, chosen),
+            *ended, *statics.addresses(views, history.out), *statics.vnis(views, chosen, history.out),
             *statics.durability(views, history),
         ]  # fmt: skip
 
