@@ -23,7 +23,7 @@ def _where(request: web.Request) -> tuple[Container, Filesystem, str]:
     container = engine.containers.find(request.match_info["name"])
     if not (path := request.query.get("path", "")):
         raise BadParameter("bad parameter: path cannot be empty")
-    return container, engine.containers.lifecycle.guest(container).files, path
+    return container, engine.containers.lifecycle.runs.guest(container).files, path
 
 
 def _stat_header(files: Filesystem, path: str, ref: str) -> dict[str, str]:

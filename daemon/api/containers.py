@@ -317,12 +317,12 @@ async def stats_(request: web.Request) -> web.StreamResponse:
 @routes.get("/containers/{name}/export")
 async def export(request: web.Request) -> web.Response:
     engine, container = request.app[ENGINE], _container(request)
-    files = engine.containers.lifecycle.guest(container).files
+    files = engine.containers.lifecycle.runs.guest(container).files
     engine.containers.publish(container, "export")
     return web.Response(body=layers.pack(layers.flattened(files.root)), content_type="application/x-tar")
 
 
 @routes.get("/containers/{name}/changes")
 async def changes_(request: web.Request) -> web.Response:
-    guest = request.app[ENGINE].containers.lifecycle.guest(_container(request))
+    guest = request.app[ENGINE].containers.lifecycle.runs.guest(_container(request))
     return json_answer(changes.changes(guest.files, guest.image.tree) or None)

@@ -1,6 +1,6 @@
 """A container as the engine keeps it: what was asked for, what it is attached to, and how it is doing.
 
-Plain data and its two forms, stored and shown; what happens to a container is in `lifecycle.py`.
+Plain data and its two forms, stored and shown; what is done to a container is in `lifecycle.py`, its runs in `runs.py`.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def commit(
     """`docker commit`: a container's files and configuration as an image. `note`: comment and author. BadParameter."""
     if reference:
         check_reference(reference)
-    guest = engine.containers.lifecycle.guest(container)
+    guest = engine.containers.lifecycle.runs.guest(container)
     tree = layers.flattened(guest.files.root, ENGINES_OWN)
     layer = layers.pack(tree)
     section = {key: value for key, value in {**container.config, **(body or {})}.items() if value}
