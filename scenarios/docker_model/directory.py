@@ -90,17 +90,17 @@ class PatchedDirectory(Directory):
     # -- names ------------------------------------------------------------------------------------------------------
 
     def _name(self, view: NetworkView, fact: EndpointFact) -> None:
-        """addSvcRecords: an address is in the list of a name once."""
+        """addSvcRecords: an address is in the list of a name once; in the reverse map its first name stays."""
         for address in (pack_ip(text.partition("/")[0]) for text in fact.addresses):
             for name in (name.lower() for name in fact.names):
                 known = view.names.get(name, ())
                 if address not in known:
                     view.names[name] = (*known, address)
             if fact.names:
-                view.reverse[address] = fact.names[0]
+                view.reverse.setdefault(address, fact.names[0])
 
     def _unname(self, view: NetworkView, fact: EndpointFact) -> None:
-        """deleteSvcRecords: the address goes, whose ever it is."""
+        """deleteSvcRecords: the address goes, whose ever it is, and in the reverse map whatever name it has."""
         for address in (pack_ip(text.partition("/")[0]) for text in fact.addresses):
             for name in (name.lower() for name in fact.names):
                 rest = tuple(each for each in view.names.get(name, ()) if each != address)

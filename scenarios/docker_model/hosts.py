@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from aiodocker.exceptions import DockerError
+
 from daemon.cluster.control_plane import ControlPlane
 from daemon.host import Host
 from daemon.underlay.tap import Capture, Captured
 from scenarios.docker_model.directory import PatchedDirectory, source_of
 from scenarios.docker_model.node import DockerNode
 from scenarios.docker_model.overlays import DockerOverlays
+from scenarios.invariants.snapshot import vni
 from scenarios.running.simulated import SimulatedHosts
 from scenarios.sim.swarm import SimulatedSwarm
 
@@ -47,3 +50,14 @@ class DockerHosts(SimulatedHosts):
 
     def __init__(self, names: Sequence[str], seed: int) -> None:
         super().__init__(names, seed, prepare=_prepare)
+
+    async def forge(self, source: str, target: str, data: bytes) -> None:
+        """Only into encrypted networks. Of the others Docker does not promise that nobody else can send on them: the
+        kernel takes a packet from any host, and refuses it only where an FDB entry says otherwise (vxlan_snoop)."""
+        number = int.from_bytes(data[4:7], "big")
+        try:
+            networks = await self.client(target).get("networks")
+        except DockerError:
+            return  # it is down
+        if any(vni(network) == number and "encrypted" in (network["Options"] or {}) for network in networks):
+            await super().forge(source, target, data)

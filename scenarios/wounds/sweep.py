@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import concurrent.futures
+import bisect
+import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from scenarios.language.reading import Source, read
-from scenarios.search.runs import Outcome, run_seed
+from scenarios.language.marks import load
+from scenarios.language.reading import parse, read
+from scenarios.language.writing import dump
+from scenarios.search.runs import Job, Outcome
+from scenarios.search.smaller import calm
 from scenarios.wounds.wounds import Wound
 
 MODELS = ("docker", "shoal")
@@ -32,22 +36,17 @@ class Count:
             return
         signs = [problem.text for problem in outcome.problems if re.search(wound.sign, problem.text)]
         if outcome.verdict == "failed" and signs:
-            self.showed.append(outcome.seed)
+            bisect.insort(self.showed, outcome.seed)
         else:
             self.other[outcome.seed] = outcome.problems[0].text[:300] if outcome.problems else outcome.verdict
 
 
-def _run(job: tuple[Source, str, int]) -> Outcome:
-    source, model, seed = job
-    return run_seed(source, seed, model=model)
-
-
-def sweep(wound: Wound, model: str, seeds: Sequence[int], workers: int) -> Iterator[Outcome]:
-    """Each seed's outcome, in order. Raises ScenarioError for a file that cannot be read."""
+def jobs_of(wound: Wound, model: str, seeds: Iterable[int], *, calmed: bool = False) -> list[Job]:
+    """Its runs on one control plane; `calmed`: without what breaks anything. Raises ScenarioError for a file that
+    cannot be read."""
     source = read(wound.file)[0]
-    jobs = [(source, model, seed) for seed in seeds]
-    if workers < 2:
-        yield from map(_run, jobs)
-        return
-    with concurrent.futures.ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(_run, jobs, chunksize=max(1, min(16, len(jobs) // (4 * workers))))
+    if calmed:
+        whole = load(source.file, source.text).value
+        assert isinstance(whole, dict)
+        source = dataclasses.replace(parse(dump(calm(whole)), file=source.file)[0], name=source.name)
+    return [Job(source, seed, model=model) for seed in seeds]

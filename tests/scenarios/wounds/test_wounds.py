@@ -11,15 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from scenarios.cli.main import app
-from scenarios.language.marks import load as load_marked
-from scenarios.language.reading import Source, parse, read
-from scenarios.language.writing import dump
-from scenarios.search.runs import Outcome, run_seed
-from scenarios.search.smaller import calm
+from scenarios.language.reading import read
+from scenarios.search.runs import Outcome, run_job, run_seed
 from scenarios.wounds.keeping import load
 from scenarios.wounds.real.engines import Engines, EnginesFailed, missing
 from scenarios.wounds.real.staged import STAGED
-from scenarios.wounds.sweep import MODELS, Count, sweep
+from scenarios.wounds.sweep import MODELS, Count, jobs_of
 from scenarios.wounds.table import BEGIN, END, render
 from scenarios.wounds.wounds import STAGED as FILES
 from scenarios.wounds.wounds import WOUNDS, named
@@ -38,10 +35,6 @@ def _undisturbed() -> list[Path]:
     return [path for path in LIBRARY if not BREAKS.search(path.read_text()) and "[real]" not in path.read_text()]
 
 
-def _calm(path: Path) -> Source:
-    return parse(dump(calm(load_marked(str(path), path.read_text()).value)), file=str(path))[0]
-
-
 def test_without_faults_the_model_holds_whatever_the_library_expects() -> None:
     """All expectations and all invariants."""
     chosen = _undisturbed()
@@ -55,10 +48,12 @@ def test_without_faults_the_model_holds_whatever_the_library_expects() -> None:
 
 @pytest.mark.parametrize("name", [wound.name for wound in STAGES if wound.modelled])
 def test_without_its_fault_no_wound_shows_on_the_model(name: str) -> None:
+    """Two seeds here, any number by `shoal wounds --calm`."""
     wound = named(name)
     assert wound is not None
-    outcome = run_seed(_calm(wound.file), 1, model="docker")
-    assert outcome.passed, _told(outcome)
+    for job in jobs_of(wound, "docker", (1, 2), calmed=True):
+        outcome = run_job(job)
+        assert outcome.passed, _told(outcome)
 
 
 @pytest.mark.parametrize("name", [wound.name for wound in STAGES])
@@ -66,7 +61,8 @@ def test_shoal_is_immune(name: str) -> None:
     """Two seeds here, thousands by `shoal wounds`."""
     wound = named(name)
     assert wound is not None
-    for outcome in sweep(wound, "shoal", range(1, 2 if wound.most < 100 else 3), 1):
+    for job in jobs_of(wound, "shoal", range(1, 2 if wound.most < 100 else 3)):
+        outcome = run_job(job)
         assert outcome.passed, _told(outcome)
 
 
@@ -75,8 +71,8 @@ def test_wounds_show_on_the_model_in_some_seeds_and_not_in_others() -> None:
         wound = named(name)
         assert wound is not None
         count = Count(1)
-        for outcome in sweep(wound, "docker", range(1, 31), 1):
-            count.add(wound, outcome)
+        for job in jobs_of(wound, "docker", range(1, 31)):
+            count.add(wound, run_job(job))
             if count.showed and count.seeds > len(count.showed):
                 break
         assert count.showed and count.seeds > len(count.showed) and not count.other, name
@@ -115,6 +111,8 @@ def test_the_command_counts_goes_on_and_names_what_it_does_not_know(tmp_path: Pa
     assert load(kept).counts["client-address"]["shoal"].seeds == 2
     assert "| 0 of 2 * |" in readme.read_text() and readme.read_text().endswith(f"{END}\nafter\n")
     assert "no wound 'x'" in str(runner.invoke(app, ["wounds", "x"]).exception)
+    calmed = runner.invoke(app, ["wounds", "client-address", "--calm", "--seeds", "1", "--jobs", "1", "--seed", "7"])
+    assert calmed.output == "client-address without its fault, on shoal: 0 of 1 failed\n" and calmed.exit_code == 0
     kept.write_text("[]")
     assert "not the counts" in str(runner.invoke(app, line).exception)
 
