@@ -58,7 +58,7 @@ def sim(
         Path | None, typer.Option("--shrink", metavar="SEEDFILE", help="Find the shortest scenario that fails so.")
     ] = None,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Run it in real time too, and compare what was measured.")
+        bool, typer.Option("--calibrate", help="Run it in real time too; what protocols set must take as long.")
     ] = False,
 ) -> None:  # fmt: skip
     """Run a scenario in simulated time: one seed is one run. Exit status: 0 passed, 1 something did not hold, 2 it
@@ -215,17 +215,23 @@ def shrink_one(job: Job, path: Path, crew: Crew, seconds: float, quiet: bool) ->
 def _calibrate(sources: list[Source], seed: int | None, quiet: bool) -> int:
     from scenarios.cli.table import render
     from scenarios.running.run import run_real, run_simulated
-    from scenarios.search.calibration import compare
+    from scenarios.search.calibration import FACTOR, compare, worst
 
-    worst = 0
+    status = 0
     for source in sources:
         if "real" not in source.scenario.modes:
             raise LaunchError(f"{source.file}: this scenario runs in simulated time only")
         simulated, real = run_simulated(source, seed=seed), run_real(source, seed=seed)
         for record in (simulated, real):
             scenario.print_verdict(record, quiet)
-            worst = max(worst, {"passed": 0, "failed": 1, "error": 2}[record.verdict.outcome])
-        rows = [[f.name, f"{f.simulated:.4g} {f.unit}", f"{f.real:.4g} {f.unit}", f"{f.factor:.2f}"]
-                for f in compare(simulated, real)]  # fmt: skip
+            status = max(status, {"passed": 0, "failed": 1, "error": 2}[record.verdict.outcome])
+            if record.verdict.what.startswith("interrupted"):
+                return 130
+        figures = compare(simulated, real)
+        rows = [[f.name + ("" if f.judged else " (the machine's)"), f"{f.simulated:.4g} {f.unit}",
+                 f"{f.real:.4g} {f.unit}", f"{f.factor:.2f}"] for f in figures]  # fmt: skip
         print(render(["FIGURE", "SIMULATED", "REAL", "FACTOR"], rows))
-    return worst
+        factor = worst(figures)
+        print(f"what protocols set differs by a factor of {factor:.2f} at most; {FACTOR:g} is allowed")
+        status = max(status, int(factor > FACTOR))
+    return status

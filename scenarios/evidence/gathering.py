@@ -19,12 +19,10 @@ from scenarios.exhaustive.model import Result
 from scenarios.exhaustive.searches import NIGHTLY, SEARCHES, Search
 from scenarios.language.reading import read
 from scenarios.running.run import run_real, run_simulated
-from scenarios.search.calibration import Figure, compare
+from scenarios.search.calibration import FACTOR, Figure, compare
 from scenarios.search.crew import LocalCrew, cores
 from scenarios.search.runs import Job, this_version
 
-FACTOR = 2.0
-"""What simulated and real time may differ by in what protocols set; figures below what measures them are equal."""
 _CALIBRATION = Path(__file__).with_name("calibration.yaml")
 
 
@@ -80,14 +78,9 @@ class Evidence:
         found += [f"crash at {o.point} (seed {s.seed}): {o.violations[0]}" for s in self.sweeps for o in s.wrong]
         found += [
             f"calibration: {figure.name}: {figure.simulated:.3f} s simulated, {figure.real:.3f} s real"
-            for _, figures in self.figures for figure in figures if judged(figure) and figure.factor > FACTOR
+            for _, figures in self.figures for figure in figures if figure.judged and figure.factor > FACTOR
         ]  # fmt: skip
         return found
-
-
-def judged(figure: Figure) -> bool:
-    """Whether protocols set it. What a load sees is the machine's doing: processors take no time in a simulation."""
-    return figure.name.startswith("line ")
 
 
 def gather(size: Size, tell: Callable[[str], None], mutants: Path | None = None, real: bool = True) -> Evidence:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from scenarios.evidence.gathering import FACTOR, Evidence, judged
+from scenarios.evidence.gathering import Evidence
 from scenarios.evidence.rules import Rule
 from scenarios.exhaustive.searches import told
+from scenarios.search.calibration import FACTOR, worst
 
 
 def page(found: Evidence) -> str:
@@ -116,16 +117,16 @@ def _calibration(found: Evidence) -> str:
     if not found.figures:
         return "## Simulated against real time\n\nNot measured in this run."
     rows = [
-        (seed, figure.name + ("" if judged(figure) else " (the machine's)"), f"{figure.simulated:.3f} s",
+        (seed, figure.name + ("" if figure.judged else " (the machine's)"), f"{figure.simulated:.3f} s",
          f"{figure.real:.3f} s", f"{figure.factor:.2f}")
         for seed, figures in found.figures for figure in figures
     ]  # fmt: skip
-    worst = max(figure.factor for _, figures in found.figures for figure in figures if judged(figure))
+    factor = worst([figure for _, figures in found.figures for figure in figures])
     return (
         "## Simulated against real time\n\n"
         "One file (`scenarios/evidence/calibration.yaml`) in simulated time and on processes. Figures below what "
         f"measures them count as equal. What protocols set is within a factor of {FACTOR:g}; the worst here is "
-        f"{worst:.2f}. What the machine sets is only shown: processors take no time in a simulation.\n\n"
+        f"{factor:.2f}. What the machine sets is only shown: processors take no time in a simulation.\n\n"
         + _table(["run", "figure", "simulated", "real", "factor"], rows)
     )
 

@@ -7,10 +7,13 @@ spreading) and the network gives (latency) come out alike. Figures finer than wh
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from scenarios.running.record import Event, RunRecord
+
+FACTOR = 2.0
+"""What simulated and real time may differ by in what protocols set."""
 
 _POLLED = 0.15
 """Seconds: expectations are asked again every 0.1."""
@@ -37,11 +40,21 @@ class Figure:
         low, high = sorted(max(value, self.floor) for value in (self.simulated, self.real))
         return high / low
 
+    @property
+    def judged(self) -> bool:
+        """Whether protocols set it. What a load sees is the machine's: processors take no time in a simulation."""
+        return self.name.startswith("line ")
+
 
 def compare(simulated: RunRecord, real: RunRecord) -> list[Figure]:
     """The figures that both have, in the scenario's order."""
     ours, theirs = dict(_figures(simulated)), dict(_figures(real))
     return [Figure(name, "s", value, theirs[name][0], floor) for name, (value, floor) in ours.items() if name in theirs]
+
+
+def worst(figures: Sequence[Figure]) -> float:
+    """The largest factor of those that are judged; 1 if there is none."""
+    return max((figure.factor for figure in figures if figure.judged), default=1.0)
 
 
 def _figures(record: RunRecord) -> Iterator[tuple[str, tuple[float, float]]]:
