@@ -7,9 +7,9 @@ worker of pytest-xdist) and reset before every test that uses them. What a faile
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -66,10 +66,17 @@ def swarm(request: pytest.FixtureRequest) -> Iterator[Swarm]:
         yield _used(request, made)
 
 
-@pytest.fixture(scope="module")
-def _swarm_of_module(request: pytest.FixtureRequest) -> Iterator[Swarm]:
-    with _made(request.node, request.config) as made:
-        yield made
+def _shared(scope: Literal["module", "session"]) -> Callable[..., Iterator[Swarm]]:
+    @pytest.fixture(scope=scope, name=f"_swarm_of_{scope}")
+    def shared(request: pytest.FixtureRequest) -> Iterator[Swarm]:
+        with _made(request.node, request.config) as made:
+            yield made
+
+    return shared
+
+
+_of_module = _shared("module")
+_of_session = _shared("session")
 
 
 @pytest.fixture
@@ -77,12 +84,6 @@ def module_swarm(request: pytest.FixtureRequest, _swarm_of_module: Swarm) -> Swa
     """One swarm for a module, as new for each test."""
     _swarm_of_module.reset()
     return _used(request, _swarm_of_module)
-
-
-@pytest.fixture(scope="session")
-def _swarm_of_session(request: pytest.FixtureRequest) -> Iterator[Swarm]:
-    with _made(request.node, request.config) as made:
-        yield made
 
 
 @pytest.fixture
