@@ -1,4 +1,4 @@
-"""Runs the shell's syntax tree: lists, pipelines, compound commands, redirections, functions."""
+"""Runs the shell's syntax tree: lists, compound commands, redirections, functions, builtins and programs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from daemon.programs.shell.arithmetic import ArithmeticProblem
 from daemon.programs.shell.builtins import BUILTINS, SPECIAL
 from daemon.programs.shell.expand import Expander, ExpansionProblem
 from daemon.programs.shell.parser import Parser
+from daemon.programs.shell.processes import Processes
 from daemon.programs.shell.redirection import open_redirects
-from daemon.programs.shell.state import Break, Continue, Return, ShellError, State
+from daemon.programs.shell.state import Break, Continue, Return, ShellError
 from daemon.programs.shell.syntax import (
     AndOr,
     Case,
@@ -28,21 +29,18 @@ from daemon.programs.shell.syntax import (
     While,
 )
 from daemon.runtime.context import ProcessContext
-from daemon.runtime.descriptor import DeviceFile, PipeReader, PipeWriter
-from daemon.runtime.pipe import Pipe
-from daemon.runtime.process import Interrupted, PermissionDenied, Process, ProcessExit, ProgramNotFound, Replace
-from daemon.runtime.signals import Signals, strsignal
+from daemon.runtime.process import Interrupted, PermissionDenied, ProcessExit, ProgramNotFound, Replace
+from daemon.runtime.signals import Signals
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable
 
     from daemon.runtime.descriptor import Description
 
-QUIET_DEATHS = (int(Signals.SIGINT), int(Signals.SIGPIPE))
 MAX_DEPTH = 100  # nested function calls, evals and substitutions
 
 
-class Shell(State):
+class Shell(Processes):
     """One shell, or one subshell, in one process."""
 
     def __init__(self, p: ProcessContext, name: str) -> None:
@@ -52,7 +50,6 @@ class Shell(State):
     # -- entry points ------------------------------------------------------------------------------------------
 
     async def run_text(self, text: str, *, last: bool = False) -> int:
-        """Run a script. `last`: its last command may replace the shell (ash's EV_EXIT)."""
         if self.depth > MAX_DEPTH:
             raise ShellError("maximum recursion depth exceeded")
         parser = Parser(text)
@@ -75,21 +72,10 @@ class Shell(State):
     async def run(self, commands: Sequence, *, tested: bool = False, last: bool = False) -> int:
         for number, (and_or, background) in enumerate(commands.items):
             if background:
-                self.status = self._background(and_or)
+                self.status = self.start_background(and_or)
             else:
                 await self._and_or(and_or, tested=tested, last=last and number == len(commands.items) - 1)
         return self.status
-
-    async def substitute(self, script: str) -> str:
-        pipe = Pipe()
-        writer = PipeWriter(pipe)
-        child = self._fork(script, {1: writer})
-        writer.close()
-        chunks: list[bytes] = []
-        while data := await pipe.read():
-            chunks.append(data)
-        self.substitution_status = await child.wait()
-        return b"".join(chunks).replace(b"\0", b"").decode("utf-8", "surrogateescape").rstrip("\n")
 
     # -- lists and pipelines -----------------------------------------------------------------------------------
 
@@ -103,9 +89,9 @@ class Shell(State):
 
     async def _pipeline(self, node: Pipeline, *, tested: bool, last: bool) -> None:
         if len(node.commands) == 1:
-            await self._command(node.commands[0], tested=tested or node.negated, last=last and not node.negated)
+            await self.run_command(node.commands[0], tested=tested or node.negated, last=last and not node.negated)
         else:
-            processes = self._start_pipeline(node)
+            processes = self.start_pipeline(node)
             self.status = await self.wait_foreground(processes)
         await self.check_traps()
         if node.negated:
@@ -113,121 +99,9 @@ class Shell(State):
         elif self.status and not tested and self.option("e"):
             raise ProcessExit(self.status)
 
-    def _start_pipeline(self, node: Pipeline, *, stdin: Description | None = None) -> list[Process]:
-        processes: list[Process] = []
-        previous: Description | None = stdin
-        for number, command in enumerate(node.commands):
-            streams: dict[int, Description] = {} if previous is None else {0: previous}
-            reader: Description | None = None
-            if number < len(node.commands) - 1:
-                pipe = Pipe()
-                streams[1], reader = PipeWriter(pipe), PipeReader(pipe)
-            group = processes[0].group if processes else None
-            processes.append(self._fork(command, streams, group=group))
-            for stream in streams.values():
-                stream.close()
-            previous = reader
-        return processes
-
-    def _background(self, node: AndOr) -> int:
-        stdin = None if self.interactive else DeviceFile(lambda n: b"", lambda data: None)
-        if not node.rest and not node.first.negated:
-            processes = self._start_pipeline(node.first, stdin=stdin)
-        else:
-            processes = [self._fork(Sequence(((node, False),)), {0: stdin} if stdin is not None else {})]
-            if stdin is not None:
-                stdin.close()
-        self.background = processes[-1].pid
-        self.add_job(processes)
-        return 0
-
-    def _fork(
-        self, what: Command | Sequence | str, streams: Mapping[int, Description], group: int | None = None
-    ) -> Process:
-        """A subshell process that runs `what`."""
-        state = self.snapshot()
-
-        async def subshell(p: ProcessContext) -> int:
-            child = Shell(p, self.name)
-            child.restore(state)
-
-            async def body() -> int:
-                if isinstance(what, str):
-                    return await child.run_text(what, last=True)
-                if isinstance(what, Sequence):
-                    return await child.run(what, last=True)
-                await child._command(what, tested=False, last=True)
-                return child.status
-
-            return await child.guarded(body())
-
-        process = self.p.process
-        return process.fork(
-            subshell,
-            process.argv,
-            env=self.p.env,
-            cwd=process.cwd,
-            streams=streams,
-            group=group if group is not None else (0 if self.interactive else None),
-        )
-
-    async def wait_foreground(self, processes: list[Process]) -> int:
-        """Wait for a foreground job; its status. Its group owns the terminal meanwhile."""
-        terminal = self.p.terminal if self.interactive else None
-        if terminal is not None:
-            terminal.foreground = processes[-1].group
-        try:
-            status = 0
-            for process in processes:
-                code = await process.wait()
-                status = code or status if self.option("pipefail") else code
-        finally:
-            if terminal is not None:
-                terminal.foreground = self.p.process.group
-        await self.report_death(processes[-1])
-        return status
-
-    async def report_death(self, process: Process) -> None:
-        """Say which signal ended it, as ash does."""
-        number = process.ended_by
-        if number and number not in QUIET_DEATHS:
-            text = strsignal(number) or f"Signal {number}"
-            await self.p.error(text)
-        elif number == int(Signals.SIGINT) and self.interactive:
-            await self.p.error("")
-
-    async def wait_or_trap(self, process: Process) -> int:
-        """Wait for a background process; a trapped signal ends the waiting: its number, else 0."""
-        if self.pending:
-            return self.pending[0]
-        self.waiting = asyncio.get_running_loop().create_future()
-        ended = asyncio.ensure_future(process.wait())
-        waiting = self.waiting
-        ended.add_done_callback(lambda _: None if waiting.done() else waiting.set_result(None))
-        try:
-            await waiting
-        finally:
-            self.waiting = None
-            ended.cancel()
-        return self.pending[0] if self.pending and process.exit_code is None else 0
-
-    def signal_handler(self, number: int) -> Callable[[], None]:
-        """What a trapped signal does: it is noted, and a `wait` ends."""
-
-        def note() -> None:
-            self.pending.append(number)
-            if self.waiting is not None and not self.waiting.done():
-                self.waiting.set_result(None)
-
-        return note
-
-    def interrupt(self) -> None:
-        """^C at an interactive shell that runs builtins: leave the command line."""
-        self.interrupted = True
-
     # -- commands ----------------------------------------------------------------------------------------------
 
-    async def _command(self, node: Command, *, tested: bool, last: bool) -> None:
+    async def run_command(self, node: Command, *, tested: bool, last: bool) -> None:
         if isinstance(node, Simple):
             await self._simple(node, last=last, tested=tested)
         elif isinstance(node, Redirected):
@@ -237,12 +111,12 @@ class Shell(State):
                 return
             saved = self.apply(changes)
             try:
-                await self._command(node.command, tested=tested, last=False)
+                await self.run_command(node.command, tested=tested, last=False)
             finally:
                 self.undo(saved)
         elif isinstance(node, Group):
             if node.fork:
-                self.status = await self.wait_foreground([self._fork(node.body, {})])
+                self.status = await self.wait_foreground([self.fork(node.body, {})])
             else:
                 await self.run(node.body, tested=tested, last=last)
         elif isinstance(node, If):
@@ -368,7 +242,7 @@ class Shell(State):
         self.locals.append({})
         self.depth += 1
         try:
-            await self._command(self.functions[name], tested=tested, last=False)
+            await self.run_command(self.functions[name], tested=tested, last=False)
         except Return as back:
             self.status = back.status
         finally:
@@ -457,7 +331,6 @@ class Shell(State):
                 self.status = status
 
     async def guarded(self, body: Awaitable[int]) -> int:
-        """Run a coroutine as the shell's whole life: exits, fatal errors and the EXIT trap. The exit status."""
         try:
             code = await body
         except ProcessExit as ended:
