@@ -55,14 +55,13 @@ class Capture:
     _queue: deque[Captured] = field(default_factory=deque)
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def wants(self, packet: Captured) -> bool:
-        if packet.direction == LOST and LOST not in self.kinds:
+    def wants(self, direction: str, kind: str) -> bool:
+        if direction == LOST and LOST not in self.kinds:
             return False
-        return packet.kind in self.kinds or not self.kinds - {LOST}
+        return kind in self.kinds or not self.kinds - {LOST}
 
     def offer(self, packet: Captured) -> None:
-        if not self.wants(packet):
-            return
+        """For what it wants."""
         if len(self._queue) >= _CAPTURE_LIMIT:
             self.dropped += 1
             return
@@ -115,9 +114,14 @@ class TappedUnderlay:
         return found
 
     def record(self, direction: str, port: int, source: Address, target: Address, data: bytes) -> None:
-        packet = Captured(asyncio.get_running_loop().time(), direction, kind_of(port), source, target, data)
-        for capture in self.captures:
-            capture.offer(packet)
+        self._offer(direction, kind_of(port), source, target, data, "")
+
+    def _offer(self, direction: str, kind: str, source: Address, target: Address, data: bytes, stream: str) -> None:
+        wanting = [capture for capture in self.captures if capture.wants(direction, kind)]
+        if wanting:
+            packet = Captured(asyncio.get_running_loop().time(), direction, kind, source, target, data, stream)
+            for capture in wanting:
+                capture.offer(packet)
 
     def swallowed(self, port: int, data: bytes | bytearray | memoryview, to: Address) -> None:
         """A fault above took what would have left from `port`."""
@@ -176,8 +180,6 @@ class TappedUnderlay:
             if part == OPEN and own[1] == port:
                 direction = "in"
             source, target = (own, peer) if direction == "out" else (peer, own)
-            packet = Captured(asyncio.get_running_loop().time(), direction, kind_of(port), source, target, data, part)
-            for capture in self.captures:
-                capture.offer(packet)
+            self._offer(direction, kind_of(port), source, target, data, part)
 
         return watched(reader, writer, see)

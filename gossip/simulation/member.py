@@ -19,6 +19,9 @@ class Silent:
     def meta(self) -> bytes:
         return b""
 
+    def has_broadcasts(self) -> bool:
+        return False
+
     def broadcasts(self, overhead: int, limit: int, to: Address) -> list[bytes]:
         return []
 

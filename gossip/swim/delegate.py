@@ -14,6 +14,10 @@ class Delegate(Protocol):
         """This node's metadata, at most ``gossip.swim.meta.META_LIMIT`` bytes (500)."""
         ...
 
+    def has_broadcasts(self) -> bool:
+        """Whether ``broadcasts`` may have something; where nothing waits no packet is begun."""
+        ...
+
     def broadcasts(self, overhead: int, limit: int, to: Address) -> list[bytes]:
         """User messages to piggyback on a packet to ``to``: the sum of ``len(message) + overhead`` must not exceed
         ``limit``."""

@@ -55,7 +55,8 @@ class Dissemination:
         if self._due:
             self._due = False
             local.prompt = False
-            self._round(now, out, prompt=False)
+            if len(local.rumours) or len(local.for_strangers) or self._delegate.has_broadcasts():
+                self._round(now, out, prompt=False)
         rounds = 0
         while local.prompt and rounds < _BURST_ROUNDS:
             rounds += 1

@@ -46,6 +46,9 @@ class Spreading:
         tags = {"shoal": "1", "role": self.role, "epoch": str(self._replica.epoch)}
         return b"\xff" + cast(bytes, msgpack.packb(tags, use_bin_type=False))
 
+    def has_broadcasts(self) -> bool:
+        return len(self._replica.outbox) > 0 or self._replica.outbox.streaming
+
     def broadcasts(self, overhead: int, limit: int, to: Address) -> list[bytes]:
         if self._replica.failed:
             return []

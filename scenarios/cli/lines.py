@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TextIO, cast
 
 import typer
@@ -48,8 +49,10 @@ class Printed:
 _command: list[Callable[..., object]] = []
 
 
+@lru_cache(1024)
 def parse(line: str) -> Line:
-    """Without the leading word docker. Raises BadLine; does nothing else."""
+    """Without the leading word docker. Raises BadLine; does nothing else. A line is checked before a run and read again
+    in each."""
     try:
         words = shlex.split(line)
     except ValueError as error:

@@ -228,6 +228,11 @@ class NetworkDB:
         left = 0.0 if entry.deleted_until is None else max(0.0, entry.deleted_until - self.now())
         return ["table", what, entry.time, entry.owner, network, key, entry.value, left]
 
+    @property
+    def has_riders(self) -> bool:
+        """Is there an attachment that was not told often enough?"""
+        return len(self._cluster_news) > 0
+
     def riders(self, overhead: int, limit: int) -> list[bytes]:
         """delegate.GetBroadcasts: what rides on memberlist's packets, attachments."""
         return self._cluster_news.take(overhead, limit, len(self.nodes) + 1)

@@ -62,6 +62,9 @@ class _Riding:
     def meta(self) -> bytes:
         return self._own.meta()
 
+    def has_broadcasts(self) -> bool:
+        return self._db.has_riders or self._own.has_broadcasts()
+
     def broadcasts(self, overhead: int, limit: int, to: Address) -> list[bytes]:
         messages = self._db.riders(overhead, limit)
         return messages + self._own.broadcasts(overhead, limit - sum(len(m) + overhead for m in messages), to)

@@ -68,6 +68,8 @@ class Breaker:
         return self._explains("corrupt")
 
     def _explains(self, what: str) -> bool:
+        if not self._impairments and what not in self._explained_until:
+            return False
         now = self.stage.swarm.now()
         if any(entry.get(what) for entry in self._impairments.values()):
             self._explained_until[what] = now + _AFTERMATH

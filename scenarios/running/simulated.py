@@ -56,8 +56,7 @@ class _Seen(Capture):
         self._see = see
 
     def offer(self, packet: Captured) -> None:
-        if self.wants(packet):
-            self._see(packet)
+        self._see(packet)
 
 
 class SimulatedHosts:
@@ -219,10 +218,8 @@ class SimulatedHosts:
 
     def _watch(self, host: str, kinds: frozenset[str], see: Callable[[Packet], None]) -> None:
         def seen(packet: Captured) -> None:
-            ends = [f"{address}:{port}" for address, port in (packet.source, packet.target)]
-            direction = DIRECTIONS[packet.direction]
-            see(Packet(packet.when - self._began, host, direction, packet.kind, ends[0], ends[1], packet.data.hex(),
-                       packet.stream))  # fmt: skip
+            see(Packet(packet.when - self._began, host, DIRECTIONS[packet.direction], packet.kind, _end(*packet.source),
+                       _end(*packet.target), packet.data.hex(), packet.stream))  # fmt: skip
 
         self._swarm.hosts[host].tap.captures.append(_Seen(kinds, seen))
 

@@ -132,7 +132,6 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._looked = -1.0
         self._still = 0
         self.labels: waiting.Labels = dict
-        self.set_task_factory(lambda loop, coro, **keywords: _Task(coro, loop, **keywords))
 
     def time(self) -> float:
         return self._now
@@ -148,6 +147,14 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def thaw(self, host: str) -> None:
         """As SIGCONT: all that waited runs now, late."""
         self._ready.extend(self._frozen.pop(host, ()))  # type: ignore[attr-defined]
+
+    def create_task(  # type: ignore[override]
+        self, coro: Coroutine[object, object, T], *, name: str | None = None, context: Context | None = None
+    ) -> asyncio.Task[T]:
+        task = _Task(coro, self, context=context)
+        if name is not None:
+            task.set_name(name)
+        return task
 
     def call_soon(
         self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None

@@ -29,6 +29,9 @@ class Talk:
     def meta(self) -> bytes:
         return self.data
 
+    def has_broadcasts(self) -> bool:
+        return bool(self.to_say)
+
     def broadcasts(self, overhead: int, limit: int, to: Address) -> list[bytes]:
         said = []
         while self.to_say and len(self.to_say[0]) + overhead <= limit:

@@ -33,6 +33,9 @@ class Tag:
     def meta(self) -> bytes:
         return self.value
 
+    def has_broadcasts(self) -> bool:
+        return False
+
     def broadcasts(self, overhead: int, limit: int, to: Address) -> list[bytes]:
         return []
 
