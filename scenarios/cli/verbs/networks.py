@@ -45,9 +45,7 @@ def list_networks(
             }
             for n in found
         ]  # fmt: skip
-        text = _LS.render(
-            rows, format_, quiet="ID" if quiet else None, labels=[n.get("Labels") or {} for n in found]
-        )
+        text = _LS.render(rows, format_, quiet="ID" if quiet else None, labels=[n.get("Labels") or {} for n in found])
         if text:
             print(text)
 
