@@ -96,7 +96,9 @@ class Gates:
                 if any(node not in self._departed for node in departed):
                     self._in_step.clear()
                 self._departed = departed
-                self._giving = all(node in self._in_step or node in departed for node in others)
+                heard = all(node in self._in_step or node in departed for node in others)
+                # A joiner may hear of its own admission before it hears of anybody else's.
+                self._giving = heard and (bool(others) or self._roster.only_member())
             else:
                 lonely = self._now() - self._started >= LONELY and not self._live_peers()
                 self._giving = self.is_synced or lonely or self._roster.only_member()

@@ -150,6 +150,7 @@ class Cluster:
             world = self._engine.world
             membership = found(world, address, pools=pools, subnet_size=size, use_tls=self._engine.config.cluster_tls)
             node_id = membership.node_id
+            self._engine.store.settle()  # a new id has told nobody anything
             try:
                 gossip = await self._begin(membership)
                 gossip.roster.admit(node_id, self._engine.config.hostname, "manager", address)
@@ -194,6 +195,7 @@ class Cluster:
             else:
                 assert failure is not None
                 raise failure
+            self._engine.store.settle()  # a new id has told nobody anything that an older disk could have forgotten
             try:
                 gossip = await self._begin(membership)
                 await gossip.join([(seed, GOSSIP_PORT) for seed in membership.seeds])
@@ -256,10 +258,9 @@ class Cluster:
         seeds = [(seed, GOSSIP_PORT) for seed in dict.fromkeys(known) if seed != membership.address]
         if seeds:
             await gossip.join(seeds)
-        in_step = await gossip.synced(_JOINED)
-        if not in_step:
-            self._standing.doubt()
+        await gossip.synced(_JOINED)
         if self.gossip is gossip:
+            self._standing.doubt()
             self._standing.look()
             self.overlays.join_ingress()
 

@@ -122,7 +122,7 @@ class SimulatedDisk:
         for changes in log:
             self._apply(changes)
             self._generation += 1
-        self.doubtful = True
+        self.doubtful = bool(self._documents)  # where nothing is, there is nothing to doubt
         self.checkpoint()
         return lost
 
