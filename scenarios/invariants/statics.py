@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 
 from scenarios.invariants.history import History
@@ -46,8 +46,8 @@ def addresses(views: Mapping[str, View], out: Container[str] = ()) -> list[Viola
     return found
 
 
-def vnis(views: Mapping[str, View], chosen: bool, out: Container[str] = ()) -> list[Violation]:
-    """No two live networks hold one VNI. chosen: users chose VNIs, and may have chosen one twice across a cut.
+def vnis(views: Mapping[str, View], chosen: Collection[int], out: Container[str] = ()) -> list[Violation]:
+    """No two live networks hold one VNI. chosen: those that users chose, perhaps twice across a cut.
 
     out: as for `addresses`. What such a host still tells of may have been removed, and its VNI be another's.
     """
@@ -58,7 +58,7 @@ def vnis(views: Mapping[str, View], chosen: bool, out: Container[str] = ()) -> l
             continue
         for id, network in view.networks.items():
             number = vni(network) if network.get("Driver") == "overlay" else None
-            if number is None or chosen:
+            if number is None or number in chosen:
                 continue
             first = held.setdefault(number, (id, network["Name"], view.host))
             if first[0] != id:

@@ -129,16 +129,16 @@ class Watch:
     def _judged(self, views: dict[str, View]) -> list[Violation]:
         history = self._stage.history
         assert history is not None
-        chosen = "vxlanid_list" in self._stage.record.text
+        chosen = [int(n) for text in re.findall(r"vxlanid_list\W+([\d,]+)", self._stage.record.text)
+                  for n in text.split(",") if n]  # fmt: skip
         ended = [
             Violation("logs", f"ended {host}", f"the daemon of {host} ended by itself", host)
             for host in self._stage.swarm.addresses
             if not self._stage.swarm.is_up(host) and host not in self._stage.expected_down
         ]
-        return [
-            *ended, *statics.addresses(views, history.out), *statics.vnis(views, chosen, history.out),
-            *statics.durability(views, history),
-        ]  # fmt: skip
+        self._wire.removed = history.out
+        found = [*statics.addresses(views, history.out), *statics.vnis(views, chosen, history.out)]
+        return [*ended, *found, *statics.durability(views, history)]
 
     async def _probe(self, views: dict[str, View]) -> None:
         if "isolation" in self._names:
@@ -240,11 +240,19 @@ class Watch:
                 for container, settings in (document.get("Containers") or {}).items():
                     if container in view.containers and view.containers[container][1] in ("running", "paused"):
                         continue
-                    if re.fullmatch("[0-9a-f]{64}", container):
+                    if re.fullmatch("[0-9a-f]{64}", container) and not await self._runs(host, container):
                         found.append(Violation("leaks", f"endpoint {container} {id}",
                             f"{network['Name']} has an endpoint of {settings['Name']}, which does not run",
                             host))  # fmt: skip
         return found
+
+    async def _runs(self, host: str, container: str) -> bool:
+        """Now: it may have been started since all were looked at, as one whose program ends again and again is."""
+        try:
+            document = await self._stage.swarm.client(host).get(f"containers/{container}/json")
+        except (DockerError, HostSilent, SwarmFailed, OSError):
+            return False
+        return bool(document["State"]["Running"])
 
     def stopped(self) -> None:
         """The hosts ended: their logs, and what they left."""

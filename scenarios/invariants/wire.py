@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 from daemon.control.frames import is_echo
@@ -36,13 +37,15 @@ class Wire:
     which network has which VNI. A VNI is given again once its network is gone for all, and a MAC with its address; so
     what hosts say after a packet decides, and only of what was so before it.
 
-    gone: what has (VNI, MAC) and should get nothing; members: the hosts that broadcasts of a VNI may go to.
+    gone: what has (VNI, MAC) and should get nothing; members: the hosts that broadcasts of a VNI may go to;
+    removed: hosts that `docker node rm --force` took out.
     """
 
     names: dict[str, str] = field(default_factory=dict)
     macs: dict[str, dict[str, str]] = field(default_factory=dict)
     gone: dict[tuple[int, str], str] = field(default_factory=dict)
     members: dict[int, set[str]] = field(default_factory=dict)
+    removed: Container[str] = ()
     _held: dict[int, tuple[str, ...]] = field(default_factory=dict)
     _present: dict[str, None] = field(default_factory=dict)
     _secret: dict[str, None] = field(default_factory=dict)
@@ -131,6 +134,8 @@ class Wire:
 
     def _one_holder(self, packet: Packet, number: int, mac: str) -> list[Violation]:
         """Packets of one MAC that two hosts send by turns: it is held twice at one time, however shortly."""
+        if packet.host in self.removed:
+            return []  # what it had is others' by now, and nobody takes its packets
         at = packet.at
         senders = self._senders.setdefault((number, mac), {})
         for host, (_, last) in list(senders.items()):

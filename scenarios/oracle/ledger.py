@@ -44,10 +44,12 @@ class Booted:
 
 @dataclass(frozen=True, slots=True)
 class Forgot:
-    """A host's disk was lost, or is an older one: what it acknowledged for itself alone may be gone."""
+    """A host's disk was lost, or is an older one: what it acknowledged for itself alone may be gone. power: only what
+    was not synced is, so it is the member that it was."""
 
     host: str
     at: float
+    power: bool = False
 
 
 Entry = Call | Died | Booted | Forgot
@@ -87,8 +89,8 @@ class Ledger:
     def booted(self, host: str, at: float, *, disturbed: bool) -> None:
         self.entries.append(Booted(host, at, disturbed))
 
-    def forgot(self, host: str, at: float) -> None:
-        self.entries.append(Forgot(host, at))
+    def forgot(self, host: str, at: float, *, power: bool = False) -> None:
+        self.entries.append(Forgot(host, at, power))
 
     def history(self) -> list[Entry]:
         """All of it, calls without an answer too."""

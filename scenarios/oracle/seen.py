@@ -65,7 +65,7 @@ class Seen:
 
     def _spots(self, world: World, host: str, document: Document) -> list[Spot]:
         found = []
-        box = world.boxes.get(document["Id"])
+        box = world.boxes.get(document["Id"]) if host not in world.vague else None
         for name, settings in document["NetworkSettings"]["Networks"].items():
             network = self.network(host, settings["NetworkID"])
             if not settings["IPAddress"]:

@@ -77,16 +77,27 @@ class Net:
     subnets: tuple[str, ...] = ()
     maker: str = ""
     gone: bool | None = False
+    remover: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Which manager answered that a node has another role, and whether something was broken then."""
+
+    host: str
+    disturbed: bool
 
 
 @dataclass(slots=True)
 class World:
-    """member: is the host in the swarm? None where that is unsure; not there: it never was asked."""
+    """roles: by whom they were last changed. member: is the host in the swarm? None where that is unsure; not there: it
+    never was asked."""
 
     boxes: dict[str, Box] = field(default_factory=dict)
     nets: dict[str, Net] = field(default_factory=dict)
     member: dict[str, bool | None] = field(default_factory=dict)
     manager: dict[str, bool | None] = field(default_factory=dict)
+    roles: dict[str, Decided] = field(default_factory=dict)
     unsure_names: dict[tuple[str, str], None] = field(default_factory=dict)
     unsure_networks: dict[str, None] = field(default_factory=dict)
     former_names: dict[str, None] = field(default_factory=dict)
@@ -118,18 +129,27 @@ def believed(history: Iterable[Entry], members: Sequence[str], managers: Sequenc
         elif isinstance(entry, Booted):
             _booted(world, entry)
         elif isinstance(entry, Forgot):
-            _forgot(world, entry.host)
+            _forgot(world, entry)
         else:
             _called(world, entry)
     return world
 
 
-def _forgot(world: World, host: str) -> None:
+def _forgot(world: World, lost: Forgot) -> None:
+    host = lost.host
     world.vague[host] = None
-    world.member[host] = world.manager[host] = None
+    if not lost.power:
+        world.member[host] = None
+    for ref, decided in world.roles.items():
+        if decided.host == host or not lost.power:
+            world.manager[ref] = None
+    if not lost.power:
+        world.manager[host] = None
     for net in world.nets.values():
         if net.host == host or net.maker == host:
             net.gone = net.gone or None
+        if net.remover == host and net.gone:
+            net.gone = None  # it may have told nobody before it forgot
 
 
 def _died(world: World, host: str) -> None:
@@ -165,6 +185,15 @@ def _starts(world: World, box: Box) -> None:
         net = world.net(box.host, place.network)
         if place.on is False and net is not None and net.host == "":
             place.on = None  # it lost the network in between; whether the start brings it back is not promised
+        _not_sure_outside(world, box, place)
+
+
+def _not_sure_outside(world: World, box: Box, place: Place) -> None:
+    """A host that is out of the swarm has the swarm's networks only as long as it does not know."""
+    net = world.net(box.host, place.network)
+    shared = place.network not in ("bridge", "host", "none") and (net is None or net.host == "")
+    if shared and world.member.get(box.host) is not True:
+        place.on = None
 
 
 def _called(world: World, call: Call) -> None:
@@ -286,6 +315,7 @@ def _network(world: World, call: Call) -> None:
                             other.gone = other.gone or None
                     else:
                         _network_gone(world, net)
+                        net.remover = call.host
                 elif not call.refused:
                     net.gone = None
         case "connect":
@@ -297,6 +327,7 @@ def _network(world: World, call: Call) -> None:
                         return
                     place.on = None
                 box.places[place.network] = place
+                _not_sure_outside(world, box, place)
         case "disconnect":
             asked = flags.read(call.words[2:])
             if len(asked.rest) > 1 and (box := world.box(call.host, asked.rest[1])) is not None:
@@ -356,11 +387,20 @@ def _swarm(world: World, call: Call) -> None:
         case ("node", "promote" | "demote"):
             for ref in call.words[2:]:
                 if call.code == 0:
-                    world.manager[ref] = call.words[1] == "promote"
+                    _given_role(world, call, ref)
                 elif not call.refused:
                     world.manager[ref] = None
         case _:
             pass
+
+
+def _given_role(world: World, call: Call, ref: str) -> None:
+    """Of what two managers decided while they may not have heard one another, either may stand."""
+    before = world.roles.get(ref)
+    alone = before is None or before.host == call.host or not (call.disturbed and before.disturbed)
+    wanted = call.words[1] == "promote"
+    world.manager[ref] = wanted if alone or world.manager.get(ref, False) == wanted else None
+    world.roles[ref] = Decided(call.host, call.disturbed or (before is not None and before.disturbed and not alone))
 
 
 def _out(world: World, host: str, *, sure: bool, refused: bool) -> None:

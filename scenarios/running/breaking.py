@@ -275,7 +275,7 @@ class Breaker:
         again = await self.kill(hosts)
         for host in hosts:
             await (self.stage.swarm.lose_disk(host) if whole else self.stage.swarm.lose_power(host))
-            self._forgets(host)
+            self._forgets(host, power=not whole)
 
         async def undo() -> None:
             await self._apply()  # what is cut now is written where they will find it
@@ -299,11 +299,11 @@ class Breaker:
 
         return undo
 
-    def _forgets(self, host: str) -> None:
+    def _forgets(self, host: str, *, power: bool = False) -> None:
         """What this host acknowledged for itself alone may be gone."""
         if self.stage.history is not None:
             self.stage.history.vague[host] = None
-        self.stage.ledger.forgot(host, self.stage.swarm.now())
+        self.stage.ledger.forgot(host, self.stage.swarm.now(), power=power)
 
     async def _restarted(self, host: str) -> None:
         """A daemon whose disk is full cannot start: then as soon as it is not."""

@@ -96,14 +96,16 @@ def run(draft: Draft, host: str = "", networks: list[str] | None = None, **given
     if draft.has("ports") and chance.random() < 0.4:
         ports = [8100 + draft.number("port") if draft.calm or chance.random() < 0.7 else 8000 + chance.randint(0, 2)]
         words += ["-p", f"{ports[0]}:80"]
+    restart = "no"
     if draft.has("policies"):
-        words += ["--restart", chance.choice(("no", "always", "unless-stopped", "on-failure:3"))]
+        restart = chance.choice(("no", "always", "unless-stopped", "on-failure:3"))
+        words += ["--restart", restart]
     if draft.has("hostnames") and chance.random() < 0.3:
         words += ["--hostname", f"host-{name}"]
     words += ["alpine", "sh", "-c", SERVER.format(lines=LINES)]
     draft.add(draft.docker(host, shlex.join(words)))
     draft.gone = [other for other in draft.gone if other != name]
-    container = draft.containers[name] = Container(name, host, networks, ports=ports)
+    container = draft.containers[name] = Container(name, host, networks, ports=ports, restart=restart)
     return container
 
 
@@ -286,14 +288,24 @@ def swarm_again(draft: Draft) -> None:
 
 
 def change_role(draft: Draft) -> None:
-    """Never of the first manager."""
+    """Never of the first manager; by any of them."""
     chance = draft.chance
     others = [h for h in draft.members() if h != draft.managers[0]]
     if others:
         host = chance.choice(others)
         verb = "demote" if host in draft.managers else "promote"
-        draft.add(draft.docker(draft.managers[0], f"node {verb} {host}"))
+        draft.ruled[host] = None
+        draft.add(draft.docker(chance.choice([h for h in draft.managers if h != host]), f"node {verb} {host}"))
         draft.managers = [h for h in draft.managers if h != host] if verb == "demote" else [*draft.managers, host]
+
+
+def settings(draft: Draft) -> None:
+    """What is written about the swarm: labels of nodes, now and then another root CA."""
+    chance = draft.chance
+    line = f"node update --label-add storm={draft.number('storm')} {chance.choice(draft.hosts)}"
+    if chance.random() < 0.25:
+        line = "swarm ca --rotate --detach"
+    draft.add(draft.docker(chance.choice(draft.managers), line))
 
 
 def together(draft: Draft) -> None:
@@ -321,6 +333,6 @@ ACTIONS: dict[str, tuple[int, Callable[[Draft], object]]] = {
     "again": (2, again), "remove": (3, remove), "rename": (2, rename), "connect": (3, connect),
     "disconnect": (3, disconnect), "pausing": (2, pause), "transfer": (3, transfer), "together": (2, together),
     "new-network": (2, new_network), "remove-network": (3, remove_network), "membership": (2, swarm_again),
-    "roles": (2, change_role),
+    "roles": (2, change_role), "settings": (2, settings),
 }  # fmt: skip
 """With how often each is chosen, where it is a feature of the scenario at all."""

@@ -42,6 +42,7 @@ class Container:
     running: bool = True
     paused: bool = False
     ports: list[int] = field(default_factory=list)
+    restart: str = "no"
 
     @property
     def place(self) -> str:
@@ -51,13 +52,14 @@ class Container:
 @dataclass(slots=True)
 class Draft:
     """`chance` alone decides; equal seeds make equal drafts. outside: hosts that are out of the swarm now; left: that
-    ever were."""
+    ever were; ruled: that ever were to be managers."""
 
     chance: random.Random
     hosts: list[str]
     managers: list[str]
     outside: list[str] = field(default_factory=list)
     left: dict[str, None] = field(default_factory=dict)
+    ruled: dict[str, None] = field(default_factory=dict)
     features: dict[str, None] = field(default_factory=dict)
     networks: dict[str, Network] = field(default_factory=dict)
     containers: dict[str, Container] = field(default_factory=dict)

@@ -14,15 +14,22 @@ from dataclasses import dataclass
 import yaml
 
 from scenarios.language.reading import Source, parse
-from scenarios.search import actions, storm
+from scenarios.search import actions, drills, storm
 from scenarios.search.draft import PROMPT, Draft, document
+from scenarios.search.drills import AWAY
 from scenarios.search.promises import keep
-
-AWAY = "15s"
-"""Within this a host that is silent is Down everywhere, or one that is back is Ready."""
 
 _QUIET = 100.0
 """Seconds of nothing, in which what is old must be forgotten and nothing else."""
+
+_DRILLED = 0.85
+"""Of the scenarios, so many have a drill before the storm."""
+
+_DRILLED_AFTER = 0.3
+"""And so many another after it."""
+
+_RARE = {"lost-disks": 0.4}
+"""Features that take so much away that they are kept only so often."""
 
 _VNI = 7001
 
@@ -48,7 +55,7 @@ def generate(seed: int, bounds: Bounds | None = None) -> str:
     draft = Draft(chance, hosts, managers)
     first = managers[0]
     for feature in [*_COMMON, *actions.KINDS, *actions.ACTIONS, *storm.FAULTS]:
-        if chance.random() < 0.55:
+        if chance.random() < 0.55 * _RARE.get(feature, 1.0):
             draft.features[feature] = None
     for feature in ("overlay", "run", "replace"):
         if chance.random() < 0.8:
@@ -64,8 +71,8 @@ def generate(seed: int, bounds: Bounds | None = None) -> str:
     if draft.has("membership"):
         draft.add({"docker": "swarm join-token -q worker", "on": first, "capture": "token"})
     _calm(draft, kinds)
-    if chance.random() < 0.5:
-        _one_is_away(draft)
+    if chance.random() < _DRILLED:
+        drills.some_drill(draft)
     draft.calm = False
     for _ in range(chance.randint(*bounds.actions)):
         if chance.random() < 0.3:
@@ -90,7 +97,10 @@ def generate(seed: int, bounds: Bounds | None = None) -> str:
 
 def _calm(draft: Draft, kinds: list[str]) -> None:
     chance = draft.chance
-    for kind in chance.sample(kinds, min(len(kinds), chance.randint(1, 3))):
+    chosen = chance.sample(kinds, min(len(kinds), chance.randint(1, 3)))
+    if "macvlan" in chosen and "ipvlan" in chosen:
+        chosen.remove("ipvlan")  # a device is the parent of one or the other
+    for kind in chosen:
         actions.make_network(draft, kind)
     for host in draft.hosts:
         for _ in range(chance.choice((1, 1, 2))):
@@ -101,88 +111,51 @@ def _calm(draft: Draft, kinds: list[str]) -> None:
                 actions.run(draft, network.hosts[0], [network.name])
     for network in draft.networks.values():
         if network.shared:
-            _all_meet(draft, network.name, 6)
+            drills.all_meet(draft, network.name, 6)
     if draft.has("policies"):
         actions.crash_loop(draft)
     keep(draft, 4)
-    there = [n for n in draft.networks.values() if n.shared and len(draft.on(n.name)) > 2]
-    if there and chance.random() < 0.6:
-        _one_goes(draft, chance.choice(there).name)
-
-
-def _all_meet(draft: Draft, network: str, most: int) -> None:
-    """Those on a network know one another at once, and talk."""
-    on = draft.on(network)
-    pairs = [(a, b) for a in on for b in on if a is not b]
-    for asker, asked in draft.chance.sample(pairs, min(most, len(pairs))):
-        draft.add({"expect": {"resolves": f"{asker.place} -> {asked.name}", "to": [asked.place], "within": PROMPT}})
-        draft.add({"expect": {"reachable": f"{asker.place} -> {asked.name}:80", "within": PROMPT}})
-
-
-def _one_goes(draft: Draft, network: str) -> None:
-    """What is removed is known nowhere any more, at once."""
-    goes, *stay = draft.on(network)
-    draft.add(draft.docker(goes.host, f"rm -f {goes.name}"))
-    del draft.containers[goes.name]
-    draft.gone.append(goes.name)
-    if "internal" in draft.networks[network].kind:
-        return  # there nobody says that there is no such name: the question goes to a resolver that cannot be reached
-    for other in stay[:3]:
-        draft.add({"expect": {"unresolved": f"{other.place} -> {goes.name}", "within": PROMPT}})
-
-
-def _one_is_away(draft: Draft) -> None:
-    """A host is not heard of: its names go, everywhere; it comes back, and so do they."""
-    chance = draft.chance
-    shared = [n for n in draft.networks.values() if n.shared and "internal" not in n.kind]
-    pairs = [
-        (a, b) for n in shared for a in draft.on(n.name) for b in draft.on(n.name)
-        if a.host != b.host and len(a.networks) == len(b.networks) == 1
-    ]  # fmt: skip
-    if not pairs:
-        return
-    asker, asked = chance.choice(pairs)
-    killed = chance.random() < 0.4
-    draft.add({"fault": {**({"kill": [asked.host]} if killed else {"islands": [asked.host]}), "id": "away"}})
-    draft.add({"expect": {"node": asked.host, "on": asker.host, "is": "Down", "within": AWAY}})
-    draft.add({"expect": {"unresolved": f"{asker.place} -> {asked.name}", "within": PROMPT}})
-    draft.add({"heal": "away"})
-    draft.add({"expect": {"node": asked.host, "on": asker.host, "is": "Ready", "within": AWAY}})
-    if not killed:
-        draft.add({"expect": {"resolves": f"{asker.place} -> {asked.name}", "to": [asked.place], "within": AWAY}})
-        draft.add({"expect": {"reachable": f"{asker.place} -> {asked.name}:80", "within": AWAY}})
-        return
-    for container in draft.containers.values():
-        # What its policy does not bring back is started by hand.
-        if container.host == asked.host:
-            draft.add({"docker": f"start {container.name}", "on": container.host, "may_fail": True})
-    draft.add({"expect": {"reachable": f"{asker.place} -> {asked.name}:80", "within": AWAY}})
+    if chance.random() < 0.5:
+        drills.one_goes(draft)
 
 
 def _aftermath(draft: Draft) -> None:
     """All is as if nothing had been: a network comes, containers come and go on it, and the network goes."""
     first = draft.managers[0]
+    if draft.left:  # whose ids are still counted on, by who doubts its disk too: those who are Down go, no others
+        draft.add({"docker": "node ls -q", "on": first, "capture": "nodes"})
+        draft.add({"docker": "node rm ${nodes}", "on": first, "may_fail": True})
     kind = draft.chance.choice(("overlay", "overlay", "overlay-encrypted"))
     network = actions.make_network(draft, kind, "after", first)
     hosts = [host for host in draft.hosts if host not in draft.left]
     draft.containers.clear()
     draft.networks = {network.name: network}
+    draft.outside = list(draft.left)
+    draft.managers = [host for host in draft.managers if host in hosts]
     for host in hosts:
         actions.run(draft, host, [network.name], name=f"after-{host}")
-    _all_meet(draft, network.name, 8)
+    drills.all_meet(draft, network.name, 8)
+    for host in hosts:
+        if host != first:  # what it is by now depends on what failed
+            verb = "promote" if host in draft.managers else "demote"
+            draft.add(draft.docker(first, f"node {verb} {host}"))
+    for host in draft.managers:
+        draft.add({"expect": {"docker": "node ls", "on": host, "within": AWAY}})
+    drills.labels(draft)
+    if draft.chance.random() < _DRILLED_AFTER:
+        drills.some_drill(draft)
     if len(hosts) > 1:
-        _one_goes(draft, network.name)
-    draft.outside = list(draft.left)
+        drills.goes_from(draft, network.name)
     keep(draft, 1)
     for container in draft.on(network.name):
         draft.add(draft.docker(container.host, f"rm -f {container.name}"))
     draft.add({"expect": {"docker": f"network rm {network.name}", "on": first, "within": PROMPT}})
-    if draft.left:
-        return  # who left inside a cut may still be counted on, until `node rm`
     vni = f"-o com.docker.network.driver.overlay.vxlanid_list={_VNI}"
     for name in ("again-1", "again-2"):  # all have left the first, so its number is free
         draft.add({"expect": {"docker": f"network create -d overlay {vni} {name}", "on": first, "within": AWAY}})
         draft.add({"expect": {"docker": f"network rm {name}", "on": first, "within": PROMPT}})
+        if draft.chance.random() < 0.3:
+            draft.add({"restart": [first]})
 
 
 def source(seed: int, bounds: Bounds | None = None) -> Source:

@@ -19,6 +19,11 @@ def _some(draft: Draft) -> list[str]:
     return sorted(draft.chance.sample(draft.hosts, draft.chance.randint(1, max(1, len(draft.hosts) // 2))))
 
 
+def _several(draft: Draft) -> list[str]:
+    """Now and then all of them."""
+    return list(draft.hosts) if draft.chance.random() < 0.15 else _some(draft)
+
+
 def _long(draft: Draft) -> float:
     """Most are short; some outlast what the swarm bears with before it gives a member up."""
     chance = draft.chance
@@ -59,7 +64,7 @@ def _impaired(draft: Draft) -> Step:
 
 
 def _kill(draft: Draft) -> Step:
-    return {"kill": _some(draft)}
+    return {"kill": _several(draft)}
 
 
 def _pause(draft: Draft) -> Step:
@@ -86,12 +91,36 @@ def _full(draft: Draft) -> Step:
 
 
 def _power(draft: Draft) -> Step:
-    return {"power_loss": [draft.chance.choice(draft.hosts)]}
+    return {"power_loss": _several(draft)}
+
+
+def _old(draft: Draft) -> Step:
+    """A host's disk as it was; perhaps from before what it is now in the swarm."""
+    host = draft.chance.choice(draft.hosts)
+    if draft.has("membership") or draft.has("roles"):
+        host = draft.chance.choice([h for h in draft.hosts if h != draft.managers[0]])
+        draft.left[host] = None
+    return {"old_disk": [host]}
+
+
+def _lost(draft: Draft) -> Step:
+    """Never of a manager: with the last one goes the swarm."""
+    workers = [h for h in draft.hosts if h not in draft.managers and h not in draft.ruled]
+    if not workers:
+        return _kill(draft)
+    host = draft.chance.choice(workers)
+    draft.left[host] = None
+    if host not in draft.outside:
+        draft.outside.append(host)
+    for name in [c.name for c in draft.containers.values() if c.host == host]:
+        del draft.containers[name]
+    return {"lost_disk": [host]}
 
 
 FAULTS: dict[str, Callable[[Draft], Step]] = {
     "partitions": _partition, "islands": _islands, "bridges": _bridge, "impairments": _impaired, "kills": _kill,
     "pauses": _pause, "slow": _slow, "flaps": _flap, "clocks": _clock, "full-disks": _full, "power-losses": _power,
+    "old-disks": _old, "lost-disks": _lost,
 }  # fmt: skip
 """Each a feature that a scenario has or has not."""
 
