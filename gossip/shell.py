@@ -275,6 +275,9 @@ class Memberlist:
 
     async def _open(self, to: Address, timeout: float) -> Connection:
         reader, writer = await self._underlay.connect(to, deadline=timeout)
+        if self._stopped:
+            writer.close()
+            raise ConnectionAbortedError("this memberlist has ended")
         return self._connection(reader, writer, dialler=True)
 
     def _connection(

@@ -7,6 +7,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -175,3 +176,21 @@ async def test_taken_port_is_an_error_and_leaves_nothing_bound() -> None:
         with pytest.raises(OSError, match="in use"):
             await double.list.start()
         await double.list.stop()
+
+
+async def test_who_ends_while_it_joins_has_joined_nobody() -> None:
+    async with cluster(2) as (one, two):
+        asked, go_on = asyncio.Event(), asyncio.Event()
+        connect = two.list._underlay.connect
+
+        async def slowly(*args: Any, **options: Any) -> Any:
+            asked.set()
+            await go_on.wait()
+            return await connect(*args, **options)
+
+        two.list._underlay.connect = slowly  # type: ignore[method-assign]
+        joining = asyncio.create_task(two.list.join([("127.0.91.1", one.list.config.port)]))
+        await asked.wait()
+        await two.list.stop()
+        go_on.set()
+        assert await joining == 0
