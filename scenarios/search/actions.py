@@ -19,7 +19,7 @@ KINDS = {
 def make_network(draft: Draft, kind: str, name: str = "", manager: str = "") -> Network:
     """One overlay on a manager, or one of each of some hosts."""
     chance = draft.chance
-    name = name or draft.fresh("n")
+    name = name or draft.fresh("net")
     number = draft.number("subnet")
     flags = list(KINDS[kind])
     driver = kind.partition("-")[0]
@@ -76,7 +76,7 @@ def run(draft: Draft, host: str = "", networks: list[str] | None = None, **given
     if networks is None:
         known = [n.name for n in draft.reachable_networks(host)]
         networks = [chance.choice(known)] if known and chance.random() < 0.93 else []
-    name = given.get("name") or draft.fresh("c")
+    name = given.get("name") or draft.fresh("k")
     if "name" not in given and draft.has("names") and draft.gone and chance.random() < 0.4:
         name = chance.choice(draft.gone)
     if name in draft.containers:

@@ -76,6 +76,7 @@ class Draft:
         return self._made[prefix]
 
     def fresh(self, prefix: str) -> str:
+        """A name. No id may begin with it: `docker rm c8` means c8d61d… where no container is called so."""
         return f"{prefix}{self.number(prefix)}"
 
     def has(self, feature: str) -> bool:
