@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,10 +129,12 @@ def error_of(status: int, body: bytes) -> DockerError:
 
 
 class HostClient:
-    """One host's Docker API. All calls raise DockerError with the API's status and text (900: nobody answers)."""
+    """One host's Docker API. All calls raise DockerError with the API's status and text (900: nobody answers). `wall`
+    is the clock on the client's wall, for what is asked of the last ten minutes."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, *, wall: Callable[[], float] = time.time) -> None:
         self._place = place
+        self.wall = wall
         self._url = f"unix://{place}" if isinstance(place, Path) else f"tcp://{place[0]}:{place[1]}"
         self._base = "http://docker" if isinstance(place, Path) else f"http://{place[0]}:{place[1]}"
         self.docker = Docker(url=self._url, api_version=API_VERSION)

@@ -110,14 +110,15 @@ class SocketUnderlay:
 
     async def datagrams(self, port: int, receive: Receive) -> SocketDatagrams:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        host, real_port = self._own(port)
         try:
             sock.setblocking(False)
             for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
                 sock.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
-            sock.bind(self._own(port))
-        except BaseException:
+            sock.bind((host, real_port))
+        except OSError as error:
             sock.close()
-            raise
+            raise OSError(error.errno, f"{error.strerror}: {host}:{real_port}/udp") from None
         return SocketDatagrams(sock, self._addresses, receive, self.counters)
 
     async def listen(self, port: int, accept: Accept, *, tls: ssl.SSLContext | None = None) -> SocketListener:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import datetime
 
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
-def moment(text: str | None) -> str | None:
-    """Seconds since the epoch of `10m`, `1h30m`, `1700000000` or an RFC 3339 time. Raises ValueError."""
+def moment(text: str | None, now: float) -> str | None:
+    """Seconds since the epoch of `10m`, `1h30m` (ago), `1700000000` or an RFC 3339 time. Raises ValueError."""
     if text is None:
         return None
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return text
     if _PART.sub("", text) == "":
-        return f"{time.time() - lasting(text):.9f}"
+        return f"{now - lasting(text):.9f}"
     try:
         return f"{datetime.fromisoformat(text.replace('Z', '+00:00')).timestamp():.9f}"
     except ValueError:

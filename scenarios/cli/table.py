@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 
 def tabulate(text: str) -> str:
@@ -65,12 +63,9 @@ def human_size(size: float) -> str:
     return f"{size:.3g}{units[0]}"
 
 
-def ago(created: float | str) -> str:
-    """How long ago a time of the API (seconds, or RFC 3339) was: "2 minutes ago"."""
-    if isinstance(created, str):
-        stem = re.sub(r"(\.\d{6})\d*", r"\1", created.replace("Z", "+00:00"))
-        created = datetime.fromisoformat(stem).timestamp()
-    return human_duration(max(0.0, datetime.now(UTC).timestamp() - created)) + " ago"
+def ago(created: float, now: float) -> str:
+    """How long ago a time of the API (seconds) was: "2 minutes ago"."""
+    return human_duration(max(0.0, now - created)) + " ago"
 
 
 def shorten(text: str, limit: int) -> str:

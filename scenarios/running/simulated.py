@@ -24,7 +24,7 @@ from scenarios.running.swarm import ANSWER, Frame, HostSilent, SwarmFailed, cont
 from scenarios.sim.direct import DirectClient, HostGone
 from scenarios.sim.disk import Copy
 from scenarios.sim.loop import HOST, SimulatedLoop
-from scenarios.sim.swarm import SimulatedSwarm
+from scenarios.sim.swarm import EPOCH, SimulatedSwarm
 from scenarios.sim.waiting import place
 
 _LINES = 500
@@ -133,7 +133,10 @@ class SimulatedHosts:
 
     def client(self, host: str) -> HostClient:
         if host not in self._clients:
-            self._clients[host] = DirectClient(self._swarm.socket(host), lambda: self._swarm.calls.get(host))
+            loop = asyncio.get_running_loop()
+            self._clients[host] = DirectClient(
+                self._swarm.socket(host), lambda: self._swarm.calls.get(host), wall=lambda: EPOCH + loop.time()
+            )
         return self._clients[host]
 
     async def control(self, host: str, method: str, path: str, body: object = None) -> Any:

@@ -197,8 +197,8 @@ async def _answer(server: web.Server, method: str, target: str, body: object) ->
 class DirectClient(HostClient):
     """A HostClient of a host in this process. `find`: its calls now, None while it is down."""
 
-    def __init__(self, place: Path, find: Callable[[], Calls | None]) -> None:
-        super().__init__(place)
+    def __init__(self, place: Path, find: Callable[[], Calls | None], *, wall: Callable[[], float]) -> None:
+        super().__init__(place, wall=wall)
         self._find = find
 
     async def call(self, method: str, path: str, query: Query | None = None, body: object = None) -> Any:

@@ -63,7 +63,7 @@ def _ports(ports: list[Document]) -> str:
     return ", ".join(shown)
 
 
-def _row(container: Document, no_trunc: bool) -> dict[str, str]:
+def _row(container: Document, no_trunc: bool, now: float) -> dict[str, str]:
     command = container["Command"] if no_trunc else table.shorten(container["Command"], 20)
     mounts = container.get("Mounts") or []
     names = [mount.get("Name") or mount["Source"] for mount in mounts]
@@ -73,7 +73,7 @@ def _row(container: Document, no_trunc: bool) -> dict[str, str]:
         "Image": container["Image"],
         "Command": json.dumps(command, ensure_ascii=False),
         "CreatedAt": go_time(datetime.fromtimestamp(container["Created"], UTC).astimezone()),
-        "RunningFor": table.ago(container["Created"]),
+        "RunningFor": table.ago(container["Created"], now),
         "Status": container["Status"],
         "State": container["State"],
         "Ports": _ports(container["Ports"]),
@@ -103,7 +103,7 @@ def ps(
             size=bool(_SIZED.search(format_ or "")) or None,
         )  # fmt: skip
         text = _PS.render(
-            [_row(c, no_trunc) for c in found], format_, quiet="ID" if quiet else None,
+            [_row(c, no_trunc, client.wall()) for c in found], format_, quiet="ID" if quiet else None,
             labels=[c["Labels"] for c in found],
         )  # fmt: skip
         if text:
@@ -233,7 +233,7 @@ def logs(
 
         tty = bool((await client.get(f"containers/{container}/json"))["Config"]["Tty"])
         query: Query = {"stdout": 1, "stderr": 1, "follow": int(follow), "tail": tail, "timestamps": int(timestamps),
-                 "since": moment(since), "until": moment(until)}  # fmt: skip
+                 "since": moment(since, client.wall()), "until": moment(until, client.wall())}  # fmt: skip
         async with client.response("GET", f"containers/{container}/logs", query) as answer:
             async for kind, data in demultiplex(answer.content, raw=tty):  # type: ignore[arg-type]
                 write_out(kind, data)

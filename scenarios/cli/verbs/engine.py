@@ -113,7 +113,7 @@ def images(
                 rows.append({
                     "Repository": repository, "Tag": label,
                     "ID": full if no_trunc else full.removeprefix("sha256:")[:12],
-                    "CreatedSince": table.ago(image["Created"]), "Size": table.human_size(image["Size"]),
+                    "CreatedSince": table.ago(image["Created"], client.wall()), "Size": table.human_size(image["Size"]),
                     "CreatedAt": go_time(datetime.fromtimestamp(image["Created"], UTC).astimezone()),
                     "VirtualSize": table.human_size(image["Size"]), "Digest": "<none>", "SharedSize": "N/A",
                     "UniqueSize": "N/A", "Containers": "N/A",
@@ -142,7 +142,9 @@ def events(
             except TemplateError as error:
                 print(f"Error parsing format: {error}", file=sys.stderr)
                 return 64
-        stream = client.json_lines("events", since=moment(since), until=moment(until), filters=filters(filter_))
+        now = client.wall()
+        span = {"since": moment(since, now), "until": moment(until, now)}
+        stream = client.json_lines("events", **span, filters=filters(filter_))
         async for event in stream:
             seen = documents.typed(event, documents.EVENT)
             print(_event_line(event) if template is None else template.execute(seen))

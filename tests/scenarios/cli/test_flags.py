@@ -95,8 +95,8 @@ def test_durations(seconds: float, text: str) -> None:
 
 
 def test_moments() -> None:
-    assert moment(None) is None
-    assert moment("1700000000") == "1700000000"
-    assert moment("2023-11-14T22:13:20Z") == "1700000000.000000000"
+    assert moment(None, 0.0) is None
+    assert moment("1700000000", 0.0) == "1700000000"
+    assert moment("2023-11-14T22:13:20Z", 0.0) == "1700000000.000000000"
     with pytest.raises(ValueError):
-        moment("yesterday")
+        moment("yesterday", 0.0)

@@ -41,6 +41,8 @@ h1 | ps -a -f label=job=x --format {{.Names}}
 h1 | ps -q -f name=nosuch
 h1 | ps --format 'table {{.Names | upper}}\t{{.ID}}\t{{join (split .Image ":") "/"}}\t{{.Label "job"}}'
 h1 | ps --format 'table {{.Names}}\t{{.State}}\t{{.Networks}}\t{{.Mounts}}\t{{.LocalVolumes}}\t{{.Size}}'
+h1 | ps --format '{{.Names}} {{.RunningFor}}'
+h1 | events --since 10m --until 0s -f event=create -f container=web --format '{{.Action}} {{.Actor.Attributes.name}}'
 h1 | container ls --format '{{if eq .State "running"}}{{printf "%-6s" .Names}}{{end}}\n{{json .Names}}'
 h1 | network ls --format 'table {{.Name}}\t{{.Driver}}\t{{.Scope}}\t{{.IPv6}}\t{{.Internal}}\t{{.Labels}}'
 h1 | network ls --format '{{.Nosuch}}'
@@ -74,6 +76,7 @@ h2 | exec made true
 h2 | start made
 h2 | wait made
 h2 | logs made
+h2 | logs --since 10m made
 h2 | logs --tail 1 nosuch
 h2 | network connect br c2
 h2 | network connect --alias second --ip 10.8.0.77 br c2
