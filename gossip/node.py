@@ -359,7 +359,7 @@ class GossipNode:
         name = self._names.get(node_id)
         if name is None or self.members.member(name) is None:
             name = next((m.name for m in self.members.members() if node_of(m.name) == node_id), None)
-        if name is None or deadline <= 0:
+        if name is None or deadline <= 0 or not self._running:
             raise ConnectionError(f"{self.roster.hostname(node_id)} is not reachable")
         try:
             return await self.members.request(name, kind, payload, deadline=deadline)

@@ -174,9 +174,16 @@ def _booted(world: World, boot: Booted) -> None:
         box.ran = False
         if again:
             _starts(world, box)
-            box.excused = boot.disturbed
+            box.excused = boot.disturbed or _lacks(world, box)
         if policy == "on-failure" and box.ran and box.stopped:
             box.state = UNSURE  # its exit status decides
+
+
+def _lacks(world: World, box: Box) -> bool:
+    """Has its host lost a network of it, so that the start may fail with "network n not found"? (Docker's words: what
+    the policy starts asks for its networks again, those too that it was taken off.)"""
+    nets = [net for name in box.places if (net := world.net(box.host, name)) is not None]
+    return any(net.gone is not False or (not net.host and not world.member.get(box.host)) for net in nets)
 
 
 def _starts(world: World, box: Box) -> None:
