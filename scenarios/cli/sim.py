@@ -135,10 +135,11 @@ def sweep(
     from scenarios.search.sweeping import follow
 
     try:
-        try:
-            kept.usable(keep)
-        except OSError as error:
-            raise LaunchError(f"--keep {keep}: failing seeds cannot be kept there: {error.strerror}") from None
+        if keep != _KEEP:  # else nobody asked for it, and a seed that cannot be kept is told all the same
+            try:
+                kept.usable(keep)
+            except OSError as error:
+                raise LaunchError(f"--keep {keep}: failing seeds cannot be kept there: {error.strerror}") from None
         follow(crew, jobs, swept.total, keep=keep, quiet=quiet, swept=swept)
         _tell_swept(f"{name}: ", swept)
         if shrink_for and (one := swept.worth_shrinking()) is not None and one.file is not None:
