@@ -88,18 +88,26 @@ class Exchange:
         return Digest(self._local.table.digest, blake2b(delegate.local_state(False), digest_size=8).digest())
 
     def compare(self, theirs: Digest, source: Address, now: float) -> None:
-        """A member told its digest."""
+        """A member told its digest. One who has our key and is nobody here may be a member that died and lives
+        elsewhere: it holds us for alive, so nothing else would bring us together soon."""
         record = self._local.table.at(source)
+        if record is None and self._local.config.keys:
+            self._ask(source, now)
+            return
         if record is None or not record.member.native or not record.member.reachable:
             self._local.drop("digest_of_a_stranger")
             return
         ours = self._digest()
         if ours.members == theirs.members and ours.state != theirs.state and isinstance(self._delegate, ComparesState):
             self._delegate.state_differs(record.member.name)
-        elif ours != theirs and now >= self._next_exchange:
+        elif ours != theirs:
+            self._ask(record.member.endpoint, now)
+
+    def _ask(self, address: Address, now: float) -> None:
+        if now >= self._next_exchange:
             self._next_exchange = now + _HEAL_GAP
             self._local.counters["digests_differed"] += 1
-            self._local.dials.append(DialPushPull(record.member.endpoint, False, True, STREAM_DEADLINE))
+            self._local.dials.append(DialPushPull(address, False, True, STREAM_DEADLINE))
 
     def reconnect_tick(self, now: float, seq: int) -> None:
         """``seq``: a fresh sequence number; nobody waits for its ack."""
