@@ -12,15 +12,15 @@ from scenarios.search.promises.cast import guest, known, leave, meeting, served,
 def chosen_address(draft: Draft) -> None:
     """An address that somebody chose is his alone until he goes; then it is whoever's wants it."""
     at = meeting(draft)
-    network = at.network
-    if not network.subnet:
-        kind = "overlay" if network.shared else "bridge"
-        network = Network(draft.fresh("p"), kind, [at.here])
-        network.subnet = f"10.25.{draft.number('chosen')}.0/26"
-        attachable = "--attachable " if network.shared else ""
-        maker = draft.managers[0] if network.shared else at.here
-        draft.add(draft.docker(maker, f"network create -d {kind} {attachable}--subnet {network.subnet} {network.name}"))
-    subnet = ipaddress.ip_network(network.subnet)
+    kind = "overlay" if at.network.shared else "bridge"
+    network = Network(draft.fresh("p"), kind, [at.here])
+    subnet = ipaddress.ip_network(f"10.25.{draft.number('chosen')}.0/26")
+    # Nobody gets one of the upper half unasked: each host gives from a share of its own, which may begin anywhere.
+    lower = next(subnet.subnets(1))
+    attachable = "--attachable " if network.shared else ""
+    maker = draft.managers[0] if network.shared else at.here
+    line = f"network create -d {kind} {attachable}--subnet {subnet} --ip-range {lower} {network.name}"
+    draft.add(draft.docker(maker, line))
     address = str(subnet[draft.chance.randint(subnet.num_addresses // 2, subnet.num_addresses - 2)])
     own_mac = draft.chance.random() < 0.5  # else it follows from the address, and is the next one's too
     macs = [
