@@ -7,6 +7,8 @@ from collections import Counter
 
 LOG = logging.getLogger("gossip")
 _INTERVAL = 1.0
+_LOOK = 0.05
+"""Seconds between two looks while there is nothing to say."""
 _PREFIX = "dropped."
 
 
@@ -22,12 +24,12 @@ class DropLog:
         """Call after bytes from the wire were handled; ``now`` in seconds of any one clock."""
         if now < self._next:
             return
-        self._next = now + _INTERVAL
         news = {
             name.removeprefix(_PREFIX): count - self._said[name]
             for name, count in counters.items()
             if name.startswith(_PREFIX) and count > self._said[name]
         }
+        self._next = now + (_INTERVAL if news else _LOOK)
         if news:
             self._said.update({_PREFIX + name: count for name, count in news.items()})
             LOG.warning("%s dropped %s", self._name, ", ".join(f"{count} {name}" for name, count in news.items()))
