@@ -1,7 +1,8 @@
 """FDB, neighbours and names patched by events in the order in which they come, as libnetwork does.
 
-After drivers/overlay/peerdb.go (20.10: peerAddOp, peerDeleteOp) for FDB and neighbours and network.go (1.12:
-addSvcRecords, deleteSvcRecords, a list of addresses for each name) for names:
+After drivers/overlay/peerdb.go (20.10: peerAddOp, peerDeleteOp) for FDB and neighbours. For names network.go of 1.12
+(addSvcRecords, deleteSvcRecords: a list of addresses for each name), and for the reverse map that of 20.10
+(addIPToName, delIPToName: a set of names for each address, of which the first is told):
 
 - Of two endpoints with one address only the first is programmed; the other one waits in the database until a delete of
   the first is heard ("transient case"; moby 35807, 49908).
@@ -43,6 +44,7 @@ class PatchedDirectory(Directory):
     def __init__(self) -> None:
         super().__init__()
         self._peers: dict[str, _Peers] = {}
+        self._reverse: dict[tuple[str, bytes], dict[str, None]] = {}
         self._ageing: dict[tuple[str, bytes], asyncio.TimerHandle] = {}
 
     def put(self, fact: EndpointFact) -> None:
@@ -81,6 +83,7 @@ class PatchedDirectory(Directory):
             return
         self._views.pop(network_id, None)
         self._peers.pop(network_id, None)
+        self._reverse = {key: names for key, names in self._reverse.items() if key[0] != network_id}
         for key in [key for key in self._ageing if key[0] == network_id]:
             self._ageing.pop(key).cancel()
 
@@ -90,17 +93,19 @@ class PatchedDirectory(Directory):
     # -- names ------------------------------------------------------------------------------------------------------
 
     def _name(self, view: NetworkView, fact: EndpointFact) -> None:
-        """addSvcRecords: an address is in the list of a name once; in the reverse map its first name stays."""
+        """addSvcRecords: an address is in the list of a name once."""
         for address in (pack_ip(text.partition("/")[0]) for text in fact.addresses):
             for name in (name.lower() for name in fact.names):
                 known = view.names.get(name, ())
                 if address not in known:
                     view.names[name] = (*known, address)
             if fact.names:
-                view.reverse.setdefault(address, fact.names[0])
+                known_as = self._reverse.setdefault((fact.network_id, address), {})
+                known_as[fact.names[0]] = None
+                view.reverse[address] = next(iter(known_as))
 
     def _unname(self, view: NetworkView, fact: EndpointFact) -> None:
-        """deleteSvcRecords: the address goes, whose ever it is, and in the reverse map whatever name it has."""
+        """deleteSvcRecords: the address goes, whose ever it is."""
         for address in (pack_ip(text.partition("/")[0]) for text in fact.addresses):
             for name in (name.lower() for name in fact.names):
                 rest = tuple(each for each in view.names.get(name, ()) if each != address)
@@ -108,7 +113,14 @@ class PatchedDirectory(Directory):
                     view.names[name] = rest
                 else:
                     view.names.pop(name, None)
-            view.reverse.pop(address, None)
+            known_as = self._reverse.get((fact.network_id, address), {})
+            if fact.names:
+                known_as.pop(fact.names[0], None)
+            if known_as:
+                view.reverse[address] = next(iter(known_as))
+            else:
+                view.reverse.pop(address, None)
+                self._reverse.pop((fact.network_id, address), None)
 
     # -- FDB and neighbours -------------------------------------------------------------------------------------------
 

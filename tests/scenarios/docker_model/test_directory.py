@@ -79,3 +79,16 @@ def test_what_the_kernel_has_learned_keeps_the_drivers_entry_out_and_ages() -> N
         directory.clear()
 
     simulate(story())
+
+
+def test_a_late_delete_takes_only_its_own_name_from_the_reverse_map() -> None:
+    """As since libnetwork keeps sets of names there: no strawman where an address moves and nothing is broken."""
+    directory = PatchedDirectory()
+    directory.open("net")
+    directory.put(fact("old", H2, 9, "moving"))
+    directory.put(fact("new", H3, 9, "moved"))
+    assert directory.reverse("net", "10.0.1.9") == "moving", "the first of the set"
+    directory.remove("old")
+    assert directory.reverse("net", "10.0.1.9") == "moved"
+    directory.remove("new")
+    assert directory.reverse("net", "10.0.1.9") is None
