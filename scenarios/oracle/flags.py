@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 _SWITCHES = {
     "--detach", "--interactive", "--tty", "--rm", "--publish-all", "--privileged", "--init", "--attachable",
-    "--internal", "--ipv6", "--ingress", "--force", "--volumes", "--all", "--quiet", "--read-only",
+    "--internal", "--ipv6", "--ingress", "--force", "--volumes", "--all", "--quiet", "--read-only", "--config-only",
 }  # fmt: skip
 _LONG = {
     "-d": "--detach", "-i": "--interactive", "-t": "--tty", "-p": "--publish", "-P": "--publish-all", "-e": "--env",

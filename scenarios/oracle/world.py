@@ -6,6 +6,7 @@ it; everything else must be so, exactly.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -205,6 +206,9 @@ def _not_sure_outside(world: World, box: Box, place: Place) -> None:
 
 def _called(world: World, call: Call) -> None:
     words = call.words
+    if words[:1] == ("container",) and len(words) > 1 and words[1] not in ("ls", "prune"):
+        call = dataclasses.replace(call, words=words[1:])  # the same verbs under their older names
+        words = call.words
     match words[0]:
         case "run" | "create":
             _made(world, call)
@@ -212,11 +216,13 @@ def _called(world: World, call: Call) -> None:
             _state(world, call)
         case "rename":
             _renamed(world, call)
+        case "update":
+            _updated(world, call)
         case "network":
             _network(world, call)
         case "swarm" | "node":
             _swarm(world, call)
-        case "container" | "system" | "compose" | "update":
+        case "container" | "system" | "compose":
             if len(words) > 1 and words[1] not in ("ls", "inspect", "df"):
                 world.vague[call.host] = None
         case _:
@@ -294,6 +300,18 @@ def _state(world: World, call: Call) -> None:
                 del world.boxes[box.id]
 
 
+def _updated(world: World, call: Call) -> None:
+    asked = flags.read(call.words[1:])
+    for ref in asked.rest:
+        box = world.box(call.host, ref)
+        if box is None:
+            continue
+        if call.code == 0 or ref in call.output.split():
+            box.restart = asked.one("--restart", box.restart)
+        elif not call.refused:
+            world.vague[call.host] = None  # which policy it has is not known
+
+
 def _renamed(world: World, call: Call) -> None:
     box = world.box(call.host, call.words[1])
     if box is None or len(call.words) < 3:
@@ -355,6 +373,9 @@ def _network_made(world: World, call: Call) -> None:
     if call.code != 0 or not lines:
         if not call.refused:
             world.unsure_networks[name] = None
+        return
+    if asked.has("--config-only") or asked.has("--config-from") or asked.has("--scope"):
+        world.vague[call.host] = None  # what it is made of is told elsewhere
         return
     driver = asked.one("--driver", "bridge")
     options = asked.all("-o")

@@ -1,6 +1,17 @@
 """Docker's verbs, by what they act on. Importing this package puts them all on `shoal on`."""
 
 from scenarios.cli import on
-from scenarios.cli.verbs import containers, engine, execution, networks, objects, settings, swarm, volumes
+from scenarios.cli.verbs import containers, engine, execution, inspecting, networks, objects, settings, swarm, volumes
 
-__all__ = ["containers", "engine", "execution", "networks", "objects", "on", "settings", "swarm", "volumes"]
+__all__ = [
+    "containers",
+    "engine",
+    "execution",
+    "inspecting",
+    "networks",
+    "objects",
+    "on",
+    "settings",
+    "swarm",
+    "volumes",
+]

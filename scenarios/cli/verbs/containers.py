@@ -1,21 +1,19 @@
-"""ps, rm, start, stop, kill, restart, pause, unpause, rename, logs, inspect, port, wait, top: the verbs on
-containers that exist."""
+"""ps, rm, start, stop, kill, restart, pause, unpause, rename, update, logs, port, wait, top: the verbs on containers
+that exist."""
 
 from __future__ import annotations
 
 import json
 import re
 import sys
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scenarios.cli import table
-from scenarios.cli.formats import Columns, inspected, parsed, told
+from scenarios.cli.formats import Columns, told
 from scenarios.cli.on import app, each, talk
-from scenarios.gotemplate import TemplateError, documents
 from scenarios.gotemplate.documents import go_time
 
 if TYPE_CHECKING:
@@ -203,6 +201,29 @@ def rename(context: typer.Context, container: str, new_name: str) -> None:
 
 
 @app.command()
+def update(
+    context: typer.Context, containers: Containers,
+    restart: Annotated[str | None, typer.Option("--restart", help="no, always, unless-stopped, on-failure:3.")] = None,
+) -> None:  # fmt: skip
+    """Change a container's restart policy."""
+
+    async def work(client: HostClient) -> int:
+        from scenarios.cli.runflags import restart_policy
+
+        if restart is None:
+            print("you must provide one or more flags when using this command", file=sys.stderr)
+            return 1
+        body = {"RestartPolicy": restart_policy(restart)}
+
+        async def one(container: str) -> None:
+            await client.post(f"containers/{container}/update", body)
+
+        return await each(containers, one)
+
+    talk(context, work)
+
+
+@app.command()
 def wait(context: typer.Context, containers: Containers) -> None:
     """Wait until containers stop, and print their exit codes."""
 
@@ -239,78 +260,6 @@ def logs(
                 write_out(kind, data)
 
     talk(context, work)
-
-
-@app.command()
-def inspect(
-    context: typer.Context, names: Annotated[list[str], typer.Argument(metavar="NAME...")],
-    format_: Annotated[str | None, typer.Option("-f", "--format")] = None,
-    type_: Annotated[str | None, typer.Option("--type", help="container, network, image, node or volume.")] = None,
-) -> None:  # fmt: skip
-    """Everything about containers, networks, images, nodes or volumes, as JSON."""
-    if type_ is not None and type_ not in OBJECTS:
-        raise typer.BadParameter(f'"{type_}" is not a valid value for --type')
-    chosen = [OBJECTS[type_]] if type_ else list(OBJECTS.values())
-    missing = f"No such {type_ or 'object'}"
-    talk(context, lambda client: inspect_each(client, names, chosen, format_, missing))
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What can be inspected: where the daemon has it, its shape, and whether a template that does not fit that shape is
-    tried on plain JSON (docker's own verbs differ in it)."""
-
-    path: str
-    shape: documents.Shape
-    plain: bool = True
-
-
-OBJECTS = {
-    "container": Kind("containers/{}/json", documents.CONTAINER),
-    "network": Kind("networks/{}", documents.NETWORK),
-    "image": Kind("images/{}/json", documents.IMAGE),
-    "node": Kind("nodes/{}", documents.NODE),
-    "volume": Kind("volumes/{}", documents.VOLUME),
-}
-
-
-async def inspect_each(
-    client: HostClient, names: list[str], kinds: list[Kind], form: str | None, missing: str | None
-) -> int:
-    """Prints the documents found under the first of `kinds` that has them; what is missing is an error at the end, in
-    the daemon's words unless `missing` says how."""
-    from aiodocker.exceptions import DockerError
-
-    if form not in (None, "", "json"):
-        try:
-            parsed(str(form))
-        except TemplateError as error:
-            print(error, file=sys.stderr)
-            return 64
-    found: list[tuple[object, documents.Shape, bool]] = []
-    errors = []
-    for name in names:
-        for kind in kinds:
-            try:
-                found.append((await client.get(kind.path.format(name)), kind.shape, kind.plain))
-                break
-            except DockerError as error:
-                if len(kinds) == 1 and (error.status != 404 or missing is None):
-                    errors.append(f"Error response from daemon: {error.message}")
-                    break
-                if error.status not in (404, 406, 503):
-                    raise
-        else:
-            errors.append(f"Error: {missing}: {name}")
-    if not form:
-        print(json.dumps([document for document, _, _ in found], indent=4, ensure_ascii=False))
-    else:
-        text, unfit = inspected(form, found)
-        print(text)
-        errors = unfit + errors
-    for text in errors:
-        print(text, file=sys.stderr)
-    return 1 if errors else 0
 
 
 @app.command()

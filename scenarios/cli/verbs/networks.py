@@ -9,7 +9,9 @@ import typer
 
 from scenarios.cli.formats import Columns, told
 from scenarios.cli.on import app, each, talk
-from scenarios.cli.verbs.containers import Filters, Format, Kind, NoTrunc, Quiet, filters, inspect_each
+from scenarios.cli.verbs.containers import Filters, Format, NoTrunc, Quiet, filters
+from scenarios.cli.verbs.inspecting import Kind, inspect_each
+from scenarios.cli.verbs.pruning import Force, PruneFilters, ask
 from scenarios.gotemplate import documents
 
 if TYPE_CHECKING:
@@ -66,6 +68,9 @@ def create(
     ip_range: Annotated[Texts, typer.Option("--ip-range")] = None,
     aux_address: Annotated[Texts, typer.Option("--aux-address", help="NAME=IP.")] = None,
     ipam_driver: Annotated[str, typer.Option("--ipam-driver")] = "default",
+    ipam_opt: Annotated[Texts, typer.Option("--ipam-opt", help="KEY=VALUE.")] = None,
+    config_only: Annotated[bool, typer.Option("--config-only", help="A configuration for others, no network.")] = False,
+    config_from: Annotated[str | None, typer.Option("--config-from", help="Whose configuration it has.")] = None,
     opt: Annotated[Texts, typer.Option("-o", "--opt", help="KEY=VALUE.")] = None,
     label: Annotated[Texts, typer.Option("--label", help="KEY=VALUE.")] = None,
 ) -> None:  # fmt: skip
@@ -78,8 +83,9 @@ def create(
         created = await client.post("networks/create", {
             "Name": name, "CheckDuplicate": True, "Driver": driver, "Scope": scope or "", "EnableIPv6": ipv6,
             "Internal": internal, "Attachable": attachable, "Ingress": ingress, "Options": labels(opt or ()),
-            "Labels": labels(label or ()),
-            "IPAM": {"Driver": ipam_driver, "Options": {},
+            "Labels": labels(label or ()), "ConfigOnly": config_only,
+            "ConfigFrom": {"Network": config_from} if config_from else None,
+            "IPAM": {"Driver": ipam_driver, "Options": labels(ipam_opt or ()),
                      "Config": pools(subnet or (), gateway or (), ip_range or (), aux_address or ())},
         })  # fmt: skip
         print(created["Id"])
@@ -155,13 +161,11 @@ def disconnect(
 
 @network.command()
 def prune(
-    context: typer.Context, filter_: Filters = None,
-    force: Annotated[bool, typer.Option("-f", "--force", help="Do not ask.")] = False,
+    context: typer.Context, filter_: PruneFilters = None,
+    force: Force = False,
 ) -> None:  # fmt: skip
     """Remove all networks that nothing uses."""
-    if not force:
-        print("WARNING! This will remove all custom networks not used by at least one container.")
-        typer.confirm("Are you sure you want to continue?", abort=True)
+    ask("all custom networks not used by at least one container", force)
 
     async def work(client: HostClient) -> None:
         deleted = (await client.post("networks/prune", filters=filters(filter_)))["NetworksDeleted"]

@@ -9,7 +9,8 @@ import typer
 
 from scenarios.cli.formats import Columns
 from scenarios.cli.on import app, each, talk
-from scenarios.cli.verbs.containers import Filters, Format, Kind, Quiet, filters, inspect_each
+from scenarios.cli.verbs.containers import Filters, Format, Quiet, filters
+from scenarios.cli.verbs.inspecting import Kind, inspect_each
 from scenarios.gotemplate import documents
 
 if TYPE_CHECKING:

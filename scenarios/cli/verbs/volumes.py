@@ -9,7 +9,9 @@ import typer
 from scenarios.cli.formats import Columns, told
 from scenarios.cli.on import app, each, talk
 from scenarios.cli.runflags import labels
-from scenarios.cli.verbs.containers import Filters, Format, Kind, Quiet, filters, inspect_each
+from scenarios.cli.verbs.containers import Filters, Format, Quiet, filters
+from scenarios.cli.verbs.inspecting import Kind, inspect_each
+from scenarios.cli.verbs.pruning import Force, PruneFilters, prune
 from scenarios.gotemplate import documents
 
 if TYPE_CHECKING:
@@ -73,6 +75,16 @@ def rm(
         return await each(volumes, lambda v: client.delete(f"volumes/{v}", force=force))
 
     talk(context, work)
+
+
+@volume.command("prune")
+def prune_volumes(
+    context: typer.Context, filter_: PruneFilters = None, force: Force = False,
+    all_: Annotated[bool, typer.Option("-a", "--all", help="Those with a name too.")] = False,
+) -> None:  # fmt: skip
+    """Remove volumes that nothing uses: those without a name of their own, unless told."""
+    loss = f"{'all' if all_ else 'anonymous local'} volumes not used by at least one container"
+    prune(context, "volumes", loss, [*(filter_ or ()), *(["all=true"] if all_ else ())], force)
 
 
 @volume.command()

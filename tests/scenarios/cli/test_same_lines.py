@@ -82,6 +82,13 @@ h2 | network connect br c2
 h2 | network connect --alias second --ip 10.8.0.77 br c2
 h2 | network disconnect br c2
 h2 | network disconnect br c2
+h2 | network create --config-only --subnet 10.11.0.0/24 recipe
+h2 | network create -d macvlan --config-from recipe cooked
+h2 | network create --config-from nosuch raw
+h2 | network inspect -f '{{.ConfigOnly}} {{.ConfigFrom}} {{(index .IPAM.Config 0).Subnet}}' recipe cooked
+h2 | update --restart no c2
+h2 | inspect -f '{{.HostConfig.RestartPolicy}}' c2
+h2 | update c2
 h2 | network rm ov
 h1 | rename c1 first
 h1 | stop -t 0 first
@@ -97,7 +104,14 @@ h1 | rm -f web nosuch
 h2 | rm -f c2 made
 h1 | network rm ov br2
 h1 | network rm ov
+h2 | network rm cooked recipe
 h2 | network prune -f
+h2 | volume create kept
+h2 | volume prune -f
+h2 | volume prune -f -a
+h2 | create --name spare alpine true
+h2 | container prune -f
+h2 | container prune -f
 h1 | images --format '{{.Repository}}:{{.Tag}}'
 h1 | node ls --format '{{.Hostname}} {{.Status}} {{.Availability}} {{.ManagerStatus}}'
 h2 | node ls
