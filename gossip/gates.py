@@ -7,6 +7,7 @@ while (its own ranges are its own, whatever happens elsewhere). Once open, the g
 A host in doubt, whose disk may be older than what it told others, has perhaps forgotten to whom it gave ranges. It
 gives nothing until it has synced with every other member of the roster: whoever it gave to is one of them. Not with one
 that has left for good: it uses nothing any more, and to whom it gave on is one of the others, so these are heard again.
+Nor does it count who was heard while an answer from before the start may still be on its way to him.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from gossip.tables.roster import Roster
 
 LONELY = 5.0
 """Seconds after a start, without any peer, after which a node gives numbers without a sync."""
+
+ON_ITS_WAY = 2.5
+"""Seconds for which an answer may be on its way: somewhat longer than anybody waits for one that gives him numbers."""
 
 
 class Gates:
@@ -53,7 +57,8 @@ class Gates:
 
     def sync(self, node_id: str, *, doubtful: bool = False) -> None:
         """All was exchanged with a live peer. One in doubt does not know what there is, unless nobody else does."""
-        self._in_step[node_id] = None
+        if self._started is not None and self._now() - self._started >= ON_ITS_WAY:
+            self._in_step[node_id] = None
         self.is_synced = self.is_synced or not doubtful or (self._doubtful and self.may_give())
         self.look()
 

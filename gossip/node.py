@@ -121,6 +121,7 @@ class GossipNode:
             )
         )
         self._gates = Gates(self.node_id, self.roster, self.live_peers, self.now, storage)
+        self._replica.awaits = lambda: bool(self._gates.unheard())  # type: ignore[method-assign]
         self._everybody = 0 if interest_only else everybody
         self._replica.interest_only = self._replica.narrow = interest_only
         self._interests = Interests(self._replica)
@@ -152,6 +153,8 @@ class GossipNode:
     async def start(self) -> None:
         """Commit this boot's epoch, then speak."""
         self._commit_epoch(self._replica.epoch)
+        if self._replica.in_doubt:
+            self.roster.doubt(self._replica.epoch)
         self._started = self.now()
         self.members.serve(REPAIR, self._serve_repair)
         self.members.serve(DELTA_STREAM, self._serve_delta)
@@ -476,6 +479,7 @@ class GossipNode:
             self._replica.counters["restored_storage"] += 1
             self._commit_epoch(self._replica.newer_epoch + 1)
             self._replica.doubt()
+            self.roster.doubt(self._replica.epoch)
             self._gates.doubt()
         if not self.roster.contains(self.node_id) or not self.roster.contains(node):
             return

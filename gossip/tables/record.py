@@ -122,7 +122,8 @@ class EpochBody:
 
 
 class RosterMark(NamedTuple):
-    """Which roster an acknowledgement was given under: how many ids were ever admitted, and a digest of them."""
+    """Which roster an acknowledgement was given under. admitted: how many ids ever were, and the boots in which a disk
+    was doubted, a sum that only grows; digest: of all that."""
 
     admitted: int
     digest: int
@@ -191,7 +192,8 @@ class RosterBody:
     """One node's admission and, final, its removal. Of two removals the earlier names the heir.
 
     `by`: who admitted it; a swarm's first node is the one that admitted itself. `vouched`: of a removal, whom the node
-    had admitted as far as all its removers knew (see `vouching`); None: they do not say.
+    had admitted as far as all its removers knew (see `vouching`); None: they do not say. `doubted`: the last boot in
+    which the node doubted its disk: it may have forgotten what it acknowledged before.
     """
 
     lamport: int
@@ -201,6 +203,7 @@ class RosterBody:
     by: str
     removal: Removal | None = None
     vouched: tuple[int, ...] | None = None
+    doubted: int = 0
     extra: bytes = b""
 
     def _order(self) -> tuple[int, str, str, str, str, bytes]:
@@ -211,12 +214,15 @@ class RosterBody:
         removals = [body.removal for body in (self, other) if body.removal is not None]
         said = [body.vouched for body in (self, other) if body.vouched is not None]
         vouched = tuple(node for node in said[0] if node in said[-1]) if said else None
-        return replace(newest, removal=min(removals, default=None), vouched=vouched)
+        doubted = max(self.doubted, other.doubted)
+        return replace(newest, removal=min(removals, default=None), vouched=vouched, doubted=doubted)
 
     def encode(self) -> list[Plain]:
         removal: list[Plain] | None = None if self.removal is None else [self.removal.lamport, self.removal.heir]
         vouched: list[Plain] | None = None if self.vouched is None else list(self.vouched)
-        said: list[Plain] = [vouched] if vouched is not None or self.extra else []
+        said: list[Plain] = [] if vouched is None else [vouched]
+        if self.doubted or self.extra:
+            said = [vouched, self.doubted]
         return [*self._order()[:5], removal, *said, *unpacked(self.extra)]
 
     @staticmethod
@@ -229,8 +235,11 @@ class RosterBody:
         if len(fields) > 6 and fields[6] is not None:
             said = take_list(fields, 6)
             vouched = tuple(sorted(take_int(said, index, (1 << 64) - 1) for index in range(len(said))))
+        doubted = take_int(fields, 7) if len(fields) > 7 else 0
         hostname, role, address, by = (take_str(fields, index) for index in range(1, 5))
-        return RosterBody(take_int(fields, 0), hostname, role, address, by, removal, vouched, take_extra(fields, 7))
+        return RosterBody(
+            take_int(fields, 0), hostname, role, address, by, removal, vouched, doubted, take_extra(fields, 8)
+        )
 
 
 @dataclass(frozen=True, slots=True)

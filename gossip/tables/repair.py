@@ -68,7 +68,7 @@ def repair(replica: Replica) -> Generator[bytes, bytes, Repaired]:
         if not isinstance(records, list) or not isinstance(want, list):
             raise RepairError("an answer to buckets has records and wants")
         wanted = _wanted(replica, ours, want, unproven=doubtful)
-        changed = replica.merge_packed(records, doubtful=doubtful)
+        changed = replica.merge_packed(records, doubtful=doubtful, proven=not doubtful)
         received += len(changed)
         while wanted:
             chunk, wanted = _cut(wanted)
@@ -87,6 +87,8 @@ def answer(replica: Replica, peer: str, request: bytes) -> bytes:
         return _pack({"refused": True})
     op, doubtful = message.get("op"), message.get("doubt") is True
     if op == "tables":
+        if isinstance(own := message.get("self"), bytes):
+            replica.merge_packed([own])
         theirs = message.get("tables")
         if not isinstance(theirs, dict):
             raise RepairError("tables are a map")
@@ -110,11 +112,14 @@ def answer(replica: Replica, peer: str, request: bytes) -> bytes:
 
 
 def _opening(replica: Replica) -> dict[str, object]:
-    """The first question; who is in doubt asks too which rows, that only its old disk knows, are really there."""
+    """The first question; who is in doubt shows its record in the roster, which says so, and asks too which rows, that
+    only its old disk knows, are really there."""
     unproven = [[id.table, id_hash(id)] for id in replica.unproven()]
     scopes = replica.wanted_scopes()
     tables = replica.digests.tables(scopes)
     opening = {"op": "tables", "tables": tables, "doubt": replica.in_doubt, "unproven": unproven}
+    if replica.in_doubt:
+        opening["self"] = replica.packed(RecordId(ROSTER, "", replica.node_id, ""))
     return _with_scopes(opening, scopes)
 
 

@@ -289,9 +289,9 @@ class Replica:
 
     # Merging
 
-    def merge_packed(self, items: Iterable[object], *, doubtful: bool = False) -> list[RecordId]:
+    def merge_packed(self, items: Iterable[object], *, doubtful: bool = False, proven: bool = False) -> list[RecordId]:
         """Merge records as bytes; bad ones are counted. Returns the ids that changed. `doubtful`: who sends them is in
-        doubt of his own disk."""
+        doubt of his own disk; `proven`: he is not, and knows that this host may be."""
         records: list[Record] = []
         for item in items:
             try:
@@ -299,17 +299,26 @@ class Replica:
                     raise RecordError("a record is bytes")
                 if (held := self._holdings.id_of(item)) is None:
                     records.append(decode_record(item))
-                elif not doubtful:
+                elif proven:
                     self._unproven.pop(held, None)
             except RecordError:
                 self.counters["bad_records"] += 1
-        if not doubtful:
+        if proven:
             for id, _ in records:
                 self._unproven.pop(id, None)
-        elif self.in_doubt:
-            for id, body in records:
-                if isinstance(body, SharedBody) and body.value is not None and self._holdings.get(id) is None:
-                    self._unproven[id] = None
+        elif self.in_doubt and (doubtful or self.awaits()):
+            new = [
+                record
+                for record in records
+                if isinstance(record.body, SharedBody) and record.body.value is not None
+                if self._holdings.get(record.id) is None
+            ]
+            if doubtful:
+                self._unproven.update(dict.fromkeys(record.id for record in new))
+            else:
+                # Who says so may not know yet that what this host acknowledged counts no more. A repair tells him.
+                self.counters["not_taken_in_doubt"] += len(new)
+                records = [record for record in records if record not in new]
         return self.merge(records)
 
     def merge(self, records: Iterable[Record]) -> list[RecordId]:
@@ -583,6 +592,10 @@ class Replica:
             self.outbox.fresh = False
             self.on_news()
         self.view.settle()
+
+    def awaits(self) -> bool:
+        """Whether a live member has not been heard since this host doubts its disk; the shell replaces it."""
+        return False
 
     def on_news(self) -> None:
         """There is something new to tell others; the shell replaces it by what sends."""

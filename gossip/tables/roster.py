@@ -6,7 +6,7 @@ removed node had admitted unheard goes with it (see `vouching`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gossip.tables.record import (
     EPOCH,
@@ -67,6 +67,12 @@ class Roster:
         removal = Removal(self._replica.clock.tick(), self._replica.node_id)
         body = RosterBody(0, "", "", "", "", removal, vouched(self._replica.roster(), node_id))
         self._replica.commit_local([Record(_id(node_id), body if known is None else known.join(body))])
+
+    def doubt(self, boot: int) -> None:
+        """This host's disk may be an older one since that boot: what it acknowledged before counts no more. Durable."""
+        me = self._replica.node_id
+        if (known := self._replica.roster().get(me)) is not None:
+            self._replica.commit_local([Record(_id(me), replace(known, doubted=max(boot, known.doubted)))])
 
     def members(self) -> list[RosterEntry]:
         """Who is admitted and not removed, sorted by node id. Asked at every packet, so it is kept until it changes."""

@@ -4,6 +4,7 @@ An acknowledgement says "I have it on disk" and names the roster that its giver 
 members have acknowledged under the very roster that we know. Then nobody is left who could bring the row back: who
 admitted a node after his acknowledgement handed it a state without the row; who did so before acknowledged under a
 larger roster, so the set is not complete. Whom the removed admitted either counts as well, or is out (see `vouching`).
+Whose disk is an older one may have forgotten what it acknowledged: its doubt is in the roster, so all acknowledge anew.
 """
 
 from __future__ import annotations
@@ -33,8 +34,11 @@ class Tombstones:
         """Acknowledgements under an older roster do not count any more."""
         self._roster = roster
         self._unheard = unheard(roster)
-        if len(roster) != self._mark.admitted:
-            self._mark = RosterMark(len(roster), fingerprint("\x1f".join(sorted(roster)).encode()))
+        doubted = {node: body.doubted for node, body in roster.items() if body.doubted}
+        grown = len(roster) + sum(doubted.values())
+        if grown != self._mark.admitted:
+            known = [f"{node}\x1e{doubted[node]}" if node in doubted else node for node in sorted(roster)]
+            self._mark = RosterMark(grown, fingerprint("\x1f".join(known).encode()))
 
     def acknowledged(self, body: SharedBody) -> SharedBody:
         """A tombstone with our acknowledgement, if we are in the roster."""

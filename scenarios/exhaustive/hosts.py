@@ -10,7 +10,7 @@ import pickle
 from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
-from gossip.gates import LONELY, Gates
+from gossip.gates import LONELY, ON_ITS_WAY, Gates
 from gossip.numbers.allocator import Allocator, Donation
 from gossip.numbers.inheritance import Inheritance
 from gossip.numbers.numbers import ASK_TIMEOUT, Numbers
@@ -27,8 +27,9 @@ KINDS = {"ring": RING, "roster": ROSTER, "row": SHARED}
 
 
 class Known(NamedTuple):
-    """What the invariants look at. gives: numbers that it may give now; owners: of each number; row: "", "live" or
-    "removed"; removal: removed ids that are on its disk; acks: who acknowledged the row's removal, as it knows."""
+    """What the invariants look at. gives: numbers that it may give now; owners: of each number; row: "", "live",
+    "removed", or "unproven" (only a doubtful disk says so); removed: ids that are so on its disk; acks: who
+    acknowledged the row's removal, as it knows."""
 
     gives: tuple[int, ...]
     owners: tuple[str, ...]
@@ -38,7 +39,7 @@ class Known(NamedTuple):
     acks: tuple[str, ...]
 
 
-class _Disk:
+class Disk:
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str], bytes] = {}
         self.doubtful = False
@@ -103,24 +104,32 @@ class Host:
     def __init__(self, name: str) -> None:
         self.name = name
         self.boots = 0
-        self._disk = _Disk()
-        self._clock = 0.0
+        self._disk = Disk()
+        self._backup: dict[tuple[str, str], bytes] = {}
+        self._clock = self._age = 0.0
         self._peers_alive = True
         self._boot()
 
     def _boot(self) -> None:
         self.boots += 1
+        self._age = 0.0
         self.replica = Replica(self.name, self.boots, self._disk)
         self.roster = Roster(self.replica)
         self.gates = Gates(self.name, self.roster, self._live_peers, self._now, self._disk)
+        self.replica.awaits = self._awaits  # type: ignore[method-assign]
+        if self._disk.doubtful:
+            self.roster.doubt(self.boots)
         self.gates.start()
         self.allocator = Allocator(self.replica, self._disk)
         self.peers = _Peers(self.gates)
         self.numbers = Numbers(self.allocator, self.replica, self.roster, self.peers)
         self.inheritance = Inheritance(self.allocator, self.replica, self.roster)
 
+    def _awaits(self) -> bool:
+        return bool(self.gates.unheard())
+
     def _now(self) -> float:
-        return self._clock
+        return max(self._clock, self._age)
 
     def _live_peers(self) -> list[str]:
         return [entry.node_id for entry in self.roster.members() if self._peers_alive and entry.node_id != self.name]
@@ -142,7 +151,8 @@ class Host:
         disk = tuple((*key, value) for key, value in sorted(self._disk.kept.items()))
         return (
             self.name, self.boots, disk, held, self.told("row"), self.gates.is_synced, self.gates.may_give(),
-            self.replica.clock.time, self.replica.bounded, agreed,
+            self.replica.clock.time, self.replica.bounded, agreed, self._disk.doubtful, tuple(self.replica.unproven()),
+            tuple(self.gates.awaited()), self._age,
         )  # fmt: skip
 
     def known(self) -> Known:
@@ -154,6 +164,7 @@ class Host:
         acks = tuple(node for node, _ in body.acks) if isinstance(body, SharedBody) else ()
         live = self.replica.view.row(TABLE, ROW, "") is not None
         row = "live" if live else "removed" if self.replica.has_tombstone(_ROW_ID) else ""
+        row = "unproven" if self.replica.is_unproven(_ROW_ID) else row
         removed = tuple(node for node in sorted(self.replica.roster()) if self.roster.removed(node))
         return Known(gives, owners, ring is not None and ring.conflict, removed, row, acks)
 
@@ -163,12 +174,22 @@ class Host:
         """Whatever is not on disk is gone; it is started again at once."""
         self._boot()
 
+    def back_up(self) -> None:
+        """Its disk as it is now, for `put_back`."""
+        self._backup = dict(self._disk.kept)
+
+    def put_back(self) -> None:
+        """It is started on its disk of before, and knows that this may not be its last one."""
+        self._disk.kept, self._disk.doubtful = dict(self._backup), True
+        self._boot()
+
     def flush(self) -> None:
         self.replica.flush()
 
     def told(self, kind: str) -> tuple[bytes, ...]:
         """Its records of a kind, as packets carry them; tombstones that it has collected too."""
         ids = [record.id for record in self.replica.records() if record.id.kind == KINDS[kind]]
+        ids = [id for id in ids if not self.replica.is_unproven(id)]
         if kind == "row" and _ROW_ID not in ids and self.replica.has_tombstone(_ROW_ID):
             ids.append(_ROW_ID)
         return tuple(packed for id in ids if (packed := self.replica.packed(id)) is not None)
@@ -181,6 +202,14 @@ class Host:
         self._clock, self._peers_alive = LONELY, False
         self.gates.may_give()
         self._clock, self._peers_alive = 0.0, True
+
+    def doubts(self) -> bool:
+        """Whether it is in doubt, and answers of before may still be on their way."""
+        return self._disk.doubtful and not self._age
+
+    def outlast_answers(self) -> None:
+        """It has run for so long that no answer of before is on its way any more."""
+        self._age = ON_ITS_WAY
 
     def take(self) -> int | None:
         """Give a number out of its own ranges."""

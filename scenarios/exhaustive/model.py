@@ -16,7 +16,6 @@ from typing import NamedTuple
 from scenarios.exhaustive.hosts import SPACE, TABLE, Host, Known
 
 NAMES = ("a", "b", "c")
-NUMBERS = 4
 NOBODY = -1
 _LATE = 2
 """Who is admitted on the way, where the bounds say so."""
@@ -24,8 +23,9 @@ _LATE = 2
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How often each thing may happen on one path. numbers: takes of a number; rows: removals of the shared row;
-    late: whether c is admitted on the way and not from the start."""
+    """How often each thing may happen on one path. numbers: takes of a number; rows: removals of the shared row; olds:
+    disks put back as they were in the beginning; late: whether c is admitted on the way and not from the start; size:
+    of the number space."""
 
     donations: int = 2
     numbers: int = 2
@@ -33,7 +33,9 @@ class Bounds:
     rows: int = 0
     crashes: int = 1
     cuts: int = 1
+    olds: int = 0
     late: bool = False
+    size: int = 4
 
 
 class Message(NamedTuple):
@@ -74,7 +76,7 @@ class Result:
     path: list[str] = field(default_factory=list)
 
 
-DONATION, NUMBER, REMOVAL, ROW, CRASH, CUT = range(6)
+DONATION, NUMBER, REMOVAL, ROW, CRASH, CUT, OLD = range(7)
 
 
 class Model:
@@ -131,7 +133,7 @@ class Model:
         admitted = NAMES[:2] if self._bounds.late else NAMES
         for name in admitted:
             hosts[0].roster.admit(name, name, "manager", "192.0.2.1")
-        hosts[0].allocator.define(SPACE, 0, NUMBERS, ["a"])
+        hosts[0].allocator.define(SPACE, 0, self._bounds.size, ["a"])
         if self._bounds.rows:
             hosts[0].replica.write(TABLE, "row", {})
         for host in hosts[: len(admitted)]:
@@ -139,8 +141,10 @@ class Model:
                 host.hear(hosts[0].told(kind))
             host.flush()
             host.repair_with(hosts[0] if host is not hosts[0] else hosts[1])
+        for host in hosts:
+            host.back_up()
         b = self._bounds
-        left = (b.donations, b.numbers, b.removals, b.rows, b.crashes, b.cuts)
+        left = (b.donations, b.numbers, b.removals, b.rows, b.crashes, b.cuts, b.olds)
         return State(tuple(self._intern(host) for host in hosts), (), NOBODY, left, (), ())
 
     # -- the search ----------------------------------------------------------------------------------------------
@@ -289,6 +293,15 @@ class Model:
         if s.left[CRASH]:
             (after,), _ = self._do("crash", lambda h: h.crash(), s.hosts[x])
             yield f"{name} crashes and starts", self._spend(self._with(s, {x: after}), CRASH), ""
+        if s.left[OLD]:
+            (after,), _ = self._do("put back", lambda h: h.put_back(), s.hosts[x])
+            # Its containers are gone with the disk that knew them.
+            old = self._spend(self._with(s, {x: after}), OLD)._replace(held=tuple(h for h in s.held if h[1] != x))
+            yield f"{name} starts on its disk of before", old, ""
+        if host.doubts():
+            (after,), _ = self._do("outlast", lambda h: h.outlast_answers(), s.hosts[x])
+            left = tuple(m for m in s.messages if m.source != x or m.kind not in ("give", "agreed"))
+            yield f"{name} has run for a while", self._with(s, {x: after})._replace(messages=left), ""
         (flushed,), _ = self._do("flush", lambda h: h.flush(), s.hosts[x])
         if flushed != s.hosts[x]:
             yield f"{name} writes down what it heard", self._with(s, {x: flushed}), ""

@@ -25,7 +25,10 @@ class Search:
 
 SEARCHES = (
     Search("numbers in a cut", Bounds(donations=2, numbers=2, removals=0, crashes=0, cuts=1)),
-    Search("numbers and a crash", Bounds(donations=2, numbers=1, removals=0, crashes=1, cuts=0)),
+    Search("numbers and a crash", Bounds(donations=2, numbers=2, removals=0, crashes=1, cuts=0, size=2)),
+    Search("numbers and an old disk", Bounds(donations=1, numbers=1, removals=0, crashes=0, cuts=0, olds=1)),
+    Search("a row's removal and an old disk", Bounds(donations=0, numbers=0, removals=0, crashes=0, rows=1, cuts=0,
+                                                     olds=1), 3_000),
     Search("a removal and its heir", Bounds(donations=1, numbers=1, removals=1, crashes=0, cuts=0)),
     Search("a row's removal and a newcomer", Bounds(donations=0, numbers=0, removals=0, crashes=0, rows=1, cuts=0,
                                                     late=True)),
@@ -38,6 +41,11 @@ SEARCHES = (
 """What CI makes."""
 
 NIGHTLY = (
+    Search("more numbers and a crash", Bounds(donations=2, numbers=1, removals=0, crashes=1, cuts=0)),
+    Search("numbers, an old disk and a cut", Bounds(donations=2, numbers=1, removals=0, crashes=0, cuts=1, olds=1),
+           100_000),
+    Search("a row's removal, an old disk and a crash", Bounds(donations=0, numbers=0, removals=0, crashes=1, rows=1,
+                                                              cuts=0, olds=1), 100_000),
     Search("numbers, and a newcomer's admitter removed, all", Bounds(donations=1, numbers=1, removals=1, crashes=0,
                                                                      cuts=0, late=True)),
     Search("a row's removal, and a newcomer's admitter removed, further",
@@ -57,7 +65,8 @@ def told(search: Search, result: Result) -> str:
     b = search.bounds
     amounts = {
         "donations": b.donations, "numbers taken": b.numbers, "removals of a node": b.removals,
-        "removals of a row": b.rows, "crashes": b.crashes, "cuts": b.cuts, "newcomers": int(b.late),
+        "removals of a row": b.rows, "crashes": b.crashes, "cuts": b.cuts, "old disks": b.olds,
+        "newcomers": int(b.late),
     }  # fmt: skip
     bounds = ", ".join(f"{count} {name}" for name, count in amounts.items() if count)
     extent = f"all, {result.depth} steps deep" if result.complete else f"all within {result.depth} steps, and more"

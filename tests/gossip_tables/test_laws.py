@@ -57,7 +57,8 @@ dead = st.builds(
 )
 roster = st.builds(
     RosterBody, small, st.just("h"), st.sampled_from(["worker", "manager"]), st.just("192.0.2.1"), nodes,
-    st.none() | st.builds(Removal, small, nodes), st.none() | st.sets(small).map(lambda s: tuple(sorted(s))), extras,
+    st.none() | st.builds(Removal, small, nodes), st.none() | st.sets(small).map(lambda s: tuple(sorted(s))), small,
+    extras,
 )  # fmt: skip
 rings = st.builds(
     lambda births, tokens, extra: Ring(

@@ -6,10 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
+from gossip import gates
+from gossip.numbers.allocator import Allocator, Donation
 from gossip.numbers.inheritance import Inheritance
 from gossip.numbers.ring import Ring
 from gossip.tables import replica, tombstones
+from gossip.tables.roster import Roster
 from gossip.tables.tombstones import Tombstones
+from scenarios.exhaustive import hosts
 from scenarios.exhaustive.model import Bounds, Model
 from scenarios.exhaustive.searches import SEARCHES, Search, told
 
@@ -54,6 +58,36 @@ def not_waited_for(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(tombstones, "unheard", lambda roster: False)
 
 
+def taken_are_given_away(patch: pytest.MonkeyPatch) -> None:
+    """A donor does not look at what it has given out of the range."""
+    patch.setattr(Allocator, "_free_runs", lambda self, space, ranges: list(ranges))
+
+
+def donors_write_nothing(patch: pytest.MonkeyPatch) -> None:
+    """A donor answers before the smaller range is on its disk."""
+    donate = Allocator.donate
+
+    def forgetful(self: Allocator, space: str, to: str, *, wanted: int | None, share: bool) -> Donation:
+        disk = self._storage
+        assert isinstance(disk, hosts.Disk)
+        kept = dict(disk.kept)
+        given = donate(self, space, to, wanted=wanted, share=share)
+        disk.kept = kept
+        return given
+
+    patch.setattr(Allocator, "donate", forgetful)
+
+
+def answers_of_before_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """Who is on an older disk does not wait until no answer of before is on its way."""
+    patch.setattr(gates, "ON_ITS_WAY", 0.0)
+
+
+def acknowledged_for_ever(patch: pytest.MonkeyPatch) -> None:
+    """What was acknowledged before the disk was put back counts."""
+    patch.setattr(Roster, "doubt", lambda self, boot: None)
+
+
 @pytest.mark.parametrize(
     ("broken", "bounds", "told_as"),
     [
@@ -62,6 +96,18 @@ def not_waited_for(patch: pytest.MonkeyPatch) -> None:
         (early_collection, Bounds(donations=0, numbers=0, removals=0, crashes=0, cuts=0, rows=1), "still has the row"),
         (nobody_goes_along, NEWCOMER, "admitter was removed unheard"),
         (not_waited_for, NEWCOMER, "still has the row"),
+        (taken_are_given_away, Bounds(donations=2, numbers=2, removals=0, crashes=0, cuts=0, size=2), "is given twice"),
+        (donors_write_nothing, Bounds(donations=1, numbers=0, removals=0, crashes=1, cuts=0), "may both give"),
+        (
+            answers_of_before_are_forgotten,
+            Bounds(donations=1, numbers=0, removals=0, crashes=0, cuts=0, olds=1),
+            "may both give",
+        ),
+        (
+            acknowledged_for_ever,
+            Bounds(donations=0, numbers=0, removals=0, crashes=0, cuts=0, rows=1, olds=1),
+            "still has the row",
+        ),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )

@@ -1,0 +1,106 @@
+"""Whose disk is an older one has forgotten what it acknowledged and what it answered: neither counts any more."""
+
+from __future__ import annotations
+
+from gossip.gates import ON_ITS_WAY, Gates
+from gossip.numbers import inheritance, numbers
+from gossip.tables.record import RecordId
+from gossip.tables.repair import answer, repair
+from gossip.tables.replica import Replica
+from gossip.tables.roster import Roster
+from tests.gossip_tables.disk import Disk
+
+ROW = RecordId("s", "networks", "n", "")
+
+
+class Host:
+    def __init__(self, name: str, boot: int = 1, disk: Disk | None = None) -> None:
+        self.name = name
+        self.disk = disk or Disk()
+        self.replica = Replica(name, boot, self.disk)
+        self.replica.bounded = True
+        self.roster = Roster(self.replica)
+        if self.disk.doubtful:
+            self.roster.doubt(boot)
+
+    def hear(self, other: Host) -> None:
+        """All that packets may tell, tombstones that were collected too."""
+        ids = [record.id for record in other.replica.records() if not other.replica.is_unproven(record.id)]
+        ids += [ROW] if ROW not in ids and other.replica.has_tombstone(ROW) else []
+        self.replica.merge_packed([packed for id in ids if (packed := other.replica.packed(id)) is not None])
+
+    def repair_with(self, other: Host) -> None:
+        dialogue = repair(self.replica)
+        try:
+            request = next(dialogue)
+            while True:
+                request = dialogue.send(answer(other.replica, self.name, request))
+        except StopIteration:
+            pass
+
+
+def put_back() -> tuple[Host, Host, Host]:
+    """bravo removes a row, alpha acknowledges that, charlie has not heard of it; then alpha's disk is one of before."""
+    alpha, bravo, charlie = (Host(name) for name in ("alpha", "bravo", "charlie"))
+    for name in ("alpha", "bravo", "charlie"):
+        alpha.roster.admit(name, name, "manager", "192.0.2.1")
+    alpha.replica.write("networks", "n", {})
+    bravo.hear(alpha)
+    charlie.hear(alpha)
+    old = Disk()
+    old.kept, old.doubtful = dict(alpha.disk.kept), True
+    bravo.replica.remove("networks", "n")
+    alpha.hear(bravo)
+    bravo.hear(alpha)
+    return Host("alpha", 2, old), bravo, charlie
+
+
+def test_what_was_acknowledged_before_counts_no_more() -> None:
+    alpha, bravo, charlie = put_back()
+    alpha.repair_with(charlie)  # who holds the row, and is not wrong to
+    assert alpha.replica.view.row("networks", "n", "") is not None and not alpha.replica.unproven()
+    for host in (charlie, bravo, charlie):
+        host.hear(bravo if host is charlie else charlie)
+    for host in (bravo, charlie):
+        assert host.replica.held_tombstones() == [ROW], f"{host.name} has forgotten what alpha does not know"
+    for _ in range(2):
+        for host, other in ((alpha, bravo), (bravo, charlie), (charlie, alpha)):
+            host.hear(other)
+            other.hear(host)
+    for host in (alpha, bravo, charlie):
+        assert host.replica.view.row("networks", "n", "") is None and not host.replica.held_tombstones()
+
+
+def test_who_answers_knows_of_the_doubt_before_it_says_what_it_holds() -> None:
+    alpha, _, charlie = put_back()
+    answer(charlie.replica, "alpha", next(repair(alpha.replica)))
+    assert charlie.replica.roster()["alpha"].doubted == 2
+
+
+def test_a_packet_proves_nothing_and_brings_nothing_while_somebody_is_unheard() -> None:
+    alpha, _, charlie = put_back()
+    alpha.replica.awaits = lambda: True  # type: ignore[method-assign]
+    charlie.replica.write("networks", "new", {})
+    alpha.hear(charlie)
+    assert alpha.replica.unproven() == [ROW]
+    assert alpha.replica.view.row("networks", "new", "") is None
+    alpha.repair_with(charlie)
+    assert alpha.replica.view.row("networks", "new", "") is not None and not alpha.replica.unproven()
+
+
+def test_who_may_still_get_an_answer_of_before_is_heard_again() -> None:
+    alpha, _, _ = put_back()
+    clock = [100.0]
+    gates = Gates("alpha", alpha.roster, lambda: ["bravo", "charlie"], lambda: clock[0], alpha.disk)
+    gates.start()
+    for late in (0.1, ON_ITS_WAY - 0.1):
+        clock[0] = 100 + late
+        gates.sync("bravo")
+        gates.sync("charlie")
+        assert gates.unheard() == ["bravo", "charlie"] and not gates.may_give()
+    clock[0] = 100 + ON_ITS_WAY
+    gates.sync("bravo")
+    assert gates.unheard() == ["charlie"] and not gates.may_give()
+    gates.sync("charlie")
+    assert gates.may_give()
+    assert max(numbers.ASK_TIMEOUT, inheritance.ASK_TIMEOUT) < ON_ITS_WAY
