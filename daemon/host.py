@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-import structlog
 from aiohttp import web
 
 from daemon.api.app import make_app
@@ -31,8 +30,6 @@ from daemon.underlay.tap import TappedUnderlay
 from daemon.world import World
 from overlay.host import HostNetwork
 from overlay.spec import MachineNetwork, RealPorts
-
-log = structlog.get_logger("host")
 
 _OWN = ControlPlane()
 
@@ -130,12 +127,13 @@ class Host:
             raise
 
     def _save_faults(self) -> None:
-        """For the next boot; a disk that is full, perhaps by one of these very faults, keeps none from acting."""
-        try:
-            self.store.commit([(*STORED_AS, json.dumps(self.faults.describe()).encode())])
-        except OSError as error:
-            log.warning("the faults in force could not be written", error=str(error))
+        """For the next boot; a disk that is full, perhaps by one of these very faults, keeps none from acting. Written
+        when there is room again: the next boot would begin in what has ended."""
+        self.engine.tasks.insist(self._write_faults, "the faults in force")
         self.history.record("faults", self.faults.describe())
+
+    def _write_faults(self) -> None:
+        self.store.commit([(*STORED_AS, json.dumps(self.faults.describe()).encode())])
 
     async def _serve(self, app: web.Application, path: Path, tcp: str) -> None:
         # The limits are Docker's clients' needs: long filters and credentials in headers; without cancellation every

@@ -267,6 +267,7 @@ class Breaker:
             if self.stage.swarm.is_up(host):
                 self.stage.ledger.died(host, self.stage.swarm.now())
             await self.stage.swarm.restart(host)
+            await self._apply()  # its disk may have been full when these began or ended
             self.booted(host)
             self.stage.expected_down.pop(host, None)
 
@@ -315,6 +316,7 @@ class Breaker:
                 if not any(map(_fills_a_disk, self._active.values())):
                     raise
                 await asyncio.sleep(_AGAIN)
+        await self._apply()  # the disk may have been full when these began or ended
         self.booted(host)
 
     def booted(self, host: str) -> None:
