@@ -29,7 +29,7 @@ from scenarios.search.smaller import Document, calm, chosen, explicit, fewer, sh
 _NO_ANSWER = re.compile(
     r"Cannot connect|could not be made|could not look|does not answer|[Nn]o such |exit status 12[567]"
 )
-_HEAD = re.compile(r": not so|: exit status|: not done| did not end|, at |; |: ")
+_HEAD = re.compile(r": not so|: exit status|: not done|(?<=did not end) within|, at |; |: ")
 _OTHER_SEEDS = (1, 2)
 """Beside the one that failed: tried when nothing smaller fails with that one any more."""
 
