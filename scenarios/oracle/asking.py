@@ -85,8 +85,8 @@ class Plan:
             wanted = [sorted(s.address for s in self._on(one) if other.name.lower() in s.names)]
             asker.questions.append(ask.lookup(f"split {other.name}", f"{other.name}.{one.network_name}", wanted))
             if sum(s.address == other.address for own in named for s in self._on(own)) == 1:
-                names = [f"{name}.{one.network_name}" for name in (*other.names, other.name)]
-                asker.questions.append(ask.pointer(f"pointer {other.address}", other.address, names))
+                name = f"{other.name}.{one.network_name}"
+                asker.questions.append(ask.pointer(f"pointer {other.address}", other.address, [name]))
         if not self._has_way_out(asker):
             return  # nobody would say that there is no such name
         absent = [n for n in [*self.world.former_names, "never-was"] if n.lower() not in known]

@@ -15,6 +15,7 @@ PROMISES: dict[str, Callable[[Draft], None]] = {
     "none-and-host": networks.none_and_host, "sizes": packets.sizes, "noise": packets.noise, "copies": packets.copies,
     "losses": packets.losses, "streams": packets.streams, "closed": packets.closed, "hops": packets.hops,
     "published": doors.published, "chosen-by-the-host": doors.chosen_by_the_host, "seen-as": doors.seen_as,
+    "untranslated": doors.untranslated, "spoofing": networks.spoofing,
 }  # fmt: skip
 """By name."""
 

@@ -9,9 +9,12 @@ from scenarios.search import actions
 from scenarios.search.draft import LINES, PROMPT, Container, Draft, Network
 
 SINK = 7000
-"""The UDP port whose datagrams a server writes to /udp."""
+"""The UDP port whose datagrams a server writes to /udp, and whose they were to /who."""
 
-_SERVER = "hostname > /index.html; nc.openbsd -k -u -l {sink} > /udp & seq 1 {lines} > /bulk; exec httpd -f -p 80 -h /"
+_SERVER = (
+    "hostname > /index.html; nc.openbsd -v -k -u -l {sink} > /udp 2> /who & seq 1 {lines} > /bulk; "
+    "exec httpd -f -p 80 -h /"
+)
 IDLE = "sleep 100000"
 _CROWDED = ("overlay-small", "bridge-icc")
 """Kinds where a guest more may find no address, or may not be talked to."""

@@ -30,6 +30,9 @@ def published(draft: Draft) -> None:
     count = chance.choice((1, 200, 245, 290))
     send = f"for n in 1 2 3; do yes door | head -n {count} | nc.openbsd -u -w 0.2 {address} {port + 5}; done"
     draft.add({"exec": ["sh", "-c", send], "on": asker.place})
+    if elsewhere:
+        source = f"192.0.2.{draft.hosts.index(asker.host) + 1}"
+        draft.expect(exec="cat /who", on=asked.place, prints=f"received on {source} ", within=PROMPT)
     draft.expect(exec="wc -l /udp", on=asked.place, matches=f"^({2 * count}|{3 * count}) ", within=PROMPT)
     name = draft.fresh("g")
     line = f"run -d --name {name} -p {port}:80 alpine sleep 1000"
@@ -88,3 +91,15 @@ def seen_as(draft: Draft) -> None:
                      within=PROMPT)  # fmt: skip
     draft.add(draft.docker(at.here, f"rm -f {web}"))
     leave(draft, asker)
+
+
+def untranslated(draft: Draft) -> None:
+    """Without masquerading a bridge's containers keep their addresses, to which the LAN knows no way."""
+    host = draft.chance.choice(draft.hosts)
+    name = draft.fresh("p")
+    draft.add(draft.docker(host, f"network create -o com.docker.network.bridge.enable_ip_masquerade=false {name}"))
+    one = guest(draft, host, name)
+    draft.expect(exec="ping -c 1 -W 1 192.0.2.254", on=one.place, exit=1)
+    draft.expect(exec=f"ping -c 1 -W 1 192.0.2.{draft.hosts.index(host) + 1}", on=one.place)
+    leave(draft, one)
+    draft.add(draft.docker(host, f"network rm {name}"))

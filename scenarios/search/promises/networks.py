@@ -27,7 +27,7 @@ def chosen_address(draft: Draft) -> None:
         ["--mac-address", f"02:42:c0:00:{n:02x}:{draft.chance.randint(1, 254):02x}"] if own_mac else [] for n in (1, 2)
     ]
     first = server(draft, at.here, network.name, "--ip", address, *macs[0])
-    asker = guest(draft, at.there, network.name)
+    asker = guest(draft, draft.chance.choice((at.here, at.there)), network.name)
     served(draft, asker, first, address)
     for wish in (address, str(subnet[1]), str(subnet.network_address + 2 * subnet.num_addresses)):
         name, host = draft.fresh("g"), draft.chance.choice((at.here, at.there))
@@ -129,16 +129,23 @@ def full(draft: Draft) -> None:
     host = chance.choice(draft.members() if shared else draft.hosts)
     maker = draft.managers[0] if shared else host
     name = draft.fresh("p")
-    subnet = ipaddress.ip_network(f"10.26.{draft.number('full')}.{8 * chance.randint(0, 31)}/29")
-    gateway, spoken = chance.sample(list(subnet.hosts()), 2)
-    flags = f"--subnet {subnet} --gateway {gateway} --aux-address router={spoken}"
-    if chance.random() < 0.4:
-        flags, gateway, spoken = f"--subnet {subnet}", subnet[1], subnet[1]
+    number = draft.number("full")
+    subnet = ipaddress.ip_network(f"10.26.{number}.{8 * chance.randint(0, 31)}/29")
+    form = chance.choice(("plain", "spoken for", "range"))
+    if form == "range":  # all of it, first and last, for they are not the subnet's
+        given = list(ipaddress.ip_network(f"10.26.{number}.{4 * chance.randint(1, 62)}/30"))
+        subnet = ipaddress.ip_network(f"10.26.{number}.0/24")
+        taken, flags = [], f"--subnet {subnet} --ip-range {given[0]}/30 --gateway {subnet[1]}"
+    elif form == "spoken for":
+        given, taken = list(subnet.hosts()), chance.sample(list(subnet.hosts()), 2)
+        flags = f"--subnet {subnet} --gateway {taken[0]} --aux-address router={taken[1]}"
+    else:
+        given, taken, flags = list(subnet.hosts()), [subnet[1]], f"--subnet {subnet}"
     driver = "overlay --attachable" if shared else "bridge"
     draft.add(draft.docker(maker, f"network create -d {driver} {flags} {name}"))
     if not shared:
         draft.add({"docker": f"network create --subnet {subnet} {name}-too", "on": host, "fails": "overlaps"})
-    free = [address for address in subnet.hosts() if address not in (gateway, spoken)]
+    free = [address for address in given if address not in taken]
     # Of an overlay each host that is on it has one for its balancer.
     guests = [guest(draft, host, name) for _ in (free[1:] if shared else free)]
     allowed = "|".join(str(address).replace(".", r"\.") for address in free)
@@ -186,6 +193,30 @@ def apart(draft: Draft) -> None:
     leave(draft, one, other, beside)
     for kind, name in zip(kinds, names, strict=True):
         draft.expect(docker=f"network rm {name}", on=draft.managers[0] if kind == "overlay" else host, within=PROMPT)
+
+
+def spoofing(draft: Draft) -> None:
+    """Nobody sends from an address that is not his, nor takes another's."""
+    at = meeting(draft, closed=True)
+    victim, asker = server(draft, at.here, at.network.name), guest(draft, at.there, at.network.name)
+    thief = guest(draft, draft.chance.choice((at.here, at.there)), at.network.name)
+    known(draft, asker, victim)
+    served(draft, asker, victim)
+    known(draft, thief, asker)
+    known(draft, thief, victim)
+    watch = "(timeout 3 tcpdump -n -i eth0 icmp > /seen 2>&1 &); sleep 0.1"
+    draft.add({"exec": ["sh", "-c", watch], "on": asker.place})
+    claim = (
+        "own=$(ip -4 addr show eth0 | sed -n 's/.*inet \\([0-9./]*\\) .*/\\1/p'); "
+        f"stolen=$(nslookup -type=a {victim.name} | sed -n 's/^Address: //p' | tail -n 1); "
+        f"there=$(nslookup -type=a {asker.name} | sed -n 's/^Address: //p' | tail -n 1); "
+        "ping -c 2 -W 1 $there; ip addr del $own dev eth0; ip addr add $stolen/${own#*/} dev eth0; ping -c 2 -W 1 -s 77 $there; "
+        "ip addr del $stolen/${own#*/} dev eth0; ip addr add $own dev eth0; true"
+    )
+    draft.add({"exec": ["sh", "-c", claim], "on": thief.place})
+    draft.expect(exec="cat /seen", on=asker.place, lacks="length 85")
+    served(draft, asker, victim)
+    leave(draft, victim, asker, thief)
 
 
 def none_and_host(draft: Draft) -> None:

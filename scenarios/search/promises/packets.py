@@ -57,9 +57,9 @@ def _echoes(asked: Container, count: int, size: int) -> str:
     )
 
 
-def _whole(asked: Container, patience: int, failed: int = 9) -> str:
+def _whole(asked: Container, patience: int, *, failed: int = 9, lines: int = LINES) -> str:
     return (f"timeout {patience} wget -q -O /got http://{asked.name}/bulk || exit {failed}; "
-            f"seq 1 {LINES} | cmp - /got || echo DAMAGED")  # fmt: skip
+            f"seq 1 {lines} | cmp - /got || echo DAMAGED")  # fmt: skip
 
 
 def noise(draft: Draft) -> None:
@@ -74,7 +74,7 @@ def noise(draft: Draft) -> None:
     line = _datagrams(asked.name, 8, chance.choice((1, 10, 20, 38)))
     draft.add({"exec": ["sh", "-c", line], "on": asker.place})
     _undamaged(draft, asked)
-    draft.add({"exec": ["sh", "-c", _whole(asked, 5, 0)], "on": asker.place, "never": "DAMAGED"})
+    draft.add({"exec": ["sh", "-c", _whole(asked, 5, failed=0)], "on": asker.place, "never": "DAMAGED"})
     draft.add({"heal": fault})
     draft.expect(reachable=f"{asker.place} -> {asked.name}:80", within=PROMPT)
     leave(draft, asked, asker)
@@ -87,21 +87,31 @@ def copies(draft: Draft) -> None:
     what, fault = {"duplicate": "50%", "reorder": "30%", "delay": "10ms", "jitter": "10ms"}, draft.fresh("copies")
     draft.add({"fault": {**what, "traffic": "vxlan", "id": fault}})
     draft.add({"exec": ["sh", "-c", _whole(asked, 20)], "on": asker.place, "never": "DAMAGED", "within": "30s"})
-    draft.add({"exec": ["sh", "-c", _datagrams(asked.name, 6, chance.choice((1, 40, 110, 300)))], "on": asker.place})
+    lines = chance.choice((1, 40, 110, 300))
+    draft.add({"exec": ["sh", "-c", _datagrams(asked.name, 6, lines)], "on": asker.place})
     _undamaged(draft, asked)
-    if draft.networks.get(asked.networks[0]) and "encrypted" in draft.networks[asked.networks[0]].kind:
+    network = draft.networks.get(asked.networks[0])
+    sealed = network is not None and "encrypted" in network.kind
+    count = f"test $(wc -l < /udp) -{'eq' if sealed else 'ge'} {6 * lines}"
+    draft.expect(exec=["sh", "-c", count], on=asked.place, within=PROMPT, because="each came, and if sealed once")
+    if sealed:
         draft.expect(exec=f"ping -c 20 -i 0.05 -W 1 {asked.name}", on=asker.place, lacks="(DUP!)")
     draft.add({"heal": fault})
     leave(draft, asked, asker)
 
 
 def losses(draft: Draft) -> None:
-    """What TCP carries comes, whatever is lost."""
-    asked, asker = _pair(draft, apart=True)
+    """What TCP carries comes, whatever is lost, and in whatever order the rest arrives."""
+    chance = draft.chance
+    lines = chance.choice((LINES, 4 * LINES))
+    asked, asker = _pair(draft, apart=True, lines=lines)
     fault = draft.fresh("losses")
-    loss = f"{draft.chance.choice((5, 15, 25))}%"
-    draft.add({"fault": {"loss": loss, "traffic": "vxlan", "id": fault}})
-    draft.add({"exec": ["sh", "-c", _whole(asked, 100)], "on": asker.place, "never": "DAMAGED", "within": "110s"})
+    what = {"loss": f"{chance.choice((5, 15, 25))}%"}
+    if chance.random() < 0.5:
+        what |= {"reorder": "30%", "duplicate": "20%", "delay": "20ms", "jitter": "20ms"}
+    draft.add({"fault": {**what, "traffic": "vxlan", "id": fault}})
+    line = _whole(asked, 100, lines=lines)
+    draft.add({"exec": ["sh", "-c", line], "on": asker.place, "never": "DAMAGED", "within": "110s"})
     draft.add({"heal": fault})
     leave(draft, asked, asker)
 
@@ -145,4 +155,6 @@ def hops(draft: Draft) -> None:
     draft.expect(exec="ping -c 1 -W 1 -t 1 192.0.2.254", on=asker.place, exit=1)
     route = r"(?s)\n 1  \d+\.\d+\.\d+\.1  .*\n 2  192\.0\.2\.254  "
     draft.expect(exec="traceroute -n -m 3 -q 1 -w 1 192.0.2.254", on=asker.place, matches=route)
+    line = "b=$(ip -4 addr | sed -n 's/.* brd \\([0-9.]*\\) .*/\\1/p' | head -n 1); ping -c 1 -W 1 $b"
+    draft.expect(exec=["sh", "-c", line], on=asker.place, exit=1, because="nobody answers an echo to all")
     leave(draft, asked, asker)
