@@ -210,7 +210,8 @@ def spoofing(draft: Draft) -> None:
         "own=$(ip -4 addr show eth0 | sed -n 's/.*inet \\([0-9./]*\\) .*/\\1/p'); "
         f"stolen=$(nslookup -type=a {victim.name} | sed -n 's/^Address: //p' | tail -n 1); "
         f"there=$(nslookup -type=a {asker.name} | sed -n 's/^Address: //p' | tail -n 1); "
-        "ping -c 2 -W 1 $there; ip addr del $own dev eth0; ip addr add $stolen/${own#*/} dev eth0; ping -c 2 -W 1 -s 77 $there; "
+        "ping -c 2 -W 1 $there; ip addr del $own dev eth0; ip addr add $stolen/${own#*/} dev eth0; "
+        "ping -c 2 -W 1 -s 77 $there; "
         "ip addr del $stolen/${own#*/} dev eth0; ip addr add $own dev eth0; true"
     )
     draft.add({"exec": ["sh", "-c", claim], "on": thief.place})

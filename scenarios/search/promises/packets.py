@@ -23,6 +23,10 @@ def sizes(draft: Draft) -> None:
     """Packets of all sizes arrive, in pieces where they must."""
     chance = draft.chance
     asked, asker = _pair(draft)
+    network = draft.networks.get(asker.networks[0])
+    if network is not None and network.shared and chance.random() < 0.4:
+        # Who takes the link for wider than it is, is told so by the tunnel.
+        draft.add({"exec": "ip link set dev eth0 mtu 9000", "on": asker.place})
     for size in sorted(chance.sample(_SIZES, 5)):
         # The first of a size may be what tells its sender of a smaller link.
         draft.expect(exec=f"ping -c 3 -i 0.2 -W 1 -s {size} {asked.name}", on=asker.place,
