@@ -27,6 +27,9 @@ INTEREST_INTERVAL = 10.0
 RETRY = 0.3
 """Seconds before the next attempt of a first sync."""
 REQUEST_TIMEOUT = 5.0
+REPAIR_PACE, STREAM_PACE = 0.1, 0.05
+"""Seconds from the end of a round of repairs, or of streams, to the next: the first goes at once, and what comes up
+meanwhile goes together. While many join, everybody hears of all others within one such time."""
 FANOUT = 3
 """Peers to whom a backlog goes by stream (memberlist's GossipNodes)."""
 
@@ -109,6 +112,8 @@ class AntiEntropy:
                 due = unheard or [self._random.choice(sources), *self._fellows()]
             for node in due[:FANOUT]:
                 await self.repair_with(node, REQUEST_TIMEOUT)
+            if synced:
+                await asyncio.sleep(REPAIR_PACE)
 
     def _fellows(self) -> list[str]:
         """Somebody who takes the rows of a scope that we take: where each holds only his own, anybody will not do."""
@@ -146,6 +151,7 @@ class AntiEntropy:
             if self._replica.outbox.streaming:
                 self._stream_due.set()
             await asyncio.gather(*(self.push(peer, told) for peer, told in self._addressed(ids).items()))
+            await asyncio.sleep(STREAM_PACE)
 
     def _addressed(self, ids: Sequence[RecordId]) -> dict[str, list[RecordId]]:
         """What goes to whom."""

@@ -24,7 +24,7 @@ from gossip.numbers.errors import (
     UnknownSpace,
 )
 from gossip.numbers.ring import Ring
-from gossip.tables.record import RING, RecordError, RecordId, decode_record
+from gossip.tables.record import RING, SHARED, RecordError, RecordId, SharedBody, decode_record
 from gossip.tables.replica import SPACES_TABLE, Replica
 from gossip.tables.roster import Roster
 
@@ -32,6 +32,8 @@ NUMBERS = "numbers"
 """Kind of the stream's request."""
 ASK_TIMEOUT = 2.0
 """Seconds that one owner is waited for."""
+_COMING = 0.05
+"""Seconds after which a peer is asked again for a ring that is on its way."""
 MAX_MOVES = 8
 """How often a wanted number is followed to its next owner."""
 
@@ -124,6 +126,9 @@ class Numbers:
             )
         if self._allocator.ring(space) is None:
             await self._peers.pull(max(0.0, end - self._peers.now()))
+        while self._is_coming(space) and self._peers.now() < end:
+            await asyncio.sleep(_COMING)
+            await self._peers.pull(max(0.0, end - self._peers.now()))
         number = self.allocate_now(space, wanted=wanted, holder=holder)
         if number is not None:
             return number
@@ -137,6 +142,13 @@ class Numbers:
         except TimeoutError:
             owners = [owner for owner in self._owners(space) if owner != self._replica.node_id]
             raise OwnerUnreachable(space, self._roster.hostname(owners[0]) if owners else self._somebody()) from None
+
+    def _is_coming(self, space: str) -> bool:
+        """Whether a space is known, and the ring that was made with it is still on its way: a large one comes by other
+        ways than a row, and whoever was asked for it may not have it yet."""
+        row = self._replica.body(RecordId(SHARED, SPACES_TABLE, space, ""))
+        known = isinstance(row, SharedBody) and row.value is not None
+        return known and self._allocator.ring(space) is None
 
     def allocate_now(self, space: str, *, wanted: int | None = None, holder: str) -> int | None:
         """As allocate, but only from own ranges: None when another host would have to be asked."""

@@ -11,7 +11,7 @@ from gossip.node import GossipNode
 from gossip.numbers.errors import NumberTaken, OwnerUnreachable, SpaceExhausted
 from gossip.tables.bounds import OWNER_BYTES
 from gossip.tables.delta import encode_delta
-from gossip.tables.record import decode_record
+from gossip.tables.record import RING, RecordId, decode_record
 from gossip.tables.row import Change, RowRemoved
 from tests.gossip_tables.lan import Swarm, run
 
@@ -347,6 +347,32 @@ def test_repair_finds_what_gossip_lost() -> None:
         await h2.pull(2)
         await h3.pull(2)
         await swarm.until(lambda: len(h2.rows("endpoints")) == len(h3.rows("endpoints")) == 1, 15)
+        await swarm.down()
+
+    run(main())
+
+
+def test_a_ring_that_is_on_its_way_is_waited_for() -> None:
+    """In a large cluster it is too large for packets: the row of a space may be here before its ring is anywhere
+    near."""
+
+    async def main() -> None:
+        swarm = Swarm()
+        h1, h2, h3 = await swarm.up(3)
+        h1.numbers.define("net", 2, 90)
+        await swarm.until(lambda: all("net" in node.numbers.spaces() for node in (h1, h2, h3)), 5)
+        h3._replica._drop(RecordId(RING, "", "net", ""))
+        asked: list[float] = []
+        pull = h3.pull
+
+        async def pull_from_who_has_it_later(deadline: float, peer: str | None = None) -> None:
+            asked.append(h3.now())
+            if len(asked) > 2:
+                await pull(deadline, peer)
+
+        h3.pull = pull_from_who_has_it_later  # type: ignore[method-assign]
+        assert await h3.numbers.allocate("net", holder="a") in range(2, 92)
+        assert len(asked) == 3
         await swarm.down()
 
     run(main())
