@@ -212,6 +212,11 @@ def is_removed(draft: Draft) -> bool:
     if chance.random() < 0.3:
         draft.add({"restart": [host]})
         draft.add({"expect": {"docker": "info", "on": host, "lacks": "Swarm: active", "for": "1s"}})
+        # Their policies would start them once the host has those networks again.
+        waiting = [c for c in draft.containers.values() if c.host == host and c.restart != "no"]
+        for container in waiting:
+            if any(draft.networks[n].shared for n in container.networks if n in draft.networks):
+                _removed(draft, container)
     heir = chance.choice([h for h in draft.members() if h != host])
     name = draft.fresh("heir")
     draft.add(draft.docker(heir, f"create --name {name} --network {network.name} --ip ${{held}} alpine sleep 1000"))
