@@ -126,7 +126,7 @@ def _names(given: list[str], every: bool, automatic: int | None, seed: int) -> l
 
 def _defects(names: list[str], first: int, seeds: int, jobs: int | None, table: Path | None, quiet: bool) -> int:
     from scenarios.cli.table import render
-    from scenarios.mutations.catching import catch_all, written
+    from scenarios.mutations.catching import Hunt, catch_all, commit
     from scenarios.search.crew import cores
 
     def tell(caught: Caught) -> None:
@@ -134,9 +134,10 @@ def _defects(names: list[str], first: int, seeds: int, jobs: int | None, table: 
             how = f"after {caught.seeds} by {caught.by}: {caught.text[:160]}" if caught.by else "by no seed"
             print(f"{caught.name}: found {how}", flush=True)
 
+    broken = commit()
     found = sorted(catch_all(names, first, seeds, jobs or cores(), tell), key=lambda caught: names.index(caught.name))
     if table is not None:
-        table.write_text(written(found))
+        table.write_text(Hunt(broken, first, seeds, tuple(found)).written())
     print(render(["DEFECT", "SEEDS", "FOUND BY"],
                  [[caught.name, str(caught.seeds), caught.by or "nothing"] for caught in found]))  # fmt: skip
     missed = [caught for caught in found if caught.survived]

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import json
-import os
 import platform
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from scenarios.crashes.sweeping import Sweep, sweep
-from scenarios.evidence.rules import LIBRARY, ROOT, Rule, rules
+from scenarios.evidence.rules import LIBRARY, NoSuchCheck, Rule, rules
 from scenarios.exhaustive.model import Result
 from scenarios.exhaustive.searches import NIGHTLY, SEARCHES, Search
 from scenarios.language.reading import read
+from scenarios.mutations.catalogue import mutations
+from scenarios.mutations.catching import Hunt, catch_all, commit
 from scenarios.running.run import run_real, run_simulated
 from scenarios.search.calibration import FACTOR, Figure, compare
 from scenarios.search.crew import LocalCrew, cores
@@ -28,8 +24,8 @@ _CALIBRATION = Path(__file__).with_name("calibration.yaml")
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is run. seeds: of each scenario; every: n-th point of the crash sweep, for crash_seeds; mutants: of the
-    catalogue, each hunted over mutant_seeds; real: how often calibration runs in real time."""
+    """How much is run. seeds: of each scenario; every: n-th point of the crash sweep, for crash_seeds; real: how often
+    calibration runs in real time; mutant_seeds: for how many each mutation of the catalogue is hunted (0: none is)."""
 
     name: str
     seeds: int
@@ -37,12 +33,11 @@ class Size:
     crash_seeds: int
     searches: tuple[Search, ...]
     real: int
-    mutants: int
     mutant_seeds: int
 
 
-CI = Size("CI", 1, 160, 1, SEARCHES, 1, 0, 0)
-NIGHT = Size("nightly", 1000, 1, 2, SEARCHES + NIGHTLY, 5, 1000, 1000)
+CI = Size("CI", 1, 160, 1, SEARCHES, 1, 0)
+NIGHT = Size("nightly", 1000, 1, 2, SEARCHES + NIGHTLY, 5, 1000)
 
 
 @dataclass(slots=True)
@@ -68,7 +63,7 @@ class Evidence:
     searches: list[tuple[Search, Result]] = field(default_factory=list)
     sweeps: list[Sweep] = field(default_factory=list)
     figures: list[tuple[str, list[Figure]]] = field(default_factory=list)
-    mutants: list[Mapping[str, Any]] = field(default_factory=list)
+    hunt: Hunt | None = None
 
     @property
     def wrong(self) -> list[str]:
@@ -84,9 +79,10 @@ class Evidence:
 
 
 def gather(size: Size, tell: Callable[[str], None], mutants: Path | None = None, real: bool = True) -> Evidence:
-    """mutants: a file of what a hunt wrote (see scenarios.mutations.catching), instead of one now. real: whether
+    """mutants: a file of what a hunt wrote (shoal explore --mutations --table FILE), instead of one now. real: whether
     processes are started, which needs real time to itself."""
-    found = Evidence(size, _commit(), f"{cores()} cores, {platform.machine()}, {this_version()}", rules())
+    hunt = _hunted(size, mutants, tell) if mutants is not None else None
+    found = Evidence(size, commit(), f"{cores()} cores, {platform.machine()}, {this_version()}", rules())
     names = list(dict.fromkeys(name for rule in found.rules for name in rule.scenarios))
     tell(f"{len(names)} scenarios, {size.seeds} seeds each")
     _library(found, names)
@@ -101,7 +97,7 @@ def gather(size: Size, tell: Callable[[str], None], mutants: Path | None = None,
         [source] = read(_CALIBRATION)
         found.figures.append((f"seed {seed}", compare(run_simulated(source, seed=seed), run_real(source, seed=seed))))
         tell(f"calibration: {len(found.figures[-1][1])} figures")
-    found.mutants = _mutants(size, mutants, tell)
+    found.hunt = hunt or _hunted(size, None, tell)
     return found
 
 
@@ -122,25 +118,14 @@ def _library(found: Evidence, names: Sequence[str]) -> None:
                 ran.failing.append(job.seed)
 
 
-def _mutants(size: Size, file: Path | None, tell: Callable[[str], None]) -> list[Mapping[str, Any]]:
-    """Each as written: name, seeds, by, text, seconds."""
+def _hunted(size: Size, file: Path | None, tell: Callable[[str], None]) -> Hunt | None:
+    """Raises NoSuchCheck for a file that is no table of mutations."""
     if file is not None:
-        read_: list[Mapping[str, Any]] = json.loads(file.read_text())
-        return read_
-    if not size.mutants or importlib.util.find_spec("scenarios.mutations") is None:
-        return []
-    catching = importlib.import_module("scenarios.mutations.catching")
-    catalogue = importlib.import_module("scenarios.mutations.catalogue")
-    names = [mutation.name for mutation in catalogue.catalogue()][: size.mutants]
-    hunted = list(catching.catch_all(names, 1, size.mutant_seeds, cores(), lambda caught: tell(f"mutant {caught}")))
-    told: list[Mapping[str, Any]] = json.loads(catching.written(hunted))
-    return told
-
-
-def _commit() -> str:
-    """Of the checkout; "" where there is none."""
-    words = ["git", "-C", os.fspath(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
-    try:
-        return subprocess.run(words, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""
+        try:
+            return Hunt.read(file.read_text())
+        except (OSError, ValueError) as error:
+            raise NoSuchCheck(f"{file}: {error}") from None
+    if not size.mutant_seeds:
+        return None
+    hunted = catch_all(list(mutations()), 1, size.mutant_seeds, cores(), lambda caught: tell(f"mutant {caught.name}"))
+    return Hunt(commit(), 1, size.mutant_seeds, tuple(hunted))

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from scenarios.evidence.gathering import Evidence
 from scenarios.evidence.rules import Rule
 from scenarios.exhaustive.searches import told
+from scenarios.mutations.catalogue import mutations
 from scenarios.search.calibration import FACTOR, worst
 
 
@@ -36,14 +37,18 @@ def _head(found: Evidence) -> str:
 
 def _rules(found: Evidence) -> str:
     rows = [
-        (rule.rule, _checks(rule), _seeds(found, rule), _states(found, rule), _points(found, rule))
+        (rule.rule, _checks(rule), _seeds(found, rule), _states(found, rule), _points(found, rule),
+         _caught(found, rule))
         for rule in found.rules
-    ]
+    ]  # fmt: skip
+    whole = [rule.rule for rule in found.rules if not rule.mutations]
     return (
         "## The rules of docs/state.md\n\n"
         "What checks each: scenarios of the library (their runs with all invariants on, passed of run), laws "
-        "(`tests/`), states of the exhaustive model, points of the crash sweep after which it was judged.\n\n"
-        + _table(["rule", "checked by", "runs", "states", "crash points"], rows)
+        "(`tests/`), states of the exhaustive model, points of the crash sweep after which it was judged, mutations of "
+        "the daemons that break it.\n\n"
+        + f"No mutation of the catalogue breaks: {'; '.join(whole) or 'none of them'}.\n\n"
+        + _table(["rule", "checked by", "runs", "states", "crash points", "mutations caught"], rows)
     )
 
 
@@ -132,14 +137,46 @@ def _calibration(found: Evidence) -> str:
 
 
 def _mutations(found: Evidence) -> str:
-    if not found.mutants:
-        return "## Mutations\n\nNot hunted in this run (`--nightly` does, or `--mutants FILE` tells of a hunt)."
+    hunt = found.hunt
+    if hunt is None:
+        return (
+            "## Mutations\n\nNot hunted in this run: `--nightly` does, or `--mutants FILE` takes the table of a hunt "
+            "(`shoal explore --mutations --seeds 1000 --table FILE`)."
+        )
     rows = [
-        (mutant["name"], mutant["seeds"], mutant["by"] or "**survived**", f"{mutant['seconds']:.0f} s")
-        for mutant in found.mutants
-    ]
-    caught = sum(1 for mutant in found.mutants if mutant["by"])
-    return (
-        f"## Mutations\n\n{caught} of {len(found.mutants)} broken daemons were caught by random scenarios.\n\n"
-        + _table(["mutation", "seeds until caught", "by", "real"], rows)
+        (caught.name, caught.seeds, f"{caught.by}: {_cell(caught.text)}" if caught.by else "**survived**",
+         f"{caught.seconds:.0f} s")
+        for caught in hunt.found
+    ]  # fmt: skip
+    number = sum(1 for caught in hunt.found if not caught.survived)
+    hunted = {caught.name: None for caught in hunt.found}
+    left = [name for name in mutations() if name not in hunted]
+    notes = []
+    if hunt.commit != found.commit or not hunt.commit:
+        notes.append(f"**Of other code**: hunted at commit `{hunt.commit or 'unknown'}`, not at this page's.")
+    if left:
+        notes.append(f"Not hunted: {', '.join(left)}.")
+    last = hunt.first + hunt.seeds - 1
+    return "\n\n".join(
+        [
+            f"## Mutations\n\n{number} of {len(hunt.found)} broken daemons were caught by random scenarios, in seeds "
+            f"{hunt.first} to {last} of `shoal explore`.",
+            *notes,
+            _table(["mutation", "seeds until caught", "by", "real"], rows),
+        ]
     )
+
+
+def _cell(text: str) -> str:
+    """What fits into a cell of a table."""
+    return text.replace("|", "/").replace("\n", " ")[:100]
+
+
+def _caught(found: Evidence, rule: Rule) -> str:
+    """Of a rule's mutations: how many were caught of those that were hunted, and within how many seeds."""
+    hunted = [caught for caught in found.hunt.found if caught.name in rule.mutations] if found.hunt is not None else []
+    if not hunted:
+        return f"0 of {len(rule.mutations)} hunted" if rule.mutations else ""
+    caught = [each for each in hunted if not each.survived]
+    within = f", within {max(each.seeds for each in caught)} seeds" if caught else ""
+    return f"{len(caught)} of {len(hunted)}{within}"

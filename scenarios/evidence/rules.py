@@ -10,6 +10,7 @@ import yaml
 
 from scenarios.exhaustive.searches import NIGHTLY, SEARCHES
 from scenarios.language.model import INVARIANTS
+from scenarios.mutations.catalogue import mutations
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "scenarios" / "library"
@@ -23,7 +24,8 @@ class NoSuchCheck(Exception):
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What checks it: scenarios of the library, invariants of all runs, laws (file::function under tests/), searches of
-    the exhaustive model, and words with which the judge of the crash sweep tells a violation."""
+    the exhaustive model, words with which the judge of the crash sweep tells a violation, and mutations of the
+    catalogue that break it."""
 
     rule: str
     scenarios: tuple[str, ...] = ()
@@ -31,6 +33,7 @@ class Rule:
     laws: tuple[str, ...] = ()
     model: tuple[str, ...] = ()
     crashes: tuple[str, ...] = ()
+    mutations: tuple[str, ...] = ()
 
 
 def rules() -> list[Rule]:
@@ -45,6 +48,7 @@ def rules() -> list[Rule]:
         missing += [law for law in rule.laws if not _is_law(law)]
         missing += [name for name in rule.model if name not in searches]
         missing += [words for words in rule.crashes if words not in judge]
+        missing += [f"mutation {name}" for name in rule.mutations if name not in mutations()]
         if missing:
             raise NoSuchCheck(f"{rule.rule}: there is no {', '.join(missing)}")
         if not (rule.scenarios or rule.laws or rule.model or rule.crashes):

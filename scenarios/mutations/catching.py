@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -63,6 +64,39 @@ def catch_all(
             yield done.result()
 
 
-def written(found: Sequence[Caught]) -> str:
-    """For who makes a table of it, as JSON."""
-    return json.dumps([asdict(caught) for caught in found], indent=1)
+@dataclass(frozen=True, slots=True)
+class Hunt:
+    """What became of mutations. commit: of the code that was broken ("": not known); seeds: for how many each was
+    hunted; first: the first of them."""
+
+    commit: str
+    first: int
+    seeds: int
+    found: tuple[Caught, ...]
+
+    def written(self) -> str:
+        """For who makes a table of it, as JSON."""
+        return json.dumps(asdict(self), indent=1)
+
+    @staticmethod
+    def read(text: str) -> Hunt:
+        """Raises ValueError for what `written` did not write."""
+        try:
+            document = json.loads(text)
+            found = tuple(Caught(**each) for each in document["found"])
+            hunt = Hunt(document["commit"], document["first"], document["seeds"], found)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"not a table of mutations (shoal explore --mutations --table FILE): {error!r}") from None
+        numbers = [hunt.first, hunt.seeds, *(caught.seeds for caught in found)]
+        if not all(type(number) is int for number in numbers) or not isinstance(hunt.commit, str):
+            raise ValueError("not a table of mutations: seeds are numbers, a commit is a text")
+        return hunt
+
+
+def commit() -> str:
+    """Of this checkout, with "-dirty" where it was changed since; "" where there is none."""
+    words = ["git", "-C", os.fspath(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        return subprocess.run(words, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

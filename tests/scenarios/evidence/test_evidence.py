@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from scenarios.crashes.sweep import Outcome, Point
 from scenarios.crashes.sweeping import Sweep
 from scenarios.evidence import rules as rules_module
-from scenarios.evidence.gathering import CI, Evidence, Ran
+from scenarios.evidence.gathering import CI, Evidence, Ran, gather
 from scenarios.evidence.page import page
 from scenarios.evidence.rules import ROOT, NoSuchCheck, rules
 from scenarios.exhaustive.model import Result
 from scenarios.exhaustive.searches import SEARCHES
+from scenarios.mutations.catching import Caught, Hunt
 from scenarios.search.calibration import Figure
 
 
@@ -28,7 +30,7 @@ def found() -> Evidence:
         [(SEARCHES[0], Result(4321, 9999, 11, True, 96))],
         [Sweep(1, 300, 20, {"before": 5, "power": 6}, [], 12.0)],
         [("seed 1", [Figure("line 3: until x", "s", 1.0, 1.5, 0.1), Figure("dns, median", "s", 0.0, 0.5, 0.001)])],
-        [{"name": "epoch-not-raised", "seeds": 3, "by": "durability", "text": "", "seconds": 4.0}],
+        Hunt("abc1234", 1, 50, (Caught("epoch-not-raised", 3, "durability", "a|b", 4.0),)),
     )
 
 
@@ -50,6 +52,24 @@ def test_the_page_has_what_was_measured() -> None:
         assert told in text, told
     assert "All of it held." in text
     assert not re.search(r"\b20[0-9]{2}-[0-9]{2}", text), "no dates"
+
+
+def test_a_hunt_that_is_missing_or_of_other_code_is_told(tmp_path: Path) -> None:
+    hunted = found()
+    assert hunted.hunt is not None
+    text = page(hunted)
+    assert "1 of 1, within 3 seeds" in text and "seeds 1 to 50" in text and "Of other code" not in text
+    assert "Not hunted: tombstone-forgotten-early" in text and "a/b" in text
+    hunted.hunt = replace(hunted.hunt, commit="fedcba9")
+    assert "**Of other code**: hunted at commit `fedcba9`" in page(hunted)
+    hunted.hunt = None
+    assert "Not hunted in this run" in page(hunted) and "0 of 1 hunted" in page(hunted)
+    table = tmp_path / "table.json"
+    for content in (None, "", "[]", '{"commit": 1, "first": 1, "seeds": 1, "found": []}', '{"found": [{"name": 1}]}'):
+        if content is not None:
+            table.write_text(content)
+        with pytest.raises(NoSuchCheck, match=r"table\.json"):
+            gather(CI, lambda text: None, table)
 
 
 def test_what_did_not_hold_stands_on_top() -> None:
