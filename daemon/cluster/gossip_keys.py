@@ -24,7 +24,7 @@ from daemon.cluster.joining import CLUSTER_PORT, KeysKnown
 from daemon.cluster.overlay_keys import overlay_keys
 from daemon.cluster.rpc import Refused
 from daemon.cluster.spec import SWARM_TABLE
-from daemon.store import DiskRefused
+from daemon.cluster.watching import follow
 
 if TYPE_CHECKING:
     from daemon.cluster.cluster import Cluster
@@ -37,7 +37,6 @@ log = structlog.get_logger("cluster")
 ROW = "gossip-keys"
 KEYRINGS = "keyrings"
 _KEY = 32  # bytes: AES-256
-_LOOK = 1.0  # seconds between looks at what others have said
 _SETTLE = 2.0  # seconds for which the old key opens after the last one has said that it seals with the new one
 _LOST = 30.0  # seconds after which a new key that nobody can be asked for is given up for another
 _TRUSTED = 10.0  # seconds for rows to come that know of a key which only a manager has told of
@@ -70,7 +69,8 @@ class GossipKeys:
         self._heard, self._extra, self._unopened, self._since = None, [], 0, None
         self._patience, self._ask_at = _ASK, 0.0
         self._say(gossip)
-        self._engine.tasks.spawn(self._run(gossip), "gossip keys")
+        watching = follow(self._cluster, gossip, self._wake, lambda: self._look(gossip), "gossip keys")
+        self._engine.tasks.spawn(watching, "gossip keys")
 
     def changed(self, change: Change) -> None:
         """A row changed; the keys' row and the others' keyrings are looked at at once."""
@@ -91,20 +91,6 @@ class GossipKeys:
         log.info("a new gossip key", key=digest)
 
     # -- the loop -----------------------------------------------------------------------------------------------
-
-    async def _run(self, gossip: GossipNode) -> None:
-        while self._cluster.gossip is gossip:
-            if self._cluster.ready:
-                try:
-                    await self._look(gossip)
-                except DiskRefused as error:  # nothing has changed; it is done at the next look
-                    log.error("gossip keys cannot be written down", error=str(error))
-            try:
-                async with asyncio.timeout(_LOOK):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
-            self._wake.clear()
 
     async def _look(self, gossip: GossipNode) -> None:
         unopened = gossip.members.counters[_UNOPENED]

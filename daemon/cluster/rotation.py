@@ -22,7 +22,7 @@ from daemon.cluster.joining import CLUSTER_PORT, issuing, own_certificate
 from daemon.cluster.nodes import NODES
 from daemon.cluster.rpc import Refused
 from daemon.cluster.spec import SWARM_TABLE
-from daemon.store import DiskRefused
+from daemon.cluster.watching import follow
 from gossip.tables.row import Change, Row
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger("cluster")
 
 ROW = "root-ca"
-_LOOK = 1.0  # seconds between looks at what others have said
 _LOST = 30.0  # seconds after which a next CA whose key no manager has is given up for another
 
 
@@ -56,7 +55,8 @@ class Rotation:
     def begin(self, gossip: GossipNode) -> None:
         """This node has become a member; ends by itself when it is none any more."""
         self._since = None
-        self._engine.tasks.spawn(self._run(gossip), "root CA")
+        watching = follow(self._cluster, gossip, self._wake, lambda: self._look(gossip), "the new root CA")
+        self._engine.tasks.spawn(watching, "root CA")
 
     def changed(self, change: Change) -> None:
         """A row changed; the root's and what nodes say of theirs are looked at at once."""
@@ -117,23 +117,9 @@ class Rotation:
 
     # -- the loop -----------------------------------------------------------------------------------------------
 
-    async def _run(self, gossip: GossipNode) -> None:
-        while self._cluster.gossip is gossip:
-            if self._cluster.ready and (row := self._row()) is not None:
-                try:
-                    await self._look(gossip, row)
-                except DiskRefused as error:  # nothing has changed; it is done at the next look
-                    log.error("the new root CA cannot be written down", error=str(error))
-            try:
-                async with asyncio.timeout(_LOOK):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
-            self._wake.clear()
-
-    async def _look(self, gossip: GossipNode, row: Row) -> None:
-        membership = self._cluster.membership
-        if membership is None:
+    async def _look(self, gossip: GossipNode) -> None:
+        row, membership = self._row(), self._cluster.membership
+        if row is None or membership is None:
             return
         followed = following(membership, row)
         lacking = followed.is_manager and not (followed.next_ca_key if followed.next_ca else followed.ca_key)

@@ -18,6 +18,7 @@ from gossip.tables.record import RING, ROSTER, SHARED, RecordId, SharedBody
 from gossip.tables.repair import NotAdmitted, answer, repair
 from gossip.tables.replica import Replica
 from gossip.tables.roster import Roster
+from scenarios.exhaustive.disk import Disk
 
 SPACE = "net"
 TABLE, ROW = "networks", "row"
@@ -37,28 +38,6 @@ class Known(NamedTuple):
     removed: tuple[str, ...]
     row: str
     acks: tuple[str, ...]
-
-
-class Disk:
-    def __init__(self) -> None:
-        self.kept: dict[tuple[str, str], bytes] = {}
-        self.doubtful = False
-
-    def settle(self) -> None:
-        self.doubtful = False
-
-    def get(self, kind: str, key: str) -> bytes | None:
-        return self.kept.get((kind, key))
-
-    def all(self, kind: str) -> list[tuple[str, bytes]]:
-        return sorted((key, value) for (k, key), value in self.kept.items() if k == kind)
-
-    def commit(self, changes: Sequence[tuple[str, str, bytes | None]]) -> None:
-        for kind, key, value in changes:
-            if value is None:
-                self.kept.pop((kind, key), None)
-            else:
-                self.kept[kind, key] = value
 
 
 class _Asked:

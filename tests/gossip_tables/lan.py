@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from gossip.node import GossipNode, Identity
-from tests.gossip_tables.disk import Disk
+from scenarios.exhaustive.disk import Disk
 
 Address = tuple[str, int]
 T = TypeVar("T")

@@ -22,7 +22,7 @@ from gossip.tables.record import (
 from gossip.tables.replica import Replica
 from gossip.tables.roster import Roster
 from gossip.tables.row import MAX_VALUE, ValueRejected
-from tests.gossip_tables.disk import Disk
+from scenarios.exhaustive.disk import Disk
 
 
 def reader() -> Replica:

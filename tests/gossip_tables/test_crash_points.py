@@ -9,7 +9,7 @@ import pytest
 from gossip.tables.record import OWNED, RING, ROSTER, EpochBody, OwnedBody, RecordId, RosterBody, SharedBody
 from gossip.tables.replica import SPACES_TABLE, Replica
 from gossip.tables.roster import Roster
-from tests.gossip_tables.disk import Disk
+from scenarios.exhaustive.disk import Disk
 
 
 class Recorder(Disk):

@@ -8,7 +8,7 @@ from gossip.tables.record import RecordId
 from gossip.tables.repair import answer, repair
 from gossip.tables.replica import Replica
 from gossip.tables.roster import Roster
-from tests.gossip_tables.disk import Disk
+from scenarios.exhaustive.disk import Disk
 
 ROW = RecordId("s", "networks", "n", "")
 

@@ -8,7 +8,7 @@ from gossip.numbers.allocator import Allocator
 from gossip.numbers.inheritance import Inheritance
 from gossip.tables.replica import Replica
 from gossip.tables.roster import Roster
-from tests.gossip_tables.disk import Disk
+from scenarios.exhaustive.disk import Disk
 
 
 class Host:

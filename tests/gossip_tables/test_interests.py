@@ -14,7 +14,7 @@ from gossip.node import GossipNode
 from gossip.tables.outbox import Outbox
 from gossip.tables.record import OWNED, OwnedBody, Record, RecordId
 from gossip.tables.replica import Replica
-from tests.gossip_tables.disk import Disk
+from scenarios.exhaustive.disk import Disk
 from tests.gossip_tables.lan import Swarm, run
 
 

@@ -30,7 +30,7 @@ from gossip.tables.record import (
     encode_record,
 )
 from gossip.tables.replica import Replica
-from tests.gossip_tables.disk import Disk
+from scenarios.exhaustive.disk import Disk
 
 UNKNOWN = "future"
 """A kind of record that only a newer version knows."""

@@ -10,7 +10,7 @@ from gossip.tables.record import Record
 from gossip.tables.repair import NotAdmitted, RepairError, answer, repair
 from gossip.tables.replica import Replica
 from gossip.tables.roster import Roster
-from tests.gossip_tables.disk import Disk
+from scenarios.exhaustive.disk import Disk
 from tests.gossip_tables.test_laws import replica, seen, some_records
 
 

@@ -18,7 +18,7 @@ from gossip.numbers.inheritance import Inheritance
 from gossip.tables.record import RING, Record, RecordId
 from gossip.tables.replica import Replica
 from gossip.tables.roster import Roster
-from tests.gossip_tables.disk import Disk
+from scenarios.exhaustive.disk import Disk
 
 HOSTS = ["alpha", "bravo", "charlie", "delta"]
 START, SIZE = 2, 40

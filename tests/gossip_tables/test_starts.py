@@ -9,7 +9,7 @@ import pytest
 
 from gossip.node import NotManager
 from gossip.numbers.errors import InDoubt, OwnerUnreachable
-from tests.gossip_tables.disk import Disk
+from scenarios.exhaustive.disk import Disk
 from tests.gossip_tables.lan import Swarm, run
 
 

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from gossip.tables.record import ROSTER, SHARED, RecordId
 from gossip.tables.replica import Replica
 from gossip.tables.roster import Roster
-from tests.gossip_tables.disk import Disk
+from scenarios.exhaustive.disk import Disk
 
 HERE = ("192.0.2.9", 7946)
 

@@ -7,7 +7,7 @@ from itertools import permutations
 from gossip.tables.record import Record, RosterBody
 from gossip.tables.replica import Replica
 from gossip.tables.roster import Roster
-from tests.gossip_tables.disk import Disk
+from scenarios.exhaustive.disk import Disk
 
 
 class Host:

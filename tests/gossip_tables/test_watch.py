@@ -8,7 +8,7 @@ from gossip.tables.record import OWNED, EpochBody, OwnedBody, Record, RecordId
 from gossip.tables.replica import Replica
 from gossip.tables.roster import Roster
 from gossip.tables.row import Change, Row, encode_value
-from tests.gossip_tables.disk import Disk
+from scenarios.exhaustive.disk import Disk
 
 
 def test_a_watcher_that_begins_amid_changes_hears_none_that_it_can_already_see() -> None:

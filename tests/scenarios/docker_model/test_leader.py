@@ -9,7 +9,7 @@ import pytest
 from daemon.engine.network import Network
 from overlay.spec import Pool
 from scenarios.docker_model.leader import Leader
-from tests.gossip_tables.disk import Disk
+from scenarios.exhaustive.disk import Disk
 
 NETWORK = Network("net", "ov1", 0.0, "overlay", pools=(Pool("10.0.1.0/29", "10.0.1.1"),))
 

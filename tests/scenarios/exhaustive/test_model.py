@@ -13,7 +13,7 @@ from gossip.numbers.ring import Ring
 from gossip.tables import replica, tombstones
 from gossip.tables.roster import Roster
 from gossip.tables.tombstones import Tombstones
-from scenarios.exhaustive import hosts
+from scenarios.exhaustive.disk import Disk
 from scenarios.exhaustive.model import Bounds, Model
 from scenarios.exhaustive.searches import SEARCHES, Search, told
 
@@ -69,7 +69,7 @@ def donors_write_nothing(patch: pytest.MonkeyPatch) -> None:
 
     def forgetful(self: Allocator, space: str, to: str, *, wanted: int | None, share: bool) -> Donation:
         disk = self._storage
-        assert isinstance(disk, hosts.Disk)
+        assert isinstance(disk, Disk)
         kept = dict(disk.kept)
         given = donate(self, space, to, wanted=wanted, share=share)
         disk.kept = kept
