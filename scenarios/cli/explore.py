@@ -135,9 +135,11 @@ def _defects(names: list[str], first: int, seeds: int, jobs: int | None, table: 
             print(f"{caught.name}: found {how}", flush=True)
 
     broken = commit()
-    found = sorted(catch_all(names, first, seeds, jobs or cores(), tell), key=lambda caught: names.index(caught.name))
-    if table is not None:
-        table.write_text(Hunt(broken, first, seeds, tuple(found)).written())
+    found: list[Caught] = []
+    for caught in catch_all(names, first, seeds, jobs or cores(), tell):
+        found = sorted([*found, caught], key=lambda each: names.index(each.name))
+        if table is not None:  # at once: a hunt takes hours
+            table.write_text(Hunt(broken, first, seeds, tuple(found)).written())
     print(render(["DEFECT", "SEEDS", "FOUND BY"],
                  [[caught.name, str(caught.seeds), caught.by or "nothing"] for caught in found]))  # fmt: skip
     missed = [caught for caught in found if caught.survived]
