@@ -475,10 +475,9 @@ class Replica:
     def _enter(self, id: RecordId, body: Body) -> None:
         """Hold this body; note all that follows from it."""
         self._hold(id, body)
-        if not (self.narrow and isinstance(body, OwnedBody) and body.scope):
-            self.outbox.add(id)
-        elif id.owner == self.node_id or self.is_attached(body.scope):
-            self.outbox.add_to_stream(id)
+        # Packets go to those too who would take them for proof; who is in doubt as well has the unproven by repair.
+        if not self.is_unproven(id):
+            self._tell(id, body)
         self._dirty[id] = None
         if isinstance(body, EpochBody):
             self._touch_owner(id.owner)
@@ -489,6 +488,13 @@ class Replica:
             self._acknowledge_all()
         elif isinstance(body, SharedBody) and body.value is None:
             self._acknowledge(id, body)
+
+    def _tell(self, id: RecordId, body: Body) -> None:
+        """Have others hear of a record: all at once, or whom its scope concerns."""
+        if not (self.narrow and isinstance(body, OwnedBody) and body.scope):
+            self.outbox.add(id)
+        elif id.owner == self.node_id or self.is_attached(body.scope):
+            self.outbox.add_to_stream(id)
 
     def _follow(self, id: RecordId, body: Body) -> None:
         """What follows from a record. It is written after it, so a start does it again."""

@@ -181,6 +181,37 @@ def test_an_old_disk_brings_nothing_back_that_was_removed_for_good() -> None:
     run(main())
 
 
+def test_two_old_disks_prove_nothing_to_one_another() -> None:
+    async def main() -> None:
+        swarm = Swarm()
+        h1, _h2, h3 = await swarm.up(3)
+        for key in ("gone", "kept"):
+            h1.write("networks", key, {})
+        await swarm.until(lambda: len(h3.rows("networks")) == 2, 1)
+        await asyncio.sleep(1)
+        old = {n: dict(swarm.disks[n].kept) for n in (1, 2)}
+        h3.remove("networks", "gone")
+        await swarm.until(lambda: not any(node.unfinished_removals() for node in swarm.nodes.values()), 20)
+        for n in (1, 2):
+            await swarm.kill(n)
+            swarm.disks[n].kept, swarm.disks[n].doubtful = old[n], True
+        del swarm.disks[1].kept["record", "\x1f".join(("s", "networks", "gone", ""))]  # it hears of it from h2
+        swarm.lan.partition(["192.0.2.1", "192.0.2.2"], ["192.0.2.3"])
+        for n in (2, 1):
+            await swarm.boot(n)
+        await swarm.nodes[1].join([("192.0.2.2", 7946)])
+        await swarm.until(lambda: len(swarm.nodes[1].rows("networks")) == 2, 10)
+        await asyncio.sleep(3)
+        swarm.lan.heal()
+        await swarm.nodes[2].join([("192.0.2.3", 7946)])
+        await swarm.until(lambda: not any(node.in_doubt for node in swarm.nodes.values()), 60)
+        for node in swarm.nodes.values():
+            assert [row.key for row in node.rows("networks")] == ["kept"]
+        await swarm.down()
+
+    run(main())
+
+
 def test_where_all_are_in_doubt_nothing_is_lost() -> None:
     async def main() -> None:
         swarm = Swarm()
