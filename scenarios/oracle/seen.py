@@ -72,7 +72,9 @@ class Seen:
                 continue
             called = box.name if box is not None else document["Name"].removeprefix("/")
             place = box.places.get(name) if box is not None else None
-            aliases = place.aliases if place is not None else tuple(settings.get("Aliases") or ())
+            # A place that was lost with the swarm and is there again may be without what was asked for once.
+            sure = place is not None and place.on is True
+            aliases = place.aliases if place is not None and sure else tuple(settings.get("Aliases") or ())
             hostname = document["Config"]["Hostname"]
             names = dict.fromkeys(n.lower() for n in (called, *aliases, document["Id"][:12], hostname))
             found.append(

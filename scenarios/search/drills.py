@@ -17,7 +17,7 @@ AWAY = "15s"
 _SLOWLY = "30s"
 """Within this a root CA is replaced everywhere, or what two sides of a cut made is one."""
 
-_FLICKER = "for i in $(seq 1 60); do nslookup -type=a {name} | grep -q ^Name: && echo FLICKER; sleep 0.03; done"
+_FLICKER = "for i in $(seq 1 100); do nslookup -type=a {name} | grep -q ^Name: && echo FLICKER; sleep 0.02; done"
 
 
 def all_meet(draft: Draft, network: str, most: int) -> None:
@@ -94,9 +94,15 @@ def one_is_away(draft: Draft) -> bool:
         if a.host != b.host and len(a.networks) == len(b.networks) == 1
     ]  # fmt: skip
     if not pairs:
-        return False
+        if len(draft.members()) < 2:
+            return False
+        network = _roomy(draft, chance.choice(draft.members())).name
+        pairs = [(a, b) for a in draft.on(network) for b in draft.on(network) if a.host != b.host]
     asker, asked = chance.choice(pairs)
-    killed, away = chance.random() < 0.5, draft.fresh("away")
+    killed, away, still = chance.random() < 0.6, draft.fresh("away"), draft.fresh("still")
+    stopped = [h for h in draft.members() if h not in (asker.host, asked.host)][:1] if killed else []
+    if stopped:  # who goes on later has not heard of what was, and tells what is no more
+        draft.add({"fault": {"pause": stopped, "id": still}})
     draft.add({"fault": {**({"kill": [asked.host]} if killed else {"islands": [asked.host]}), "id": away}})
     _status(draft, asked.host, "Down", asker.host)
     draft.add({"expect": {"unresolved": f"{asker.place} -> {asked.name}", "within": PROMPT}})
@@ -105,10 +111,15 @@ def one_is_away(draft: Draft) -> bool:
         _status(draft, asked.host, "Ready", asker.host)
         _meet(draft, asker, asked, AWAY)
         return True
-    draft.add({"expect": {"node": asked.host, "is": "Down", "within": PROMPT, "for": "3s"}})
+    if stopped:
+        draft.add({"heal": still})
+    draft.add({"expect": {"node": asked.host, "on": asker.host, "is": "Down", "for": "3s"}})
+    _status(draft, asked.host, "Down", stopped[0] if stopped else asker.host)
     back: Step = {"heal": away}
     if asked.restart == "no":
         # It does not run after the boot, so its name must not come back with its host, not even for a moment.
+        if chance.random() < 0.7:
+            draft.add({"fault": {"loss": "50%", "from": [asked.host], "traffic": "gossip", "for": "2s"}})
         line = ["sh", "-c", _FLICKER.format(name=asked.name)]
         draft.add({"parallel": [back, {"exec": line, "on": asker.place, "never": "FLICKER"}]})
     else:
@@ -163,6 +174,7 @@ def all_die(draft: Draft) -> bool:
     shared = _shared(draft)
     if not shared:
         return False
+    labels(draft)
     if chance.random() < 0.7:
         dark = draft.fresh("dark")
         draft.add({"fault": {"kill": list(draft.hosts), "id": dark}})
@@ -176,6 +188,7 @@ def all_die(draft: Draft) -> bool:
     for manager in draft.managers:
         for network in shared:
             _told(draft, manager, "network ls", prints=network.name)
+    labels(draft)
     network = chance.choice(shared)
     _begin_again(draft, draft.hosts, draft.on(network.name))
     all_meet(draft, network.name, 6)
@@ -208,7 +221,7 @@ def is_removed(draft: Draft) -> bool:
     draft.add({"expect": {"unresolved": f"{other.place} -> {goes.name}", "within": PROMPT}})
     if how != "well":
         draft.add({"heal": away})
-    _told(draft, host, "info", lacks="Swarm: active", within=AWAY)  # members do not speak to it: it asks why
+    _told(draft, host, "info", lacks="Swarm: active", within=PROMPT if how == "well" else AWAY)
     if chance.random() < 0.3:
         draft.add({"restart": [host]})
         draft.add({"expect": {"docker": "info", "on": host, "lacks": "Swarm: active", "for": "1s"}})
@@ -378,7 +391,7 @@ def hiccup(draft: Draft) -> bool:
     host = chance.choice(members)
     other = chance.choice([h for h in members if h != host])
     fault: Step = {"pause": [host]} if chance.random() < 0.5 else {"loss": "15%", "from": [host]}
-    lasts = "1.5s" if "pause" in fault else "6s"
+    lasts = "2.5s" if "pause" in fault else "6s"
     draft.add({"fault": {**fault, "for": lasts}})
     draft.add({"expect": {"node": host, "on": other, "is": "Ready", "for": "7s"}})
     return True

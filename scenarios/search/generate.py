@@ -155,6 +155,7 @@ def _aftermath(draft: Draft) -> None:
         draft.add({"expect": {"docker": f"network create -d overlay {vni} {name}", "on": first, "within": AWAY}})
         draft.add({"expect": {"docker": f"network rm {name}", "on": first, "within": PROMPT}})
         if draft.chance.random() < 0.3:
+            draft.wait(1.0)
             draft.add({"restart": [first]})
 
 
