@@ -11,7 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from scenarios.cli.main import app
+from scenarios.cli.verdicts import NotRun
 from scenarios.search.kept import FORMAT
 from scenarios.search.runs import this_version
 from tests.scenarios.shoal import ROOT, shoal
@@ -111,9 +114,12 @@ def test_nonsense_is_one_clear_message(chancy: Path, tmp_path: Path) -> None:
         ((str(chancy), "--seeds", "3", "--dask", "nowhere"), "no Dask scheduler answers at nowhere: "),
         ((str(chancy), "--seeds", "3", "--calibrate"), "--calibrate is for one seed"),
     ):
-        done = shoal("sim", *arguments)
-        assert done.returncode == 2 and done.stdout == "", done
-        assert done.stderr.startswith("shoal: ") and message in done.stderr and done.stderr.count("\n") == 1
+        told = CliRunner().invoke(app, ["sim", *arguments])
+        assert isinstance(told.exception, NotRun) and told.exception.status == 2, (arguments, told.exception)
+        assert message in str(told.exception) and "\n" not in str(told.exception) and not told.output, told.exception
+    done = shoal("sim", "--replay", str(half))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"shoal: {half} is not a kept seed: JSON expected\n"
 
 
 def test_ctrl_c_ends_a_sweep_with_what_there_is(tmp_path: Path) -> None:
