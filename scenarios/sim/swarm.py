@@ -37,8 +37,8 @@ T = TypeVar("T")
 EPOCH = 1_700_000_000.0
 """Wall-clock seconds at which every simulation starts."""
 
-_ENDING = 20.0
-"""Real seconds that what is left of a simulation may take to end when it is cancelled."""
+_ENDING, _PARTING = 20.0, 60.0
+"""Real and simulated seconds that what is left of a simulation may take to end when it is cancelled."""
 
 
 class ApiRefused(Exception):
@@ -313,7 +313,8 @@ def simulate(main: Coroutine[object, object, T], *, limit: float | None = None) 
         for task in leftover:
             task.cancel()
         with contextlib.suppress(LoopGaveUp, CallbackNeverReturns, SystemExit), alarm(_ENDING):  # it has ended already
-            loop.run_until_complete(asyncio.gather(*leftover, return_exceptions=True))
+            if leftover:
+                loop.run_until_complete(asyncio.wait(leftover, timeout=_PARTING))
             loop.run_until_complete(loop.shutdown_asyncgens())
         asyncio.set_event_loop(None)
         loop.close()
