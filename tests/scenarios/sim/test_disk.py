@@ -38,7 +38,7 @@ def test_power_takes_a_tail_of_what_was_not_synced_and_no_more(
     lost = disk.lose_power(random.Random(seed))
     assert 0 <= lost <= unsynced <= len(commits)
     assert disk.all("k") == after(commits, len(commits) - lost)
-    assert disk.doubtful and disk.unsynced == 0
+    assert disk.doubtful == bool(disk.all("k")) and disk.unsynced == 0
     disk.settle()
     assert not disk.doubtful
 
