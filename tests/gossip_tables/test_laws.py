@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import reduce
 
 import pytest
@@ -123,7 +124,12 @@ def some_records() -> st.SearchStrategy[list[Record]]:
         UNKNOWN: st.sampled_from("xy").map(lambda key: RecordId(UNKNOWN, "t", key, "alpha")),
     }
     one = st.sampled_from(sorted(KINDS)).flatmap(lambda kind: st.builds(Record, ids[kind], KINDS[kind]))
-    return st.lists(one, max_size=12)
+    return st.builds(admitted_once, st.lists(one, max_size=12), st.fixed_dictionaries({node: nodes for node in NODES}))
+
+
+def admitted_once(records: list[Record], by: dict[str, str]) -> list[Record]:
+    """The manager that admits a node makes its id, so all versions of one name the same admitter."""
+    return [Record(r.id, replace(r.body, by=by[r.id.key])) if isinstance(r.body, RosterBody) else r for r in records]
 
 
 def replica(*, live: bool = True) -> Replica:
