@@ -24,7 +24,8 @@ class Delivered:
     """Sees frames; knows by asking the hosts which MACs were ever on which network, and where a local one is. A MAC is
     held again with its address, on another network too: what hosts say after a frame decides.
 
-    heard: which containers got broadcast echoes of (network, MAC).
+    heard: which containers got broadcast echoes of (network, MAC). A forgery seems to come from a host that is not on
+    the network: it counts unless a host came on it between two looks.
     """
 
     macs: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -37,6 +38,8 @@ class Delivered:
     _order: deque[tuple[float, tuple[str, str, bytes]]] = field(default_factory=deque)
     _present: dict[str, None] = field(default_factory=dict)
     _doubts: dict[tuple[str, str, str], Frame] = field(default_factory=dict)
+    _forged: dict[tuple[str, str], Frame] = field(default_factory=dict)
+    _on: dict[str, set[str]] = field(default_factory=dict)
 
     def learn(self, views: dict[str, View]) -> list[Violation]:
         """What the hosts say now; judges what came before they were asked."""
@@ -58,17 +61,22 @@ class Delivered:
                     self._present[where + e.mac.lower()] = None
         asked = min((view.at for view in views.values()), default=0.0)
         ripe = [key for key, frame in self._doubts.items() if frame.at < asked]
-        return [violation for key in ripe for violation in self._decided(self._doubts.pop(key))]
+        found = [violation for key in ripe for violation in self._decided(self._doubts.pop(key))]
+        before, self._on = self._on, {}
+        for view in views.values():
+            for e in view.endpoints:
+                self._on.setdefault(e.network, set()).add(e.host)
+        forged, self._forged = self._forged, {}
+        came = [id for id, hosts in self._on.items() if not hosts <= before.get(id, set())]
+        return found + [self._let_in(frame) for frame in forged.values() if frame.network not in came]
 
     def see(self, frame: Frame, *, duplicating: bool, damaging: bool) -> list[Violation]:
         """What faults may do to packets now explains copies, and whatever a damaged one says."""
         if frame.outgoing:
             return []
         if FORGED in frame.data:
-            where = f"{frame.host}/{self.containers.get(frame.container, frame.container[:12])}"
-            return [Violation("isolation", f"forged {frame.host} {frame.network}",
-                f"{where} got a packet on {self.names.get(frame.network, frame.network[:12])} that no container "
-                "sent: the checker made it, and it should have been refused", where)]  # fmt: skip
+            self._forged.setdefault((frame.host, frame.network), frame)
+            return []
         if frame.data[0] & 1 and is_echo(frame.data):
             mac = ":".join(f"{b:02x}" for b in frame.data[6:12])
             self.heard.setdefault((frame.network, mac), {})[frame.container] = None
@@ -93,6 +101,12 @@ class Delivered:
         return [Violation("isolation", f"frame {frame.network} {mac}",
                 f"{where} got a packet of {sender} ({mac[-17:]}) on {self.names[frame.network]}, and its sender is "
                 f"only on {', '.join(self.names[n] for n in own)}", where)]  # fmt: skip
+
+    def _let_in(self, frame: Frame) -> Violation:
+        where = f"{frame.host}/{self.containers.get(frame.container, frame.container[:12])}"
+        return Violation("isolation", f"forged {frame.host} {frame.network}",
+            f"{where} got a packet on {self.names.get(frame.network, frame.network[:12])} that no container "
+            "sent: the checker made it, and it should have been refused", where)  # fmt: skip
 
     def _once(self, frame: Frame) -> list[Violation]:
         key = (frame.container, frame.network, frame.data[26:])  # IP's identification is each copy's own

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from scenarios.invariants.delivered import Delivered
 from scenarios.invariants.probes import chosen, pairs
-from scenarios.invariants.snapshot import Endpoint, View, vni
+from scenarios.invariants.snapshot import Endpoint, View, look_at_all, vni
 from scenarios.invariants.statics import Violation
 from scenarios.invariants.wire import Wire
 from scenarios.running.judging import run_in
@@ -31,7 +31,9 @@ async def _ping(stage: Stage, asker: Endpoint, target: str, count: int) -> None:
         return
 
 
-async def gone(stage: Stage, views: Mapping[str, View], before: Sequence[Endpoint], wire: Wire) -> None:
+async def gone(
+    stage: Stage, views: Mapping[str, View], before: Sequence[Endpoint], wire: Wire
+) -> list[Violation]:
     """Nothing may leave a host for an address that somebody had and nobody has: who keeps its way sends into the
     void, and to the wrong one when the address is given again."""
     held = {(e.network, e.address) for view in views.values() for e in view.endpoints}
@@ -50,6 +52,10 @@ async def gone(stage: Stage, views: Mapping[str, View], before: Sequence[Endpoin
         wire.gone[number, e.mac.lower()] = f"{e.address} on {e.network_name}, which was {e.host}/{e.name}'s"
     await asyncio.gather(*(_ping(stage, asker, e.address, 1) for _, e, asker in tries))
     wire.gone.clear()
+    now = await look_at_all(stage) if wire.strays else {}
+    macs = {e.mac.lower() for view in now.values() for e in view.endpoints}
+    strays, wire.strays = wire.strays, {}
+    return [violation for (_, mac), violation in strays.items() if mac not in macs]
 
 
 async def broadcasts(
@@ -61,6 +67,7 @@ async def broadcasts(
         if views[asker.host].is_overlay(asker.network):
             by_network.setdefault(asker.network, []).append((asker, asked))
     found = []
+    numbers: dict[str, int] = {}
     for network in sorted(by_network)[:_NETWORKS]:
         [(asker, _)] = chosen(by_network[network], 1, chance)
         document = views[asker.host].networks[network]
@@ -72,6 +79,7 @@ async def broadcasts(
         others = [asked for a, asked in by_network[network] if a.container == asker.container]
         on = {e.host for view in views.values() for e in view.endpoints if e.network == network}
         wire.members[number] = {stage.swarm.addresses[host] for host in on}
+        numbers[network] = number
         key = (network, asker.mac.lower())
         delivered.heard.pop(key, None)
         await _ping(stage, asker, str(ipaddress.ip_network(subnet).broadcast_address), 3)
@@ -83,4 +91,9 @@ async def broadcasts(
                     f"a broadcast of {asker.host}/{asker.name} on {asker.network_name} did not reach {e.host}/{e.name}",
                     f"{e.host}/{e.name}"))  # fmt: skip
     wire.members.clear()
-    return found
+    now = await look_at_all(stage) if wire.strays else {}
+    came = {
+        (numbers.get(e.network), stage.swarm.addresses[e.host]) for view in now.values() for e in view.endpoints
+    }
+    strays, wire.strays = wire.strays, {}
+    return [*found, *(violation for key, violation in strays.items() if key not in came)]

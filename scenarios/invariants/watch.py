@@ -203,7 +203,7 @@ class Watch:
             await self._forge(views)
         lossy = any(link.loss for link in stage.scenario.links)
         if "convergence" in self._names:
-            await leftovers.gone(stage, views, list(self._seen.values()), self._wire)
+            self._violated(await leftovers.gone(stage, views, list(self._seen.values()), self._wire))
         if "names" in self._names and not lossy:
             self._violated(await leftovers.broadcasts(stage, views, self._wire, self._delivered, self._chance))
         if "model" in self._names and not found:
@@ -217,7 +217,8 @@ class Watch:
         for source, target, data in forged if len(forged) <= _FORGED else self._chance.sample(forged, _FORGED):
             await self._stage.swarm.forge(source, target, data)
         if forged:
-            await asyncio.sleep(_ON_THE_WAY)  # whoever lets one in is told of by `frame`
+            await asyncio.sleep(_ON_THE_WAY)
+            self._violated(self._delivered.learn(await look_at_all(self._stage)))  # tells of whoever let one in
 
     async def _modelled(self, deadline: float) -> list[Violation]:
         while True:

@@ -37,7 +37,8 @@ class Wire:
     which network has which VNI. A VNI is given again once its network is gone for all, and a MAC with its address; so
     what hosts say after a packet decides, and only of what was so before it.
 
-    gone: what has (VNI, MAC) and should get nothing; members: the hosts that broadcasts of a VNI may go to;
+    gone: what has (VNI, MAC) and should get nothing; members: the hosts that broadcasts of a VNI may go to; strays:
+    what was sent in spite of these, for those who asked to judge: a policy may have started somebody meanwhile;
     removed: hosts that `docker node rm --force` took out.
     """
 
@@ -45,6 +46,7 @@ class Wire:
     macs: dict[str, dict[str, str]] = field(default_factory=dict)
     gone: dict[tuple[int, str], str] = field(default_factory=dict)
     members: dict[int, set[str]] = field(default_factory=dict)
+    strays: dict[tuple[int, str], Violation] = field(default_factory=dict)
     removed: Container[str] = ()
     _held: dict[int, tuple[str, ...]] = field(default_factory=dict)
     _present: dict[str, None] = field(default_factory=dict)
@@ -92,7 +94,7 @@ class Wire:
         found: list[Violation] = []
         if packet.direction == "sent":
             found += self._one_holder(packet, number, mac)
-            found += self._stale(packet, number, data[_HEADER : _HEADER + 6])
+            self._stale(packet, number, data[_HEADER : _HEADER + 6].hex(":"))
         if packet.direction == "sent" and not duplicating:
             found += self._once(packet, data[_HEADER:])
         return found
@@ -116,18 +118,16 @@ class Wire:
                 packet.host))  # fmt: skip
         return found
 
-    def _stale(self, packet: Packet, number: int, target: bytes) -> list[Violation]:
+    def _stale(self, packet: Packet, number: int, mac: str) -> None:
         """While the checker asks for them: packets to who is gone, and broadcasts to hosts where nobody is."""
-        mac = ":".join(f"{b:02x}" for b in target)
         host = packet.target.rpartition(":")[0]
         if (what := self.gone.get((number, mac))) is not None:
-            return [Violation("convergence", f"gone {packet.host} {number} {mac}",
-                f"{packet.host} still sends packets for {what} and nobody's now, to {host}", packet.host)]  # fmt: skip
-        if target[0] & 1 and number in self.members and host not in self.members[number]:
-            return [Violation("convergence", f"member {packet.host} {number} {host}",
+            self.strays[number, mac] = Violation("convergence", f"gone {packet.host} {number} {mac}",
+                f"{packet.host} still sends packets for {what} and nobody's now, to {host}", packet.host)  # fmt: skip
+        if int(mac[:2], 16) & 1 and number in self.members and host not in self.members[number]:
+            self.strays[number, host] = Violation("convergence", f"member {packet.host} {number} {host}",
                 f"{packet.host} still sends broadcasts of {self._named(number)} to {host}, "
-                "where nobody is on it", packet.host)]  # fmt: skip
-        return []
+                "where nobody is on it", packet.host)  # fmt: skip
 
     def _named(self, number: int) -> str:
         return self.names[self._held[number][0]] if number in self._held else f"VNI {number}"

@@ -147,8 +147,12 @@ def _aftermath(draft: Draft) -> None:
     if len(hosts) > 1:
         drills.goes_from(draft, network.name)
     keep(draft, 1)
-    for container in draft.on(network.name):
+    there = draft.on(network.name)
+    for container in there:
         draft.add(draft.docker(container.host, f"rm -f {container.name}"))
+    for host in hosts:  # who left and came back has what its policy started again, on the network that it is on again
+        if not any(container.name == f"after-{host}" for container in there):
+            draft.add({"docker": f"rm -f after-{host}", "on": host, "may_fail": True})
     draft.add({"expect": {"docker": f"network rm {network.name}", "on": first, "within": PROMPT}})
     vni = f"-o com.docker.network.driver.overlay.vxlanid_list={_VNI}"
     for name in ("again-1", "again-2"):  # all have left the first, so its number is free
