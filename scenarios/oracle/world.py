@@ -175,7 +175,9 @@ def _booted(world: World, boot: Booted) -> None:
         box.ran = False
         if again:
             _starts(world, box)
-            box.excused = boot.disturbed or _lacks(world, box)
+            # A manager that doubts its disk gives no addresses until it has heard all: tries that are counted run out.
+            counted = policy == "on-failure" and ":" in box.restart and bool(world.vague)
+            box.excused = boot.disturbed or counted or _lacks(world, box)
         if policy == "on-failure" and box.ran and box.stopped:
             box.state = UNSURE  # its exit status decides
 

@@ -278,7 +278,7 @@ def fills_up(draft: Draft) -> bool:
     draft.wait(1.0)
     _refused(draft, chance.choice(members), network.name, "no available IPv4 addresses")
     all_meet(draft, network.name, 2)
-    if chance.random() < 0.5:
+    if len(members) > 1 and chance.random() < 0.5:
         host = chance.choice(members)
         draft.add({"restart": [host]})
         _status(draft, host, "Ready", chance.choice([h for h in members if h != host]))

@@ -37,6 +37,8 @@ def test_every_seed_is_a_valid_scenario_and_they_have_it_all() -> None:
     wanted = "run stop kill rm rename start restart pause connect disconnect promote demote leave join encrypted --ipv6"
     assert not [word for word in wanted.split() if word not in words]
     assert len(FAULTS) >= 10
+    for seed in range(100):  # one that is left alone is where there are none to choose from
+        assert len(source(seed, Bounds(hosts=(2, 2))).scenario.hosts) == 2
 
 
 def test_a_seed_gives_the_same_text_under_any_hash_seed() -> None:
