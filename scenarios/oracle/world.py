@@ -16,6 +16,9 @@ from scenarios.oracle.ledger import Booted, Call, Died, Entry, Forgot
 RUNNING, PAUSED, EXITED, CREATED = "running", "paused", "exited", "created"
 UNSURE = "unsure"
 
+_HEARD = 2.0
+"""Seconds within which all hosts have heard of a removal, if nothing is broken."""
+
 
 @dataclass(slots=True)
 class Place:
@@ -79,6 +82,7 @@ class Net:
     maker: str = ""
     gone: bool | None = False
     remover: str = ""
+    removed_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,10 +257,12 @@ def _made(world: World, call: Call) -> None:
               auto_remove=asked.has("--rm"), named=bool(name))  # fmt: skip
     for n, network in enumerate(networks or ["bridge"]):
         first = n == 0
-        box.places[network] = Place(
+        box.places[network] = place = Place(
             network, tuple(asked.all("--network-alias")) if first else (),
             asked.one("--ip") if first else "", asked.one("--ip6") if first else "",
         )  # fmt: skip
+        if any(_just_removed(former, network, call) for former in world.nets.values()):
+            place.on = None  # which of the two its host meant, it alone knows
     if any("=" in network or network.startswith("container:") for network in networks):
         world.vague[call.host] = None
     if asked.all("--link") or asked.has("--entrypoint"):
@@ -264,6 +270,12 @@ def _made(world: World, call: Call) -> None:
     world.boxes[box.id] = box
     if running:
         _starts(world, box)
+
+
+def _just_removed(net: Net, name: str, call: Call) -> bool:
+    """By another host, so that this one may not have heard of it."""
+    shared = net.host == "" and net.name == name and net.gone is True
+    return shared and net.remover != call.host and call.began - net.removed_at < _HEARD
 
 
 def _state(world: World, call: Call) -> None:
@@ -342,7 +354,7 @@ def _network(world: World, call: Call) -> None:
                             other.gone = other.gone or None
                     else:
                         _network_gone(world, net)
-                        net.remover = call.host
+                        net.remover, net.removed_at = call.host, call.ended or call.began
                 elif not call.refused:
                     net.gone = None
         case "connect":

@@ -27,6 +27,9 @@ def sizes(draft: Draft) -> None:
     if network is not None and network.shared and chance.random() < 0.4:
         # Who takes the link for wider than it is, is told so by the tunnel.
         draft.add({"exec": "ip link set dev eth0 mtu 9000", "on": asker.place})
+        # A datagram that tells it so is lost, and is of the family that the datagrams to be counted are of.
+        draft.add({"exec": ["sh", "-c", f"yes | head -c 4000 | nc.openbsd -u -w 0.2 {asked.name} 9; true"],
+                   "on": asker.place})  # fmt: skip
     for size in sorted(chance.sample(_SIZES, 5)):
         # The first of a size may be what tells its sender of a smaller link.
         draft.expect(exec=f"ping -c 3 -i 0.2 -W 1 -s {size} {asked.name}", on=asker.place,
