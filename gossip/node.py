@@ -359,9 +359,7 @@ class GossipNode:
 
     async def ask(self, node_id: str, kind: str, payload: bytes, *, deadline: float) -> bytes:
         """One question to one node; raises OSError when no answer comes within `deadline` seconds."""
-        name = self._names.get(node_id)
-        if name is None or self.members.member(name) is None:
-            name = next((m.name for m in self.members.members() if node_of(m.name) == node_id), None)
+        name = self._name_of(node_id)
         if name is None or deadline <= 0 or not self._running:
             raise ConnectionError(f"{self.roster.hostname(node_id)} is not reachable")
         try:
@@ -417,9 +415,16 @@ class GossipNode:
         """Who was removed hears nothing more of us, but for this: it has to stop at once, not when it finds itself
         alone. From each who learns of it, for a packet may be lost."""
         packed = self._replica.packed(RecordId(ROSTER, "", node_id, ""))
-        name = next((m.name for m in self.members.members() if node_of(m.name) == node_id), None)
+        name = self._name_of(node_id)
         if packed is not None and name is not None:
             self.members.send_user(name, encode_delta([packed]))
+
+    def _name_of(self, node_id: str) -> str | None:
+        """As members call it; None while it is not among them."""
+        name = self._names.get(node_id)
+        if name is None or self.members.member(name) is None:
+            name = next((m.name for m in self.members.members() if node_of(m.name) == node_id), None)
+        return name
 
     def _may_be_member(self, name: str) -> bool:
         """All but the removed: a joiner may be heard before its admission is, and its rows are hidden till then."""

@@ -52,10 +52,16 @@ async def gone(
         wire.gone[number, e.mac.lower()] = f"{e.address} on {e.network_name}, which was {e.host}/{e.name}'s"
     await asyncio.gather(*(_ping(stage, asker, e.address, 1) for _, e, asker in tries))
     wire.gone.clear()
-    now = await look_at_all(stage) if wire.strays else {}
-    macs = {e.mac.lower() for view in now.values() for e in view.endpoints}
-    strays, wire.strays = wire.strays, {}
+    strays, now = await _strays(stage, wire)
+    macs = {e.mac.lower() for e in now}
     return [violation for (_, mac), violation in strays.items() if mac not in macs]
+
+
+async def _strays(stage: Stage, wire: Wire) -> tuple[dict[tuple[int, str], Violation], list[Endpoint]]:
+    """What was sent astray since the last time, and who is there now."""
+    strays, wire.strays = wire.strays, {}
+    views = await look_at_all(stage) if strays else {}
+    return strays, [e for view in views.values() for e in view.endpoints]
 
 
 async def broadcasts(
@@ -91,9 +97,6 @@ async def broadcasts(
                     f"a broadcast of {asker.host}/{asker.name} on {asker.network_name} did not reach {e.host}/{e.name}",
                     f"{e.host}/{e.name}"))  # fmt: skip
     wire.members.clear()
-    now = await look_at_all(stage) if wire.strays else {}
-    came = {
-        (numbers.get(e.network), stage.swarm.addresses[e.host]) for view in now.values() for e in view.endpoints
-    }
-    strays, wire.strays = wire.strays, {}
+    strays, now = await _strays(stage, wire)
+    came = {(numbers.get(e.network), stage.swarm.addresses[e.host]) for e in now}
     return [*found, *(violation for key, violation in strays.items() if key not in came)]
