@@ -20,7 +20,12 @@ _PREFIX = "shoal-home-"
 
 
 def pytest_configure() -> None:
-    """A user without rights may be left with another user's HOME (setpriv, sudo): tools such as tshark die of it."""
+    """What the tools that tests run take for granted.
+
+    A user without rights may be left with another user's HOME (setpriv, sudo): tools such as tshark die of it.
+    A machine may have no /tmp: docker, iperf3 and browsers do not look further, as Python does, unless TMPDIR is set.
+    """
+    os.environ.setdefault("TMPDIR", tempfile.gettempdir())
     home = os.environ.get("HOME", "")
     if not os.access(home or "/", os.R_OK | os.X_OK):
         os.environ["HOME"] = tempfile.mkdtemp(prefix=_PREFIX)
