@@ -88,6 +88,8 @@ class Replica:
         self._loaded: list[RecordId] = []
         self.in_doubt = storage.doubtful
         """This host's disk may be older than what it told others, and it has not yet heard all of them."""
+        self._corrected = False
+        """In doubt, but a host that is not has said which of the unproven rows are there."""
         self.view = View(self.visible, self.counters)
         self._load()
 
@@ -125,11 +127,11 @@ class Replica:
 
     def is_unproven(self, id: RecordId) -> bool:
         """Whether only a doubtful disk says that a row, or the space of a ring, is there."""
-        return (RecordId(SHARED, SPACES_TABLE, id.key, "") if id.kind == RING else id) in self._unproven
+        return _vouched_by(id) in self._unproven
 
     def doubt(self) -> None:
         """This host's disk is an older one: what came from it is to be proven."""
-        self.in_doubt = True
+        self.in_doubt, self._corrected = True, False
         for id in self._loaded:
             body = self._holdings.get(id)
             if isinstance(body, SharedBody) and body.value is not None:
@@ -137,6 +139,7 @@ class Replica:
 
     def disprove(self, held: Mapping[int, object]) -> None:
         """A host that is not in doubt holds these of the unproven (by the hash of their ids), and no others."""
+        self._corrected = True
         for id in list(self._unproven):
             del self._unproven[id]
             if id_hash(id) not in held:
@@ -313,12 +316,14 @@ class Replica:
                 if isinstance(record.body, SharedBody) and record.body.value is not None
                 if self._holdings.get(record.id) is None
             ]
-            if doubtful:
+            if doubtful and not self._corrected:
                 self._unproven.update(dict.fromkeys(record.id for record in new))
             else:
-                # Who says so may not know yet that what this host acknowledged counts no more. A repair tells him.
+                # By packet: who says so may not know yet that what this host acknowledged counts no more. A repair
+                # tells him. From another in doubt: a host that is not has said already what there is.
                 self.counters["not_taken_in_doubt"] += len(new)
-                records = [record for record in records if record not in new]
+                refused = {record.id for record in new}
+                records = [record for record in records if _vouched_by(record.id) not in refused]
         return self.merge(records)
 
     def merge(self, records: Iterable[Record]) -> list[RecordId]:
@@ -628,6 +633,11 @@ class Replica:
         for id, body in self._holdings.all():
             self._follow(id, body)
         self._acknowledge_all()
+
+
+def _vouched_by(id: RecordId) -> RecordId:
+    """The row without which a record is of no use: of a ring its space, else itself."""
+    return RecordId(SHARED, SPACES_TABLE, id.key, "") if id.kind == RING else id
 
 
 def _key(id: RecordId) -> str:

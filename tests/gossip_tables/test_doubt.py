@@ -88,6 +88,33 @@ def test_a_packet_proves_nothing_and_brings_nothing_while_somebody_is_unheard() 
     assert alpha.replica.view.row("networks", "new", "") is not None and not alpha.replica.unproven()
 
 
+def test_who_was_corrected_takes_no_word_of_another_old_disk() -> None:
+    alpha, bravo, charlie, delta = (Host(name) for name in ("alpha", "bravo", "charlie", "delta"))
+    others = (bravo, charlie, delta)
+    for host in (alpha, *others):
+        alpha.roster.admit(host.name, host.name, "manager", "192.0.2.1")
+    alpha.replica.write("networks", "n", {})
+    for host in others:
+        host.hear(alpha)
+    disks = [Disk(), Disk()]
+    for disk, host in zip(disks, (alpha, delta), strict=True):
+        disk.kept, disk.doubtful = dict(host.disk.kept), True
+    bravo.replica.remove("networks", "n")
+    for host in (alpha, charlie, delta, bravo, alpha, charlie, delta):
+        for other in (alpha, *others):
+            host.hear(other)
+    assert not bravo.replica.held_tombstones(), "all have acknowledged"
+    alpha, delta = Host("alpha", 2, disks[0]), Host("delta", 2, disks[1])
+    for other in (bravo, charlie, delta):
+        alpha.repair_with(other)
+    delta.repair_with(alpha)
+    alpha.replica.end_doubt()  # all were heard
+    charlie.hear(alpha)
+    assert alpha.replica.view.row("networks", "n", "") is None is charlie.replica.view.row("networks", "n", "")
+    delta.repair_with(charlie)
+    assert delta.replica.view.row("networks", "n", "") is None
+
+
 def test_who_may_still_get_an_answer_of_before_is_heard_again() -> None:
     alpha, _, _ = put_back()
     clock = [100.0]
