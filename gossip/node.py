@@ -303,6 +303,11 @@ class GossipNode:
         """Call back for every visible change, in order, each once; returns what ends it. Must not block."""
         return self._replica.view.watch(callback)
 
+    def notice(self, table: str, callback: Callable[[], None]) -> None:
+        """Call back whenever an owned row of a table may have changed, of those too who are not alive. Must not block.
+        It ends with this node."""
+        self._replica.view.notice(table, callback)
+
     def claim(self, kind: str, name: str, id: str) -> bool:
         """Claim a name for an id; whether it holds it as far as can be seen now. Raises NotManager."""
         self._require_manager()

@@ -73,6 +73,9 @@ class Overlays:
         for row in gossip.rows(ENDPOINTS):
             self._tell_directory(row)
         gossip.watch(self._changed)
+        # The last that a host says may come by way of others, when it is not alive any more.
+        gossip.notice(ACKNOWLEDGED, self.life.finish_removals)
+        gossip.notice(DEPARTURES_TABLE, self._somebody_left)
 
     async def withdraw(self) -> None:
         """The host leaves the swarm or ends: its containers lose their overlays, the swarm its endpoints."""
@@ -314,10 +317,12 @@ class Overlays:
                 self.life.gone(row)
             else:
                 self._network_changed(change.after)
-        elif change.table in (ACKNOWLEDGED, DEPARTURES_TABLE, ROSTER_TABLE):
-            if change.table == DEPARTURES_TABLE:
-                self._engine.tasks.spawn(self.life.remember_who_left(), "a node left")
+        elif change.table == ROSTER_TABLE:
             self.life.finish_removals()
+
+    def _somebody_left(self) -> None:
+        self._engine.tasks.spawn(self.life.remember_who_left(), "a node left")
+        self.life.finish_removals()
 
     def _tell_directory(self, row: Row) -> None:
         """Say of one endpoint of another host what the tables say of it now."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from gossip.tables.record import OWNED, ROSTER, SHARED, RecordId
 from gossip.tables.row import Change, Row
@@ -27,6 +28,7 @@ class View:
         self._shown: dict[str, dict[tuple[str, str], Row]] = {}
         self._touched: dict[RecordId, None] = {}
         self._watchers: dict[int, tuple[int, Callable[[Change], None]]] = {}
+        self._noticing: dict[str, list[Callable[[], None]]] = {}
         self._begun = 0
         self._changes: list[Change] = []
         self._delivering = False
@@ -52,6 +54,10 @@ class View:
 
         return end
 
+    def notice(self, table: str, callback: Callable[[], None]) -> None:
+        """Call back whenever an owned row of a table may have changed, a hidden one too: the last word of the dead."""
+        self._noticing.setdefault(table, []).append(callback)
+
     def touch(self, ids: Iterable[RecordId]) -> None:
         """What is visible of these ids may have changed."""
         for id in ids:
@@ -60,6 +66,7 @@ class View:
     def settle(self) -> None:
         """The batch is over: show what is visible now, and tell the differences."""
         touched, self._touched = self._touched, {}
+        noticed = {id.table: None for id in touched if id.table in self._noticing} if self._noticing else {}
         for id in touched:
             if id.kind not in (OWNED, SHARED, ROSTER):
                 continue
@@ -75,6 +82,16 @@ class View:
                 shown[key] = after
             self._changes.append(Change(table, id.key, id.owner, before, after))
         self._deliver()
+        for table in noticed:
+            for callback in self._noticing[table]:
+                self._call(callback)
+
+    def _call(self, watcher: Callable[[], None]) -> None:
+        try:
+            watcher()
+        except Exception as error:
+            self._counters["watcher_errors"] += 1
+            self.on_watcher_error(error)
 
     def _deliver(self) -> None:
         if self._delivering:
@@ -85,11 +102,7 @@ class View:
                 for number, (since, watcher) in list(self._watchers.items()):
                     if index < since or number not in self._watchers:
                         continue  # it began later, or has just been ended
-                    try:
-                        watcher(change)
-                    except Exception as error:
-                        self._counters["watcher_errors"] += 1
-                        self.on_watcher_error(error)
+                    self._call(partial(watcher, change))
         finally:
             self._changes.clear()
             self._watchers = {number: (0, watcher) for number, (_, watcher) in self._watchers.items()}
