@@ -16,7 +16,8 @@ import yaml
 from scenarios.language.reading import Source, parse
 from scenarios.search import actions, drills, storm
 from scenarios.search.draft import PROMPT, Draft, document
-from scenarios.search.drills import AWAY
+from scenarios.search.drills import presence, writes
+from scenarios.search.drills.steps import AWAY, all_meet
 from scenarios.search.promises import keep
 
 _QUIET = 100.0
@@ -111,12 +112,12 @@ def _calm(draft: Draft, kinds: list[str]) -> None:
                 actions.run(draft, network.hosts[0], [network.name])
     for network in draft.networks.values():
         if network.shared:
-            drills.all_meet(draft, network.name, 6)
+            all_meet(draft, network.name, 6)
     if draft.has("policies"):
         actions.crash_loop(draft)
     keep(draft, 4)
     if chance.random() < 0.5:
-        drills.one_goes(draft)
+        presence.one_goes(draft)
 
 
 def _aftermath(draft: Draft) -> None:
@@ -134,18 +135,18 @@ def _aftermath(draft: Draft) -> None:
     draft.managers = [host for host in draft.managers if host in hosts]
     for host in hosts:
         actions.run(draft, host, [network.name], name=f"after-{host}")
-    drills.all_meet(draft, network.name, 8)
+    all_meet(draft, network.name, 8)
     for host in hosts:
         if host != first:  # what it is by now depends on what failed
             verb = "promote" if host in draft.managers else "demote"
             draft.add(draft.docker(first, f"node {verb} {host}"))
     for host in draft.managers:
         draft.add({"expect": {"docker": "node ls", "on": host, "within": AWAY}})
-    drills.labels(draft)
+    writes.labels(draft)
     if draft.chance.random() < _DRILLED_AFTER:
         drills.some_drill(draft)
     if len(hosts) > 1:
-        drills.goes_from(draft, network.name)
+        presence.goes_from(draft, network.name)
     keep(draft, 1)
     there = draft.on(network.name)
     for container in there:
