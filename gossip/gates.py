@@ -74,10 +74,7 @@ class Gates:
 
     def awaited(self) -> list[str]:
         """Members, dead ones too, whom a host in doubt must hear before it gives numbers; sorted."""
-        if not self.in_doubt:
-            return []
-        others = [entry.node_id for entry in self._roster.members() if entry.node_id != self._node_id]
-        return [node for node in others if node not in self._in_step and not self._roster.departed(node)]
+        return self._awaited() if self.in_doubt else []
 
     @property
     def in_doubt(self) -> bool:
@@ -96,18 +93,22 @@ class Gates:
             return False
         if not self._giving:
             if self._doubtful:
-                others = [entry.node_id for entry in self._roster.members() if entry.node_id != self._node_id]
-                departed = [node for node in others if self._roster.departed(node)]
+                departed = [node for node in self._others() if self._roster.departed(node)]
                 if any(node not in self._departed for node in departed):
                     self._in_step.clear()
                 self._departed = departed
-                heard = all(node in self._in_step or node in departed for node in others)
                 # A joiner may hear of its own admission before it hears of anybody else's.
-                self._giving = heard and (bool(others) or self._roster.only_member())
+                self._giving = not self._awaited() and (bool(self._others()) or self._roster.only_member())
             else:
                 lonely = self._now() - self._started >= LONELY and not self._live_peers()
                 self._giving = self.is_synced or lonely or self._roster.only_member()
         return self._giving
+
+    def _others(self) -> list[str]:
+        return [entry.node_id for entry in self._roster.members() if entry.node_id != self._node_id]
+
+    def _awaited(self) -> list[str]:
+        return [node for node in self._others() if node not in self._in_step and not self._roster.departed(node)]
 
     async def wait_may_give(self, deadline: float) -> bool:
         """Wait for may_give for some seconds; whether it came true."""
