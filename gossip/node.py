@@ -27,9 +27,9 @@ from gossip.tables.claims import Claims
 from gossip.tables.delta import encode_delta
 from gossip.tables.digest import fingerprint, group
 from gossip.tables.interests import EVERYBODY, Interests
-from gossip.tables.record import OWNED, ROSTER, RecordId
+from gossip.tables.record import ATTACHMENTS_TABLE, OWNED, ROSTER, SPACES_TABLE, RecordId
 from gossip.tables.repair import answer
-from gossip.tables.replica import ATTACHMENTS_TABLE, SPACES_TABLE, Replica
+from gossip.tables.replica import Replica
 from gossip.tables.roster import Roster
 from gossip.tables.row import Change, Row, Value
 from gossip.tables.spreading import Spreading, epoch_in

@@ -28,7 +28,7 @@ from daemon.engine.container import Container
 from daemon.engine.documents import JsonObject
 from daemon.engine.network import Endpoint, Network
 from daemon.errors import ApiError, Conflict, NotFound, ServerError, Unavailable
-from gossip.tables.replica import DEPARTURES_TABLE
+from gossip.tables.record import DEPARTURES_TABLE
 from gossip.tables.row import Change, Row, Value
 from gossip.tables.view import ROSTER_TABLE
 from overlay.ipam.mac import mac_from_ip

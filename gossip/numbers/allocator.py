@@ -12,8 +12,8 @@ from enum import Enum
 from gossip.numbers.errors import NumberTaken
 from gossip.numbers.ring import Birth, Ring
 from gossip.storage import Storage
-from gossip.tables.record import RING, SHARED, Record, RecordId, SharedBody
-from gossip.tables.replica import SPACES_TABLE, Replica
+from gossip.tables.record import RING, SHARED, SPACES_TABLE, Record, RecordId, SharedBody
+from gossip.tables.replica import Replica
 from gossip.tables.row import RowRemoved, check_name, encode_value
 
 LEAST_SHARE = 8

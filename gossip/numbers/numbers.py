@@ -24,8 +24,8 @@ from gossip.numbers.errors import (
     UnknownSpace,
 )
 from gossip.numbers.ring import Ring
-from gossip.tables.record import RING, SHARED, RecordError, RecordId, SharedBody, decode_record
-from gossip.tables.replica import SPACES_TABLE, Replica
+from gossip.tables.record import RING, SHARED, SPACES_TABLE, RecordError, RecordId, SharedBody, decode_record
+from gossip.tables.replica import Replica
 from gossip.tables.roster import Roster
 
 NUMBERS = "numbers"

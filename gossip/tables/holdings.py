@@ -52,6 +52,10 @@ class Holdings:
         """The body that is held under an id."""
         return self._bodies.get(id)
 
+    def holds(self, id: RecordId) -> bool:
+        """Whether there is one."""
+        return id in self._bodies
+
     def packed(self, id: RecordId) -> bytes | None:
         """Its bytes."""
         return self._packed.get(id)

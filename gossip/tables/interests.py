@@ -6,7 +6,8 @@ by repair. An attachment itself has no scope: all know who is interested in what
 
 from __future__ import annotations
 
-from gossip.tables.replica import ATTACHMENTS_TABLE, Replica
+from gossip.tables.record import ATTACHMENTS_TABLE
+from gossip.tables.replica import Replica
 from gossip.tables.row import Change, Row
 
 EVERYBODY = 100

@@ -24,6 +24,12 @@ MAX_KIND = 8
 MAX_EXTRA = 4096
 """Bytes of fields of a body that only a newer version knows."""
 OWNED, EPOCH, SHARED, ROSTER, RING = "o", "e", "s", "r", "n"
+SPACES_TABLE = "spaces"
+"""Shared table with one row for each number space; its tombstone ends the space's ring."""
+ATTACHMENTS_TABLE = "attachments"
+"""Owned table; a row says that its owner is attached to the scope that is its key."""
+DEPARTURES_TABLE = "departures"
+"""Owned table; a row with the owner's id as its key says that the owner has left for good."""
 
 
 class RecordError(ValueError):

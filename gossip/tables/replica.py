@@ -17,17 +17,20 @@ from types import MappingProxyType
 from gossip.numbers.ring import Ring
 from gossip.storage import Storage
 from gossip.tables.bounds import LENIENCE, OWNER_BYTES, OWNER_ROWS, STRANGERS, within
-from gossip.tables.digest import Digests, id_hash
+from gossip.tables.digest import Digests
+from gossip.tables.doubt import Doubt
 from gossip.tables.holdings import Holdings, account_of
 from gossip.tables.lamport import LamportClock
 from gossip.tables.outbox import Outbox
 from gossip.tables.record import (
+    ATTACHMENTS_TABLE,
     EPOCH,
     MAX_TIME,
     OWNED,
     RING,
     ROSTER,
     SHARED,
+    SPACES_TABLE,
     Body,
     EpochBody,
     OpaqueBody,
@@ -45,12 +48,6 @@ from gossip.tables.tombstones import Tombstones
 from gossip.tables.view import View
 from gossip.tables.vouching import gone_with
 
-SPACES_TABLE = "spaces"
-"""Shared table with one row for each number space; its tombstone ends the space's ring."""
-ATTACHMENTS_TABLE = "attachments"
-"""Owned table; a row says that its owner is attached to the scope that is its key."""
-DEPARTURES_TABLE = "departures"
-"""Owned table; a row with the owner's id as its key says that the owner has left for good."""
 _STORED = "record"
 Extra = Sequence[tuple[str, str, bytes | None]]
 
@@ -84,12 +81,8 @@ class Replica:
         self._tombstones = Tombstones(node_id)
         self._live: dict[str, None] = {node_id: None}
         self._dirty: dict[RecordId, None] = {}
-        self._unproven: dict[RecordId, None] = {}
         self._loaded: list[RecordId] = []
-        self.in_doubt = storage.doubtful
-        """This host's disk may be older than what it told others, and it has not yet heard all of them."""
-        self._corrected = False
-        """In doubt, but a host that is not has said which of the unproven rows are there."""
+        self._doubt = Doubt(storage.doubtful)
         self.view = View(self.visible, self.counters)
         self._load()
 
@@ -120,39 +113,42 @@ class Replica:
 
     # What an old disk brought back
 
+    @property
+    def in_doubt(self) -> bool:
+        """This host's disk may be older than what it told others, and it has not yet heard all of them."""
+        return self._doubt.lasts
+
+    @property
+    def corrected(self) -> bool:
+        """In doubt, but a host that is not has said what there is."""
+        return self._doubt.corrected
+
     def unproven(self) -> list[RecordId]:
         """Shared rows that only this host's doubtful disk says are there: they may have been removed for good since,
         and their tombstones collected."""
-        return list(self._unproven)
+        return self._doubt.unproven()
 
     def is_unproven(self, id: RecordId) -> bool:
         """Whether only a doubtful disk says that a row, or the space of a ring, is there."""
-        return _vouched_by(id) in self._unproven
+        return self._doubt.is_unproven(id)
 
     def doubt(self) -> None:
         """This host's disk is an older one: what came from it is to be proven."""
-        self.in_doubt, self._corrected = True, False
-        for id in self._loaded:
-            body = self._holdings.get(id)
-            if isinstance(body, SharedBody) and body.value is not None:
-                self._unproven[id] = None
+        bodies = [(id, self._holdings.get(id)) for id in self._loaded]
+        self._doubt.begin(id for id, body in bodies if isinstance(body, SharedBody) and body.value is not None)
 
     def disprove(self, held: Mapping[int, object]) -> None:
         """A host that is not in doubt holds these of the unproven (by the hash of their ids), and no others."""
-        self._corrected = True
-        for id in list(self._unproven):
-            del self._unproven[id]
-            if id_hash(id) not in held:
-                self.counters["disproved"] += 1
-                self._drop(id)
-                if id.table == SPACES_TABLE:
-                    self._drop(RecordId(RING, "", id.key, ""))
+        for id in self._doubt.correct(held):
+            self.counters["disproved"] += 1
+            self._drop(id)
+            if id.table == SPACES_TABLE:
+                self._drop(RecordId(RING, "", id.key, ""))
         self._settle()
 
     def end_doubt(self) -> None:
         """Every member of the roster has been heard: what nobody disproved is there."""
-        self.in_doubt = False
-        self._unproven.clear()
+        self._doubt.end()
         self._storage.settle()
 
     def records(self) -> list[Record]:
@@ -296,34 +292,23 @@ class Replica:
         """Merge records as bytes; bad ones are counted. Returns the ids that changed. `doubtful`: who sends them is in
         doubt of his own disk; `proven`: he is not, and knows that this host may be."""
         records: list[Record] = []
+        seen: list[RecordId] = []
         for item in items:
             try:
                 if not isinstance(item, bytes):
                     raise RecordError("a record is bytes")
                 if (held := self._holdings.id_of(item)) is None:
                     records.append(decode_record(item))
-                elif proven:
-                    self._unproven.pop(held, None)
+                else:
+                    seen.append(held)
             except RecordError:
                 self.counters["bad_records"] += 1
         if proven:
-            for id, _ in records:
-                self._unproven.pop(id, None)
+            self._doubt.prove([*seen, *(record.id for record in records)])
         elif self.in_doubt and (doubtful or self.awaits()):
-            new = [
-                record
-                for record in records
-                if isinstance(record.body, SharedBody) and record.body.value is not None
-                if self._holdings.get(record.id) is None
-            ]
-            if doubtful and not self._corrected:
-                self._unproven.update(dict.fromkeys(record.id for record in new))
-            else:
-                # By packet: who says so may not know yet that what this host acknowledged counts no more. A repair
-                # tells him. From another in doubt: a host that is not has said already what there is.
-                self.counters["not_taken_in_doubt"] += len(new)
-                refused = {record.id for record in new}
-                records = [record for record in records if _vouched_by(record.id) not in refused]
+            admitted = self._doubt.admit(records, doubtful=doubtful, known=self._holdings.holds)
+            self.counters["not_taken_in_doubt"] += len(records) - len(admitted)
+            records = admitted
         return self.merge(records)
 
     def merge(self, records: Iterable[Record]) -> list[RecordId]:
@@ -633,11 +618,6 @@ class Replica:
         for id, body in self._holdings.all():
             self._follow(id, body)
         self._acknowledge_all()
-
-
-def _vouched_by(id: RecordId) -> RecordId:
-    """The row without which a record is of no use: of a ring its space, else itself."""
-    return RecordId(SHARED, SPACES_TABLE, id.key, "") if id.kind == RING else id
 
 
 def _key(id: RecordId) -> str:

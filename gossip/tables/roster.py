@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from gossip.tables.record import (
+    DEPARTURES_TABLE,
     EPOCH,
     OWNED,
     ROSTER,
@@ -20,7 +21,7 @@ from gossip.tables.record import (
     RosterBody,
     decode_record,
 )
-from gossip.tables.replica import DEPARTURES_TABLE, Replica
+from gossip.tables.replica import Replica
 from gossip.tables.row import check_name, decode_value
 from gossip.tables.vouching import missing, vouched
 

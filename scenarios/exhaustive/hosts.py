@@ -131,7 +131,7 @@ class Host:
         return (
             self.name, self.boots, disk, held, self.told("row"), self.gates.is_synced, self.gates.may_give(),
             self.replica.clock.time, self.replica.bounded, agreed, self._disk.doubtful, tuple(self.replica.unproven()),
-            tuple(self.gates.awaited()), self._age,
+            self.replica.corrected, tuple(self.gates.awaited()), self._age,
         )  # fmt: skip
 
     def known(self) -> Known:

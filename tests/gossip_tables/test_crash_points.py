@@ -6,8 +6,18 @@ from collections.abc import Sequence
 
 import pytest
 
-from gossip.tables.record import OWNED, RING, ROSTER, EpochBody, OwnedBody, RecordId, RosterBody, SharedBody
-from gossip.tables.replica import SPACES_TABLE, Replica
+from gossip.tables.record import (
+    OWNED,
+    RING,
+    ROSTER,
+    SPACES_TABLE,
+    EpochBody,
+    OwnedBody,
+    RecordId,
+    RosterBody,
+    SharedBody,
+)
+from gossip.tables.replica import Replica
 from gossip.tables.roster import Roster
 from scenarios.exhaustive.disk import Disk
 
