@@ -16,7 +16,7 @@ DRILLS: dict[str, tuple[int, Callable[[Draft], bool]]] = {
     "all-die": (3, presence.all_die), "is-removed": (4, membership.is_removed), "fills-up": (2, numbers.fills_up),
     "roles-change": (2, membership.roles_change), "labels": (2, writes.labels), "keys-change": (2, writes.keys_change),
     "twins": (2, writes.twins), "long-life": (1, writes.long_life), "leaves": (3, membership.leaves),
-    "splits": (3, numbers.splits), "hiccup": (2, presence.hiccup),
+    "splits": (3, numbers.splits), "hiccup": (2, presence.hiccup), "own-swarm": (1, membership.own_swarm),
 }  # fmt: skip
 """With how often each is chosen."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scenarios.search import actions
-from scenarios.search.draft import PROMPT, Draft
+from scenarios.search.draft import PROMPT, Container, Draft
 from scenarios.search.drills.steps import (
     AWAY,
     SLOWLY,
@@ -21,6 +21,7 @@ from scenarios.search.drills.steps import (
     told,
 )
 from scenarios.search.drills.writes import labels
+from scenarios.search.promises.cast import guest, leave, served, server
 
 
 def is_removed(draft: Draft) -> bool:
@@ -99,6 +100,40 @@ def leaves(draft: Draft) -> bool:
     draft.add({"expect": {"docker": "info", "on": host, "prints": "Swarm: inactive", "for": "1s"}})
     told(draft, manager, "node ls --format '{{.Hostname}} {{.Status}},'", prints=f"{host} Down,", within=AWAY)
     draft.add(draft.docker(manager, f"node rm {host}"))
+    join(draft, host, manager)
+    return True
+
+
+def own_swarm(draft: Draft) -> bool:
+    """Who leaves and begins a swarm of its own has nothing in common with the other one: no member, no name, no packet,
+    though a network may be called alike there and have the same subnet. Then it comes back as somebody new."""
+    workers = [h for h in draft.members() if h not in draft.managers]
+    if not workers:
+        return False
+    host, manager = draft.chance.choice(workers), draft.chance.choice(draft.managers)
+    name, subnet = draft.fresh("alike"), f"10.22.{draft.number('alike-net')}.0/26"
+    create = f"network create -d overlay --attachable --subnet {subnet} {name}"
+    draft.add(draft.docker(host, "swarm leave"))
+    off_the_swarm(draft, host)
+    told(draft, manager, "node ls --format '{{.Hostname}} {{.Status}},'", prints=f"{host} Down,", within=AWAY)
+    draft.add(draft.docker(manager, f"node rm {host}"))
+    draft.add(draft.docker(host, f"swarm init --advertise-addr 192.0.2.{draft.hosts.index(host) + 1}"))
+    asked: dict[str, Container] = {}
+    for each in (manager, host):
+        draft.add(draft.docker(each, create))
+        asked[each] = server(draft, each, name)
+    for each, other in ((manager, host), (host, manager)):
+        asker = guest(draft, each, name)
+        served(draft, asker, asked[each])
+        draft.expect(unresolved=f"{asker.place} -> {asked[other].name}")
+        leave(draft, asker)
+    line = "node ls --format '{{.Hostname}},'"
+    for each, other in ((manager, host), (host, manager)):
+        draft.add({"expect": {"docker": line, "on": each, "lacks": f"{other},", "for": "2s"}})
+    for each in (manager, host):
+        leave(draft, asked[each])
+        told(draft, each, f"network rm {name}")
+    draft.add(draft.docker(host, "swarm leave --force"))
     join(draft, host, manager)
     return True
 
