@@ -13,7 +13,7 @@ from scenarios.cli.verdicts import judges
 from scenarios.launch.errors import LaunchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from scenarios.mutations.catching import Caught
     from scenarios.search.generate import Bounds
@@ -52,7 +52,8 @@ def explore(
         int | None, typer.Option("--automatic", min=1, metavar="N", help="N defects made by chance, alike.")
     ] = None,
     table: Annotated[
-        Path | None, typer.Option("--table", metavar="FILE", help="Write what became of the defects, as JSON.")
+        Path | None,
+        typer.Option("--table", metavar="FILE", help="Write what became of the defects, as JSON, or go on from there."),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the result.")] = False,
 ) -> None:  # fmt: skip
@@ -124,6 +125,22 @@ def _names(given: list[str], every: bool, automatic: int | None, seed: int) -> l
     return list(dict.fromkeys(names))
 
 
+def _before(table: Path | None, broken: str, first: int) -> Sequence[Caught]:
+    """What a table says already, for the hunt goes on from there. Raises LaunchError for one of other code or seeds."""
+    from scenarios.mutations.catching import Hunt
+
+    if table is None or not table.exists():
+        return ()
+    try:
+        hunt = Hunt.read(table.read_text())
+    except (OSError, ValueError) as error:
+        raise LaunchError(f"{table}: {error}") from None
+    if (hunt.commit, hunt.first) != (broken, first):
+        told = f"commit {hunt.commit or 'unknown'} from seed {hunt.first}, and this is {broken or 'unknown'} from {first}"
+        raise LaunchError(f"{table} is of {told}: name another file, or move that one away")
+    return hunt.found
+
+
 def _defects(names: list[str], first: int, seeds: int, jobs: int | None, table: Path | None, quiet: bool) -> int:
     from scenarios.cli.table import render
     from scenarios.mutations.catching import Hunt, catch_all, commit
@@ -135,11 +152,12 @@ def _defects(names: list[str], first: int, seeds: int, jobs: int | None, table: 
             print(f"{caught.name}: found {how}", flush=True)
 
     broken = commit()
-    found: list[Caught] = []
-    for caught in catch_all(names, first, seeds, jobs or cores(), tell):
-        found = sorted([*found, caught], key=lambda each: names.index(each.name))
+    known = {caught.name: caught for caught in _before(table, broken, first)}
+    for caught in catch_all(names, first, seeds, jobs or cores(), tell, tuple(known.values())):
+        known[caught.name] = caught
         if table is not None:  # at once: a hunt takes hours
-            table.write_text(Hunt(broken, first, seeds, tuple(found)).written())
+            table.write_text(Hunt(broken, first, seeds, tuple(known.values())).written())
+    found = [known[name] for name in names]
     print(render(["DEFECT", "SEEDS", "FOUND BY"],
                  [[caught.name, str(caught.seeds), caught.by or "nothing"] for caught in found]))  # fmt: skip
     missed = [caught for caught in found if caught.survived]

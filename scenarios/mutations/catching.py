@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from scenarios.mutations.mutation import ROOT
 
@@ -55,11 +55,24 @@ def catch(name: str, first: int, seeds: int) -> Caught:
 
 
 def catch_all(
-    names: Sequence[str], first: int, seeds: int, jobs: int, tell: Callable[[Caught], None]
-) -> Iterator[Caught]:
-    """In the order in which they are done."""
+    names: Sequence[str], first: int, seeds: int, jobs: int, tell: Callable[[Caught], None],
+    before: Sequence[Caught] = (),
+) -> Iterator[Caught]:  # fmt: skip
+    """In the order in which they are done. `before`: what a hunt from the same seed on found, which is not repeated;
+    of what it did not find the later seeds are run."""
+    tried = {caught.name: caught for caught in before}
+
+    def hunted(name: str) -> Caught:
+        old = tried.get(name)
+        if old is None:
+            return catch(name, first, seeds)
+        if not old.survived or old.seeds >= seeds:
+            return old
+        new = catch(name, first + old.seeds, seeds - old.seeds)
+        return replace(new, seeds=old.seeds + new.seeds, seconds=old.seconds + new.seconds)
+
     with ThreadPoolExecutor(jobs) as pool:
-        for done in as_completed([pool.submit(catch, name, first, seeds) for name in names]):
+        for done in as_completed([pool.submit(hunted, name) for name in names]):
             tell(done.result())
             yield done.result()
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from scenarios.mutations.catalogue import mutations, named
-from scenarios.mutations.catching import catch
+from scenarios.mutations.catching import Caught, catch, catch_all
 from scenarios.mutations.hook import install
 from scenarios.mutations.mutation import ROOT, DoesNotApply, Mutation, automatic
 
@@ -58,3 +58,13 @@ def test_the_search_finds_it_within_its_first_seeds(name: str) -> None:
     caught = catch(name, 1, 3)
     assert not caught.survived, caught
     assert caught.by != "start", caught
+
+
+def test_a_hunt_goes_on_where_it_was() -> None:
+    found = Caught("tombstone-loses", 2, "durability", "it is back", 1.0)
+    missed = Caught("root-replaced-early", 10, "", "", 5.0)
+    assert list(catch_all([found.name], 1, 50, 1, lambda _: None, [found])) == [found]
+    assert list(catch_all([missed.name], 1, 10, 1, lambda _: None, [missed])) == [missed]
+    wrong = Caught("no-such-mutation", 10, "", "", 5.0)
+    [again] = catch_all([wrong.name], 1, 11, 1, lambda _: None, [wrong])
+    assert again.seeds == 11 and again.by == "start", "of what was missed the later seeds are run"
