@@ -136,7 +136,7 @@ def _before(table: Path | None, broken: str, first: int) -> Sequence[Caught]:
     except (OSError, ValueError) as error:
         raise LaunchError(f"{table}: {error}") from None
     if (hunt.commit, hunt.first) != (broken, first):
-        told = f"commit {hunt.commit or 'unknown'} from seed {hunt.first}, and this is {broken or 'unknown'} from {first}"
+        told = f"commit {hunt.commit or 'unknown'} from {hunt.first}, and this is {broken or 'unknown'} from {first}"
         raise LaunchError(f"{table} is of {told}: name another file, or move that one away")
     return hunt.found
 
