@@ -54,6 +54,13 @@ def space_of(network_id: str, index: int, pool: Pool, offset: int | None) -> str
     return spaces[0 if inside else 1][0]
 
 
+def place_of(space: str) -> tuple[str, int] | None:
+    """The id of the network, and which of its pools, that a space has addresses of; None for another kind."""
+    kind, _, rest = space.partition("/")
+    network_id, _, index = rest.partition("/")
+    return (network_id, int(index.partition("/")[0])) if kind == ADDRESS_SPACE else None
+
+
 def offset_of(address: str, subnet: ipaddress.IPv4Network | ipaddress.IPv6Network) -> int:
     return int(ipaddress.ip_address(address)) - int(subnet.network_address)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from daemon.cluster.network_rows import (
-    ADDRESS_SPACE,
     ATTACHMENTS,
     ENDPOINTS,
     NETWORKS,
@@ -16,6 +15,7 @@ from daemon.cluster.network_rows import (
     DefaultSubnets,
     network_of,
     offset_of,
+    place_of,
     space_of,
     text_list,
 )
@@ -25,6 +25,7 @@ from daemon.errors import ApiError, Forbidden, ServerError
 from gossip.numbers.errors import InDoubt, NumberOutside, NumbersError, NumberTaken, OwnerUnreachable, SpaceExhausted
 
 if TYPE_CHECKING:
+    from daemon.engine.container import Container
     from gossip.node import GossipNode
 
 DEADLINE = 8.0  # seconds for a number: longer than a host just started waits for its peers before it gives any
@@ -132,13 +133,11 @@ def taken(gossip: GossipNode, space: str, defaults: DefaultSubnets) -> Iterable[
         return [vni for network in known for vni in network.vnis]
     if space == SUBNET_SPACE:
         return [n for network in known for n in defaults.numbers(network.pools)]
-    kind, _, rest = space.partition("/")
-    network_id, _, index = rest.partition("/")
+    network_id, index = place_of(space) or ("", 0)
     network = next((n for n in known if n.id == network_id), None)
-    number = int(index.partition("/")[0]) if kind == ADDRESS_SPACE else 0
-    if kind != ADDRESS_SPACE or network is None or number >= len(network.pools):
+    if network is None or index >= len(network.pools):
         return []
-    pool = network.pools[number]
+    pool = network.pools[index]
     subnet = ipaddress.ip_network(pool.subnet)
     texts = [pool.gateway or "", *pool.auxiliary.values()]
     for row in gossip.all_rows(ENDPOINTS):
@@ -147,3 +146,26 @@ def taken(gossip: GossipNode, space: str, defaults: DefaultSubnets) -> Iterable[
     texts += [str(row.value.get("balancer") or "") for row in gossip.all_rows(ATTACHMENTS) if row.key == network_id]
     addresses = [ipaddress.ip_address(text.partition("/")[0]) for text in texts if text]
     return [int(address) - int(subnet.network_address) for address in addresses if address in subnet]
+
+
+def expected(containers: Iterable[Container], networks: Mapping[str, Network], space: str) -> list[int]:
+    """Numbers of an address space that containers chose (--ip) which are about to be started again: who
+    chose none, or the load balancer, would take one in the moment between two runs."""
+    found: list[int] = []
+    network = networks.get((place_of(space) or ("", 0))[0])
+    if network is None:
+        return found
+    for container in containers:
+        if not (container.state.restarting or container.stopped_by_daemon):
+            continue
+        for name, settings in container.endpoints.items():
+            if name not in (network.name, network.id) or settings.ip_address:
+                continue
+            chosen = [(settings.ipam_config or {}).get(field) for field in ("IPv4Address", "IPv6Address")]
+            for address in map(ipaddress.ip_address, filter(None, chosen)):
+                for index, pool in enumerate(network.pools):
+                    subnet = ipaddress.ip_network(pool.subnet)
+                    offset = int(address) - int(subnet.network_address)
+                    if address in subnet and space_of(network.id, index, pool, offset) == space:
+                        found.append(offset)
+    return found

@@ -23,7 +23,7 @@ from daemon.cluster.network_rows import (
 )
 from daemon.cluster.node_local import is_node_local, make, names_are_shared, unmake
 from daemon.cluster.nodes import NODES
-from daemon.cluster.overlay_numbers import Addresses, taken
+from daemon.cluster.overlay_numbers import Addresses, expected, taken
 from daemon.engine.container import Container
 from daemon.engine.documents import JsonObject
 from daemon.engine.network import Endpoint, Network
@@ -64,6 +64,7 @@ class Overlays:
         self.addresses = Addresses(gossip)
         defaults = self._cluster.default_subnets
         gossip.numbers.taken_by_rows(lambda space: taken(gossip, space, defaults))
+        gossip.numbers.expected_by(lambda space: expected(self._engine.containers.all(), self._networks, space))
         for space in gossip.numbers.spaces():
             if space.startswith(f"{ADDRESS_SPACE}/"):
                 for number in gossip.numbers.holders(space):
@@ -245,7 +246,9 @@ class Overlays:
             self._engine.tasks.spawn(self._balance_later(network, endpoint), f"balancer of {network.name}")
 
     async def _balance_later(self, network: Network, endpoint: Endpoint) -> None:
-        gossip = self._running()
+        gossip = self._gossip
+        if gossip is None:
+            return  # this host has left the swarm in the meantime
         try:
             address = await self.request(network, endpoint.id)
         except ApiError as error:

@@ -43,6 +43,7 @@ class Allocator:
         self._storage = storage
         self._given: dict[str, dict[int, str]] = {}
         self._hooks: list[Callable[[str], Iterable[int]]] = []
+        self._expecting: list[Callable[[str], Iterable[int]]] = []
         for key, holder in storage.all(_KIND):
             space, _, number = key.rpartition("/")
             self._given.setdefault(space, {})[int(number)] = holder.decode()
@@ -50,6 +51,11 @@ class Allocator:
     def taken_by_rows(self, hook: Callable[[str], Iterable[int]]) -> None:
         """Add a source of numbers that rows name, hidden rows included."""
         self._hooks.append(hook)
+
+    def expected_by(self, hook: Callable[[str], Iterable[int]]) -> None:
+        """Add a source of numbers that are free and that somebody here will ask for by number in a moment: nobody is
+        given one of these instead of another."""
+        self._expecting.append(hook)
 
     def ring(self, space: str) -> Ring | None:
         """This host's view of a space."""
@@ -94,7 +100,9 @@ class Allocator:
         given = self._given.setdefault(space, {})
         ranges = ring.ranges(self._replica.node_id)
         if wanted is None:
-            number = next(iter(self._free(space, ranges)), None)
+            expected = {number: None for hook in self._expecting for number in hook(space)}
+            first = next(iter(self._free(space, ranges)), None)
+            number = next((n for n in self._free(space, ranges) if n not in expected), first) if expected else first
             if number is None:
                 return None
         else:

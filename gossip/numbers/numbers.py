@@ -193,6 +193,10 @@ class Numbers:
         """`hook(space)` gives the numbers that rows name, those of hidden rows included."""
         self._allocator.taken_by_rows(hook)
 
+    def expected_by(self, hook: Callable[[str], Iterable[int]]) -> None:
+        """`hook(space)` gives the numbers that somebody here will ask for in a moment: any other is given first."""
+        self._allocator.expected_by(hook)
+
     def disputed(self) -> list[str]:
         """Spaces in which two views contradict each other: an alarm, nobody gives from the range."""
         return [space for space, ring in self._replica.rings() if ring.conflict]
