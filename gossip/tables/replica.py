@@ -316,6 +316,7 @@ class Replica:
         changed: dict[RecordId, None] = {}
         urgent = False
         for id, body in sorted(records, key=lambda record: record.id.kind != ROSTER):
+            collected = id in self._tombstones.collected
             if not self._admissible(id, body):
                 continue
             if id.kind == OWNED and isinstance(body, OwnedBody):
@@ -326,7 +327,7 @@ class Replica:
                     self._enter(header, known.join(seen) if isinstance(known, EpochBody) else seen)
             current = self._holdings.get(id)
             joined = body if current is None else current.join(body)
-            if joined == current:
+            if joined == current and not collected:  # what was collected and is held again is acknowledged again
                 continue
             self._enter(id, joined)
             changed[id] = None

@@ -71,6 +71,31 @@ def test_what_was_acknowledged_before_counts_no_more() -> None:
         assert host.replica.view.row("networks", "n", "") is None and not host.replica.held_tombstones()
 
 
+def test_what_was_collected_is_acknowledged_again_for_an_old_disk_that_still_holds_it() -> None:
+    alpha, bravo, charlie = (Host(name) for name in ("alpha", "bravo", "charlie"))
+    hosts = [alpha, bravo, charlie]
+    for host in hosts:
+        alpha.roster.admit(host.name, host.name, "manager", "192.0.2.1")
+    alpha.replica.write("networks", "n", {})
+    bravo.hear(alpha)
+    charlie.hear(alpha)
+    alpha.replica.remove("networks", "n")
+    old = Disk()
+    old.kept, old.doubtful = dict(alpha.disk.kept), True  # of before the others' acknowledgements
+    for host in (bravo, charlie, alpha, bravo, charlie):
+        for other in hosts:
+            host.hear(other)
+    assert not any(host.replica.held_tombstones() for host in hosts), "all have collected it"
+    hosts[0] = Host("alpha", 2, old)
+    assert hosts[0].replica.held_tombstones() == [ROW]
+    for _ in range(3):
+        for host, other in ((hosts[0], bravo), (bravo, charlie), (charlie, hosts[0])):
+            host.repair_with(other)
+            host.hear(other)
+    for host in hosts:
+        assert not host.replica.held_tombstones(), f"{host.name} waits for ever"
+
+
 def test_who_answers_knows_of_the_doubt_before_it_says_what_it_holds() -> None:
     alpha, _, charlie = put_back()
     answer(charlie.replica, "alpha", next(repair(alpha.replica)))
