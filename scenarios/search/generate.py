@@ -142,6 +142,11 @@ def _aftermath(draft: Draft) -> None:
             draft.add(draft.docker(first, f"node {verb} {host}"))
     for host in draft.managers:
         draft.add({"expect": {"docker": "node ls", "on": host, "within": AWAY}})
+        # Who has not heard of a change yet writes over it (docs/state.md).
+        for other in hosts:
+            role = "manager" if other in draft.managers else "worker"
+            line = f"node inspect -f '{{{{.Spec.Role}}}}' {other}"
+            draft.add({"expect": {"docker": line, "on": host, "prints": role, "within": AWAY}})
     writes.labels(draft)
     if draft.chance.random() < _DRILLED_AFTER:
         drills.some_drill(draft)
