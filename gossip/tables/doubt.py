@@ -54,10 +54,11 @@ class Doubt:
         return wrong
 
     def admit(self, records: list[Record], *, doubtful: bool, known: Callable[[RecordId], bool]) -> list[Record]:
-        """Which of some records may be taken, from one in doubt as well or by packet while somebody is unheard.
+        """Which records may be taken: from one in doubt, or by packet while this host is and somebody is unheard.
 
         Who sends a packet may not know yet that what this host acknowledged counts no more; a repair tells him. From
-        one in doubt the new rows are unproven, and not taken if a host that is not has said already what there is.
+        one in doubt, if this host is too (`doubtful`), the new rows are unproven; they are not taken if it is not (any
+        more), or if a host that is not in doubt has said already what there is.
         """
         new = {
             record.id

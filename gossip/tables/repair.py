@@ -63,16 +63,22 @@ def repair(replica: Replica) -> Generator[bytes, bytes, Repaired]:
         if not ours:
             return Repaired(received, doubtful)
         question: dict[str, object] = {"op": "buckets", "buckets": ours, "doubt": replica.in_doubt}
+        asked_in_doubt = replica.in_doubt
         answer = _answered((yield _pack(_with_scopes(question, agreed))))
         records, want = answer.get("records"), answer.get("want")
         if not isinstance(records, list) or not isinstance(want, list):
             raise RepairError("an answer to buckets has records and wants")
-        wanted = _wanted(replica, ours, want, unproven=doubtful)
-        changed = replica.merge_packed(records, doubtful=doubtful, proven=not doubtful)
+        # What is unproven at both may be told, but by the time that it comes one of them may be in doubt no more.
+        unproven = doubtful and replica.in_doubt
+        wanted = _wanted(replica, ours, want, unproven=unproven)
+        changed = replica.merge_packed(
+            records, doubtful=doubtful, proven=not doubtful, unproven=doubtful and asked_in_doubt
+        )
         received += len(changed)
         while wanted:
             chunk, wanted = _cut(wanted)
-            _answered((yield _pack({"op": "records", "records": chunk, "doubt": replica.in_doubt})))
+            told = {"op": "records", "records": chunk, "doubt": replica.in_doubt, "unproven": unproven}
+            _answered((yield _pack(told)))
         if not changed:
             return Repaired(received, doubtful)
     return Repaired(received, doubtful)
@@ -106,7 +112,7 @@ def answer(replica: Replica, peer: str, request: bytes) -> bytes:
         records = message.get("records")
         if not isinstance(records, list):
             raise RepairError("records are an array")
-        replica.merge_packed(records, doubtful=doubtful)
+        replica.merge_packed(records, doubtful=doubtful, unproven=message.get("unproven") is True)
         return _pack({})
     raise RepairError("unknown question")
 

@@ -288,9 +288,12 @@ class Replica:
 
     # Merging
 
-    def merge_packed(self, items: Iterable[object], *, doubtful: bool = False, proven: bool = False) -> list[RecordId]:
+    def merge_packed(
+        self, items: Iterable[object], *, doubtful: bool = False, proven: bool = False, unproven: bool = False
+    ) -> list[RecordId]:
         """Merge records as bytes; bad ones are counted. Returns the ids that changed. `doubtful`: who sends them is in
-        doubt of his own disk; `proven`: he is not, and knows that this host may be."""
+        doubt of his own disk; `proven`: he is not, and knows that this host may be; `unproven`: he took this host for
+        one in doubt, and so what only his old disk says is among them."""
         records: list[Record] = []
         seen: list[RecordId] = []
         for item in items:
@@ -305,8 +308,8 @@ class Replica:
                 self.counters["bad_records"] += 1
         if proven:
             self._doubt.prove([*seen, *(record.id for record in records)])
-        elif self.in_doubt and (doubtful or self.awaits()):
-            admitted = self._doubt.admit(records, doubtful=doubtful, known=self._holdings.holds)
+        elif unproven or (self.in_doubt and (doubtful or self.awaits())):
+            admitted = self._doubt.admit(records, doubtful=doubtful and self.in_doubt, known=self._holdings.holds)
             self.counters["not_taken_in_doubt"] += len(records) - len(admitted)
             records = admitted
         return self.merge(records)

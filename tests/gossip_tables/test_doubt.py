@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import msgpack
+import pytest
+
 from gossip.gates import ON_ITS_WAY, Gates
 from gossip.numbers import inheritance, numbers
 from gossip.tables.record import RecordId
@@ -111,6 +114,32 @@ def test_a_packet_proves_nothing_and_brings_nothing_while_somebody_is_unheard() 
     assert alpha.replica.view.row("networks", "new", "") is None
     alpha.repair_with(charlie)
     assert alpha.replica.view.row("networks", "new", "") is not None and not alpha.replica.unproven()
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_what_was_told_to_one_in_doubt_is_not_taken_when_it_is_in_doubt_no_more(asks: bool) -> None:
+    disk = put_back()[0].disk
+    with_it, without = Disk(), Disk()
+    with_it.kept, with_it.doubtful = dict(disk.kept), True
+    without.kept = {key: value for key, value in disk.kept.items() if b"networks" not in value}
+    without.doubtful = True
+    other, alpha = Host("bravo", 2, with_it), Host("alpha", 3, without)
+    assert other.replica.is_unproven(ROW) and alpha.replica.body(ROW) is None
+    asker, asked = (alpha, other) if asks else (other, alpha)
+    dialogue = repair(asker.replica)
+    request = next(dialogue)
+    told: list[object] = []
+    try:
+        while True:
+            reply = answer(asked.replica, asker.name, request)
+            told.append(msgpack.unpackb(request, strict_map_key=False)["op"])
+            if told[-1] == "buckets":
+                alpha.replica.end_doubt()  # by what it hears meanwhile of somebody else
+            request = dialogue.send(reply)
+    except StopIteration:
+        pass
+    assert "buckets" in told, "or nothing is staged"
+    assert alpha.replica.body(ROW) is None, "a removed row is back, for good"
 
 
 def test_who_was_corrected_takes_no_word_of_another_old_disk() -> None:
