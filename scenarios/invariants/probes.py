@@ -25,6 +25,8 @@ _CANNOT = (125, 126, 127)
 
 _ANSWER = 8.0
 _STRANGER = "02:42:5a:ad:0b:ad"
+_NOBODYS = 0xD00D00
+"""A VNI that networks hardly have."""
 _DEFAULTS = ("bridge", "docker_gwbridge", "ingress", "host", "none")
 
 
@@ -157,9 +159,11 @@ def forgeries(views: Mapping[str, View]) -> list[tuple[str, str, bytes]]:
     nobody made, which must be refused.
 
     Into each overlay: from a host that is not on it, with a MAC that is known there and one that is not; from one that
-    is, with another's MAC; and in the clear if it is encrypted.
+    is, with another's MAC; and in the clear if it is encrypted. And from one that is on it, with a VNI that nobody has.
     """
     found: dict[tuple[str, str, str, str], bytes] = {}
+    numbers = dict.fromkeys(vni(network) for view in views.values() for network in view.networks.values())
+    nobodys = next(number for number in range(_NOBODYS, 1 << 24) if number not in numbers)
     for a, b in pairs(views):
         view = views[b.host]
         number = vni(view.networks.get(b.network, {}))
@@ -172,6 +176,7 @@ def forgeries(views: Mapping[str, View]) -> list[tuple[str, str, bytes]]:
             found[b.network, host, b.host, "known"] = _vxlan(number, a, b, a.mac)
             if host not in on:
                 found[b.network, host, b.host, "unknown"] = _vxlan(number, a, b, _STRANGER)
+        found[b.network, a.host, b.host, "nobody's"] = _vxlan(nobodys, a, b, a.mac)
         if "encrypted" in (view.networks[b.network].get("Options") or {}):
             found[b.network, a.host, b.host, "clear"] = _vxlan(number, a, b, a.mac)
     return [(source, target, data) for (_, source, target, _), data in found.items()]

@@ -17,6 +17,7 @@ DRILLS: dict[str, tuple[int, Callable[[Draft], bool]]] = {
     "roles-change": (2, membership.roles_change), "labels": (2, writes.labels), "keys-change": (2, writes.keys_change),
     "twins": (2, writes.twins), "long-life": (1, writes.long_life), "leaves": (3, membership.leaves),
     "splits": (3, numbers.splits), "hiccup": (2, presence.hiccup), "own-swarm": (1, membership.own_swarm),
+    "removed-in-a-cut": (2, numbers.removed_in_a_cut),
 }  # fmt: skip
 """With how often each is chosen."""
 

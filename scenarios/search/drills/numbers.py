@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scenarios.search.draft import Draft
+from scenarios.search.draft import Draft, Network
 from scenarios.search.drills.steps import (
     AWAY,
     all_meet,
@@ -84,4 +84,39 @@ def splits(draft: Draft) -> bool:
     del draft.networks[network.name]
     for container in [c for c in draft.containers.values() if network.name in c.networks]:
         del draft.containers[container.name]
+    return True
+
+def removed_in_a_cut(draft: Draft) -> bool:
+    """A network is removed while a host that is cut off has somebody on it, unknown to all others: after the cut he is
+    off it, and its VNI is another's, on that host too."""
+    chance, members = draft.chance, draft.members()
+    away = [h for h in members if h not in draft.managers]
+    if not away:
+        return False
+    host, manager = chance.choice(away), chance.choice(draft.managers)
+    vni, cut = 6500 + draft.number("cut-vni"), draft.fresh("cut")
+    brief, again = draft.fresh("brief"), draft.fresh("brief")
+    create = f"network create -d overlay --attachable -o com.docker.network.driver.overlay.vxlanid_list={vni}"
+    draft.add(draft.docker(manager, f"{create} {brief}"))
+    draft.networks[brief] = Network(brief, "overlay", [])
+    first = bare(draft, host, brief)
+    draft.wait(6.0)  # in which it gets addresses of its own
+    take_away(draft, first)
+    draft.wait(1.0)
+    draft.add({"fault": {"islands": [host], "id": cut}})
+    status(draft, host, "Down", manager)
+    stays = bare(draft, host, brief)
+    draft.add(draft.docker(manager, f"network rm {brief}"))
+    draft.add({"heal": cut})
+    status(draft, host, "Ready", manager)
+    told(draft, host, f"inspect -f '{{{{json .NetworkSettings.Networks}}}}' {stays.name}", within=AWAY, lacks=brief)
+    told(draft, host, "network ls", within=AWAY, lacks=brief)
+    take_away(draft, stays)
+    del draft.networks[brief]
+    told(draft, manager, f"{create} {again}", within=AWAY)
+    draft.networks[again] = Network(again, "overlay", [])
+    for each in (host, chance.choice([h for h in members if h != host])):
+        bare(draft, each, again)
+    all_meet(draft, again, 2)
+    ended(draft, draft.networks[again])
     return True

@@ -6,7 +6,7 @@ import ipaddress
 
 from scenarios.search import actions
 from scenarios.search.draft import PROMPT, Draft, Network
-from scenarios.search.promises.cast import guest, known, leave, meeting, served, server, stay
+from scenarios.search.promises.cast import SINK, guest, known, leave, meeting, served, server, stay
 
 
 def chosen_address(draft: Draft) -> None:
@@ -38,6 +38,8 @@ def chosen_address(draft: Draft) -> None:
     leave(draft, first)
     draft.expect(unresolved=f"{asker.place} -> {first.name}", within=PROMPT)
     draft.expect(unreachable=f"{asker.place} -> {address}")
+    line = f"ip neigh flush dev eth0; ping -c 1 -W 1 {address}; ip neigh show {address}"
+    draft.expect(exec=["sh", "-c", line], on=asker.place, lacks="lladdr", within=PROMPT)
     second = server(draft, at.there if draft.chance.random() < 0.7 else at.here, network.name, "--ip", address,
                     *macs[1])  # fmt: skip
     # The first packet to the MAC of before is lost.
@@ -186,6 +188,14 @@ def apart(draft: Draft) -> None:
     if kinds[0] == "bridge-icc":
         draft.expect(exec=f"wget -q -T 1 -O - http://{beside.name}/", on=one.place, exit=1)
         draft.expect(exec=f"ping -c 1 -W 1 {beside.name}", on=one.place, exit=1)
+        # Nor by the gateway, which would send it back to where it came from.
+        line = (
+            f"a=$(nslookup -type=a {beside.name} | sed -n 's/^Address: //p' | tail -n 1); "
+            "ip route add $a via $(ip route | sed -n 's/^default via \\([0-9.]*\\) .*/\\1/p'); "
+            f"echo met | nc.openbsd -u -w 0.2 $a {SINK}; true"
+        )
+        draft.add({"exec": ["sh", "-c", line], "on": one.place})
+        draft.expect(exec="wc -l /udp", on=beside.place, prints="0 ")
     else:
         served(draft, one, beside)
     for guest_ in (one, other):

@@ -55,8 +55,10 @@ def _undamaged(draft: Draft, asked: Container) -> None:
 
 
 def _echoes(asked: Container, count: int, size: int) -> str:
-    """Each answer must be of who was asked, as long as it was sent, and have passed no router."""
-    right = f"^{size + 8} bytes from $a: seq=[0-9]* ttl=64 "
+    """Each answer must be of who was asked, to one of the questions and the first to it, as long as it was sent, and
+    have passed no router."""
+    numbers = "\\|".join(str(number) for number in range(count))
+    right = f"^{size + 8} bytes from $a: seq=\\({numbers}\\) ttl=64 time=[0-9.]* ms$"
     return (
         f"ping -c {count} -i 0.05 -W 1 -s {size} {asked.name} > /echoes; "
         "a=$(sed -n '1s/.*(\\(.*\\)).*/\\1/p' /echoes); "
