@@ -94,7 +94,6 @@ class Engine:
         await self.cluster.resume()
         self.keeper.start()
         await self.containers.restore()
-        self.cluster.boot_complete()
 
     async def stop(self) -> None:
         """Containers, cluster, networks; then whatever is still under way."""
