@@ -38,8 +38,10 @@ def chosen_address(draft: Draft) -> None:
     leave(draft, first)
     draft.expect(unresolved=f"{asker.place} -> {first.name}", within=PROMPT)
     draft.expect(unreachable=f"{asker.place} -> {address}")
-    line = f"ip neigh flush dev eth0; ping -c 1 -W 1 {address}; ip neigh show {address}"
-    draft.expect(exec=["sh", "-c", line], on=asker.place, lacks="lladdr", within=PROMPT)
+    newcomer = guest(draft, asker.host, network.name)  # who knows no neighbour yet
+    line = f"ping -c 1 -W 1 {address}; ip neigh show {address}"
+    draft.expect(exec=["sh", "-c", line], on=newcomer.place, lacks="lladdr", within=PROMPT)
+    leave(draft, newcomer)
     second = server(draft, at.there if draft.chance.random() < 0.7 else at.here, network.name, "--ip", address,
                     *macs[1])  # fmt: skip
     # The first packet to the MAC of before is lost.
