@@ -173,14 +173,19 @@ class Endpoints:
         return network
 
     async def _known(self, ref: str) -> Network:
-        """A network that was made on another host a moment ago counts as known."""
+        """A network that was made on another host a moment ago counts as known, also if an id begins like its name."""
+        overlays = self._engine.cluster.overlays
         try:
-            return self._networks.resolve(ref)
+            found = self._networks.resolve(ref)
         except NotFound:
-            network = await self._engine.cluster.overlays.ask_managers(ref)
+            network = await overlays.ask_managers(ref)
             if network is None:
                 raise
             return network
+        if found.is_called(ref):
+            return found
+        network = await overlays.ask_managers(ref)
+        return network if network is not None and network.name == ref else found
 
     def _check_settings(self, network: Network, settings: EndpointSettings) -> None:
         """moby's updateNetworkConfig."""

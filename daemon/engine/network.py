@@ -83,6 +83,10 @@ class Network:
     vni: int | None = None
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
 
+    def is_called(self, ref: str) -> bool:
+        """Whether a user means this one for certain, by its name or whole id."""
+        return ref in (self.name, self.id)
+
     @property
     def predefined(self) -> bool:
         return self.name in PREDEFINED

@@ -151,14 +151,16 @@ class Networks:
         return begun[0]
 
     def resolve(self, ref: str) -> Network:
-        """As find, and an overlay too that this node does not see yet because no container here is on it."""
+        """As find, and an overlay too that this node does not see yet because no container here is on it. Its name goes
+        before the beginning of an id."""
+        overlay = self._engine.cluster.overlays.lookup(ref)
         try:
-            return self.find(ref)
+            found = self.find(ref)
         except NotFound:
-            overlay = self._engine.cluster.overlays.lookup(ref)
             if overlay is None:
                 raise
             return overlay
+        return overlay if overlay is not None and overlay.name == ref and not found.is_called(ref) else found
 
     def resolve_or_none(self, ref: str) -> Network | None:
         try:
