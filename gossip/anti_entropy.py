@@ -125,7 +125,7 @@ class AntiEntropy:
         if self._replica.failed:
             return False
         end = self._node.now() + deadline
-        dialogue = repair(self._replica)
+        dialogue = repair(self._replica, node)
         try:
             request = next(dialogue)
             while True:

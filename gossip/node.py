@@ -88,9 +88,12 @@ class GossipNode:
         everybody: int = EVERYBODY,
         interest_only: bool = False,
         delegate: Callable[[Delegate], Delegate] = lambda own: own,
+        admitted_with: Sequence[bytes] = (),
     ) -> None:
         """`config` may change memberlist's configuration (profile, seeds) before it is used. `delegate` may put
         something beside what rides on membership: it gets the tables' own delegate and gives the one to use.
+        `admitted_with`: of a new node, `Roster.packed` of who admitted it; one that ends before it is in step with
+        him has to be admitted anew, under another id.
 
         `everybody`: members up to which all rows are pushed to all (see `tables.interests`). `interest_only`: at any
         size, rows with a scope are held by their writers and by who is attached to it alone; alike at all members.
@@ -146,6 +149,8 @@ class GossipNode:
         self._running = False
         self._tasks: list[asyncio.Task[None]] = []
         self._flush: asyncio.TimerHandle | None = None
+        if admitted_with:
+            self._replica.begin_as_newcomer(admitted_with)
         self._replica.view.watch(self._own_watch)
 
     # Life
@@ -382,9 +387,12 @@ class GossipNode:
         return asyncio.get_running_loop().time()
 
     def sources(self) -> list[str]:
-        """Who can be asked for rows: live roster members; before the first sync any live member."""
+        """Who can be asked for rows: live roster members; before the first sync any live member, but for a newcomer
+        only who admitted it."""
         if self.is_synced or self.roster.only_member():
             return self.live_peers()
+        if self._replica.newcomer:
+            return [node for node in self.live_peers() if node == self._replica.admitter()]
         names = sorted(node_of(m.name) for m in self.members.members() if m.reachable and m.native)
         return [node for node in names if node != self.node_id]
 
@@ -495,6 +503,9 @@ class GossipNode:
             return
         if self.is_synced and not self._replica.in_doubt:
             return
+        if self._replica.newcomer and (doubtful or node != self._replica.admitter()):
+            return
+        self._replica.newcomer = False
         self._gates.sync(node, doubtful=doubtful)
         self._replica.bounded = self._replica.bounded or self.is_synced
         self._settle_doubt()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -184,7 +184,7 @@ class Cluster:
             failure: ApiError | None = None
             for manager in managers:
                 try:
-                    membership = await self.visitor().join(manager, token, address)
+                    admission = await self.visitor().join(manager, token, address)
                     break
                 except Refused as error:
                     raise ServerError(str(error)) from error
@@ -196,8 +196,9 @@ class Cluster:
                 assert failure is not None
                 raise failure
             self._engine.store.settle()  # a new id has told nobody anything that an older disk could have forgotten
+            membership = admission.membership
             try:
-                gossip = await self._begin(membership)
+                gossip = await self._begin(membership, admission.roster)
                 await gossip.join([(seed, GOSSIP_PORT) for seed in membership.seeds])
                 await gossip.synced(_JOINED)
                 self.overlays.join_ingress()
@@ -285,7 +286,7 @@ class Cluster:
 
     # -- what runs while it is a member -------------------------------------------------------------------------
 
-    async def _begin(self, membership: Membership) -> GossipNode:
+    async def _begin(self, membership: Membership, admitted_with: Sequence[bytes] = ()) -> GossipNode:
         engine = self._engine
         self._membership = membership
         seeds = tuple((seed, GOSSIP_PORT) for seed in membership.seeds)
@@ -298,6 +299,7 @@ class Cluster:
             random=engine.world.random,
             entropy=engine.world.entropy,
             config=lambda config: replace(config, seeds=seeds),
+            admitted_with=admitted_with,
         )
         self.gossip = gossip
         engine.host_network.encrypt_with(overlay_keys(membership.gossip_keys, membership.cluster_id))
@@ -353,6 +355,7 @@ class Cluster:
             secrets=self.swarm.secrets,
             seeds=self.nodes.seeds,
             admit=self._admit,
+            roster=self._roster,
             role_of=self.nodes.role_of,
             keys=self.keys.known,
             compare=self.keys.compare,
@@ -404,6 +407,11 @@ class Cluster:
         self.nodes.admit(node_id, role)
         # Who forgot whom it admitted would take itself for the only one.
         self._engine.store.sync()
+
+    def _roster(self) -> list[bytes]:
+        """What a newcomer begins with; nothing while this host's disk, and so its roster, may be an older one."""
+        gossip, _ = self.manage()
+        return [] if gossip.in_doubt else gossip.roster.packed()
 
     async def adopt(self, before: Membership, renewed: Membership) -> None:
         """Act with a new certificate, in the role that it gives; nothing if the membership has changed meanwhile.

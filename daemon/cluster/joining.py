@@ -46,11 +46,11 @@ REMOVED = "NotFound"  # the code by which a node learns that its id is spent
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What a manager tells a node that it has admitted."""
+    """What a manager tells a node that it has admitted. roster: as packed records; () from one that has to hear the
+    others first."""
 
-    node_id: str
-    gossip_keys: tuple[bytes, ...]
-    seeds: tuple[str, ...]
+    membership: Membership
+    roster: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +86,10 @@ class Secrets:
 
 class Door:
     """A manager's side. `secrets` and `seeds` are asked for at each join; `admit(id, hostname, role, address)` notes
-    the newcomer in the swarm's tables; `role_of(id)` is what these say of a member, None for a stranger; `removed(id)`:
-    was it a member, and removed for good?; `introduce(id, role, admission)`: a member that is a stranger here
-    shows how it was admitted; `keys`: this host's gossip keys; `compare(keys)` hears a member's; `life`: of
-    certificates, in seconds."""
+    the newcomer in the swarm's tables, `roster` is what it begins with; `role_of(id)` is what these say of a member,
+    None for a stranger; `removed(id)`: was it a member, and removed for good?; `introduce(id, role, admission)`: a
+    member that is a stranger here shows how it was admitted; `keys`: this host's gossip keys; `compare(keys)` hears a
+    member's; `life`: of certificates, in seconds."""
 
     def __init__(
         self,
@@ -103,6 +103,7 @@ class Door:
         secrets: Callable[[], Secrets],
         seeds: Callable[[], list[str]],
         admit: Callable[[str, str, str, str], None],
+        roster: Callable[[], list[bytes]],
         role_of: Callable[[str], str | None],
         keys: Callable[[], KeysKnown],
         compare: Callable[[KeysKnown], object],
@@ -120,6 +121,7 @@ class Door:
         self._secrets = secrets
         self._seeds = seeds
         self._admit = admit
+        self._roster = roster
         self._role_of = role_of
         self._keys = keys
         self._compare = compare
@@ -199,6 +201,7 @@ class Door:
             "seeds": seeds,
             "pools": list(self._membership.pools),
             "subnet_size": self._membership.subnet_size,
+            "roster": self._roster(),
         }
 
     def _new_role(self, request: rpc.Message, writer: asyncio.StreamWriter) -> rpc.Message:
@@ -272,7 +275,7 @@ class Visitor:
         self._use_tls = use_tls
         self._admission = admission
 
-    async def join(self, manager: Address, token: JoinToken, address: str) -> Membership:
+    async def join(self, manager: Address, token: JoinToken, address: str) -> Admission:
         """Raises Refused, NotOurs (the CA is not the token's), OSError, TimeoutError."""
         first = tls.first_contact() if self._use_tls else None
         answer = await self._ask(manager, first, {"operation": "ca"})
@@ -302,7 +305,7 @@ class Visitor:
             pools=tuple(rpc.field(answer, "pools", list)),
             subnet_size=rpc.field(answer, "subnet_size", int),
         )
-        return _credited(joined, answer)
+        return Admission(_credited(joined, answer), tuple(answer.get("roster") or ()))
 
     async def renew(self, manager: Address, me: Membership) -> Membership:
         """A certificate (and, for a manager, the CA's key) for the role that the swarm says this node has now.

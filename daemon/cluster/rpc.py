@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import msgpack
 
-LIMIT = 256 << 10  # bytes
+LIMIT = 1 << 20  # bytes; the roster of some thousands of nodes
 DEADLINE = 5.0  # seconds for a request to arrive, and for its answer
 _LENGTH = struct.Struct(">I")
 

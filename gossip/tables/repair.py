@@ -33,7 +33,7 @@ class RepairError(ValueError):
 
 
 class NotAdmitted(Exception):
-    """The peer does not find us in its roster (yet)."""
+    """The peer does not find us in its roster (yet), or is new itself."""
 
 
 class Repaired(NamedTuple):
@@ -43,8 +43,8 @@ class Repaired(NamedTuple):
     doubtful: bool
 
 
-def repair(replica: Replica) -> Generator[bytes, bytes, Repaired]:
-    """Ask a peer until nothing differs. Raises NotAdmitted, RepairError."""
+def repair(replica: Replica, peer: str = "") -> Generator[bytes, bytes, Repaired]:
+    """Ask a peer until nothing differs. Raises NotAdmitted, RepairError. peer: its id, which a newcomer must say."""
     received, doubtful = 0, False
     for _ in range(MAX_ROUNDS):
         answer = _answered((yield _pack(_opening(replica))))
@@ -72,7 +72,7 @@ def repair(replica: Replica) -> Generator[bytes, bytes, Repaired]:
         unproven = doubtful and replica.in_doubt
         wanted = _wanted(replica, ours, want, unproven=unproven)
         changed = replica.merge_packed(
-            records, doubtful=doubtful, proven=not doubtful, unproven=doubtful and asked_in_doubt
+            records, peer=peer, doubtful=doubtful, proven=not doubtful, unproven=doubtful and asked_in_doubt
         )
         received += len(changed)
         while wanted:
@@ -89,7 +89,7 @@ def answer(replica: Replica, peer: str, request: bytes) -> bytes:
     message = _unpack(request)
     if replica.failed:
         raise RepairError("this host cannot write to its disk")
-    if replica.in_roster(replica.node_id) and not replica.in_roster(peer):
+    if replica.newcomer or (replica.in_roster(replica.node_id) and not replica.in_roster(peer)):
         return _pack({"refused": True})
     op, doubtful = message.get("op"), message.get("doubt") is True
     if op == "tables":

@@ -67,6 +67,8 @@ class Replica:
         """Push rows with a scope only to who is attached to it: set when the members are many."""
         self.interest_only = False
         """Hold rows with a scope only if this host is attached to it, or wrote them; the others are not taken."""
+        self.newcomer = False
+        """New here, and not yet in step with who admitted this host: of all others it takes the roster alone."""
         self.newer_epoch = 0
         """A later epoch of ours that a peer knows: our storage is older than what we published."""
         self._storage = storage
@@ -167,6 +169,18 @@ class Replica:
         """Whether a node is admitted and not removed."""
         body = self._roster.get(node)
         return body is not None and body.removal is None
+
+    def admitter(self) -> str:
+        """Who admitted this host; "" where that is not known."""
+        body = self._roster.get(self.node_id)
+        return body.by if body is not None else ""
+
+    def begin_as_newcomer(self, roster: Sequence[bytes]) -> None:
+        """Begin with the roster of who admitted this host. Whoever was removed before that is known from the first
+        packet on: he may hold rows whose tombstones were collected without him, and not know that he is out."""
+        for id in self.merge_packed(roster):
+            self.outbox.discard(id)  # who tells a newcomer has told the others
+        self.newcomer = self.admitter() != ""
 
     def is_removed(self, node: str) -> bool:
         """Whether a node was removed for good."""
@@ -289,11 +303,12 @@ class Replica:
     # Merging
 
     def merge_packed(
-        self, items: Iterable[object], *, doubtful: bool = False, proven: bool = False, unproven: bool = False
-    ) -> list[RecordId]:
-        """Merge records as bytes; bad ones are counted. Returns the ids that changed. `doubtful`: who sends them is in
-        doubt of his own disk; `proven`: he is not, and knows that this host may be; `unproven`: he took this host for
-        one in doubt, and so what only his old disk says is among them."""
+        self, items: Iterable[object], *, peer: str = "", doubtful: bool = False, proven: bool = False,
+        unproven: bool = False,
+    ) -> list[RecordId]:  # fmt: skip
+        """Merge records as bytes; bad ones are counted. Returns the ids that changed. `peer`: with whom this host
+        repairs; `doubtful`: who sends them is in doubt of his own disk; `proven`: he is not, and knows that this host
+        may be; `unproven`: he took this host for one in doubt, and so what only his old disk says is among them."""
         records: list[Record] = []
         seen: list[RecordId] = []
         for item in items:
@@ -306,6 +321,8 @@ class Replica:
                     seen.append(held)
             except RecordError:
                 self.counters["bad_records"] += 1
+        if self.newcomer and peer != self.admitter():
+            records = [record for record in records if record.id.kind == ROSTER]
         if proven:
             self._doubt.prove([*seen, *(record.id for record in records)])
         elif unproven or (self.in_doubt and (doubtful or self.awaits())):

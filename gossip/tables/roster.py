@@ -120,6 +120,11 @@ class Roster:
         admitted = decode_value(word.value).get("admitted")
         return isinstance(admitted, list) and not missing(self._replica.roster(), admitted)
 
+    def packed(self) -> list[bytes]:
+        """The whole of it, removals too: what a newcomer begins with."""
+        ids = [_id(node) for node in sorted(self._replica.roster())]
+        return [packed for id in ids if (packed := self._replica.packed(id)) is not None]
+
     def admission(self, node_id: str) -> bytes:
         """The record of a node's admission, for who has not heard of it; b"" when there is none here."""
         return self._replica.packed(_id(node_id)) or b""

@@ -101,6 +101,7 @@ class DockerNode(GossipNode):
         random: Random,
         entropy: Callable[[int], bytes],
         config: Callable[[Config], Config] = lambda config: config,
+        admitted_with: Sequence[bytes] = (),
     ) -> None:
         self.events: Callable[[Event], None] = lambda event: None
         self._bootstrap: tuple[Address, ...] = ()
@@ -119,7 +120,7 @@ class DockerNode(GossipNode):
 
         super().__init__(
             identity, keys=keys, role=role, underlay=underlay, storage=storage, random=random, entropy=entropy,
-            config=as_docker, delegate=lambda own: _Riding(own, self.db, self._look),
+            config=as_docker, delegate=lambda own: _Riding(own, self.db, self._look), admitted_with=admitted_with,
         )  # fmt: skip
         self.db.me = f"{self.node_id}.{self._replica.epoch}"
         self._chance = chance

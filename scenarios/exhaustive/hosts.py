@@ -131,7 +131,7 @@ class Host:
         return (
             self.name, self.boots, disk, held, self.told("row"), self.gates.is_synced, self.gates.may_give(),
             self.replica.clock.time, self.replica.bounded, agreed, self._disk.doubtful, tuple(self.replica.unproven()),
-            self.replica.corrected, tuple(self.gates.awaited()), self._age,
+            self.replica.corrected, tuple(self.gates.awaited()), self._age, self.replica.newcomer,
         )  # fmt: skip
 
     def known(self) -> Known:
@@ -221,15 +221,25 @@ class Host:
             return False
         raise AssertionError("a question has one answer")
 
+    def admit(self, name: str) -> None:
+        """Let a newcomer in."""
+        self.roster.admit(name, name, "manager", "192.0.2.3")
+
+    def begin(self, roster: tuple[bytes, ...]) -> None:
+        """It has been let in by who has this roster."""
+        self.replica.begin_as_newcomer(roster)
+
     def repair_with(self, other: Host) -> None:
         """A whole repair; when it comes to its end this host's gates open."""
-        dialogue = repair(self.replica)
+        dialogue = repair(self.replica, other.name)
         try:
             request = next(dialogue)
             while True:
                 request = dialogue.send(answer(other.replica, self.name, request))
         except StopIteration as end:
-            if self.roster.contains(self.name) and self.roster.contains(other.name):
+            if self.replica.newcomer and other.name == self.replica.admitter():
+                self.replica.newcomer = False
+            if not self.replica.newcomer and self.roster.contains(self.name) and self.roster.contains(other.name):
                 self.gates.sync(other.name, doubtful=end.value.doubtful)
                 self.replica.bounded = self.replica.bounded or self.gates.is_synced
                 if self.replica.in_doubt and self.gates.may_give():

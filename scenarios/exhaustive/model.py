@@ -290,7 +290,7 @@ class Model:
                 wrong = "" if number not in dict(s.held) else f"{number} is given twice, now by {name}"
                 taken = self._spend(self._with(s, {x: after}), NUMBER)
                 yield f"{name} gives {number}", taken._replace(held=tuple(sorted((*s.held, (number, x))))), wrong
-        if s.left[CRASH]:
+        if s.left[CRASH] and not host.replica.newcomer:  # who ends as a newcomer joins again under another id
             (after,), _ = self._do("crash", lambda h: h.crash(), s.hosts[x])
             yield f"{name} crashes and starts", self._spend(self._with(s, {x: after}), CRASH), ""
         if s.left[OLD]:
@@ -320,8 +320,10 @@ class Model:
             yield f"{name} removes the row", self._spend(self._with(s, {x: after}), ROW), ""
         if self._unknown(s):
             late = NAMES[_LATE]
-            (after,), _ = self._do("admit", lambda h: h.roster.admit(late, late, "manager", "192.0.2.3"), s.hosts[x])
-            admitted = self._with(s, {x: after})
+            (after,), _ = self._do("admit", lambda h: h.admit(late), s.hosts[x])
+            roster = self._see("told", _told("roster"), after, about="roster")
+            (begun,), _ = self._do("begin", lambda h: h.begin(roster), s.hosts[_LATE], about=roster)
+            admitted = self._with(s, {x: after, _LATE: begun})
             yield f"{name} admits {late}", self._ended(admitted, _LATE) if x in s.ended else admitted, ""
         for z in range(len(NAMES)):
             if s.left[REMOVAL] and z != x and host.roster.contains(NAMES[z]):
@@ -357,10 +359,10 @@ class Model:
                     return f"{NAMES[x]} holds {name} removed, which nobody wanted"
             if self._kept_along(s, x):
                 return f"{NAMES[x]} holds {NAMES[_LATE]} for a member, whose admitter was removed unheard"
-            if view.conflict:
-                return f"{NAMES[x]} sees equal versions with different owners"
             if x in s.ended:
                 continue  # whoever was removed may not know it yet; nobody takes anything from it
+            if view.conflict:
+                return f"{NAMES[x]} sees equal versions with different owners"
             for number in view.gives:
                 if number in giver:
                     return f"{NAMES[giver[number]]} and {NAMES[x]} may both give {number}"

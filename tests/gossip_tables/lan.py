@@ -224,7 +224,7 @@ class Swarm:
     def address(n: int) -> str:
         return f"192.0.2.{n}"
 
-    async def boot(self, n: int) -> GossipNode:
+    async def boot(self, n: int, admitted_with: Sequence[bytes] = ()) -> GossipNode:
         random = Random(f"{n} {self.disks.setdefault(n, Disk()).commits}")
         identity = Identity(self.id(n), f"h{n}", "cluster", self.address(n))
         self.underlays[n] = HostUnderlay(self.lan, self.address(n))
@@ -238,6 +238,7 @@ class Swarm:
             entropy=random.randbytes,
             everybody=self.everybody,
             interest_only=self.interest_only,
+            admitted_with=admitted_with,
         )
         self.nodes[n] = node
         await node.start()
@@ -245,11 +246,12 @@ class Swarm:
 
     async def add(self, n: int, via: int = 1) -> GossipNode:
         """A new node; a manager admits it, then it joins by that manager."""
-        node = await self.boot(n)
         if n == via:
+            node = await self.boot(n)
             node.roster.admit(self.id(n), f"h{n}", "manager", self.address(n))
             return node
         self.nodes[via].roster.admit(self.id(n), f"h{n}", "manager", self.address(n))
+        node = await self.boot(n, self.nodes[via].roster.packed())
         assert await node.join([(self.address(via), 7946)]) == 1
         assert await node.synced(5)
         return node

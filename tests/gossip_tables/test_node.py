@@ -340,6 +340,7 @@ def test_repair_finds_what_gossip_lost() -> None:
     async def main() -> None:
         swarm = Swarm()
         h1, h2, h3 = await swarm.up(3)
+        await asyncio.sleep(1)  # in which the repairs that a join brings with it come to their end
         swarm.lan.lose = lambda packet: len(packet) > 200  # deltas ride on larger packets
         h1.put("endpoints", "e", {"data": b"x" * 200})
         await asyncio.sleep(2)

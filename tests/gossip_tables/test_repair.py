@@ -17,7 +17,7 @@ from tests.gossip_tables.test_laws import replica, seen, some_records
 def converse(asker: Replica, other: Replica) -> tuple[int, int]:
     """A whole repair; bytes both ways and questions."""
     size = questions = 0
-    dialogue = repair(asker)
+    dialogue = repair(asker, other.node_id)
     request = next(dialogue)
     while True:
         reply = answer(other, asker.node_id, request)
@@ -79,3 +79,26 @@ def test_garbage_has_one_error(data: bytes) -> None:
     next(dialogue)
     with pytest.raises((RepairError, NotAdmitted)):
         dialogue.send(data)
+
+
+def test_a_newcomer_takes_nothing_from_who_was_removed_before_it_came() -> None:
+    """And has not heard of it; he has a row whose tombstone was collected without him (found by the exhaustive
+    model)."""
+    one, gone, new = Replica("one", 1, Disk()), Replica("gone", 1, Disk()), Replica("new", 1, Disk())
+    for name in ("one", "gone"):
+        Roster(one).admit(name, name, "manager", "192.0.2.1")
+    one.write("networks", "n", {})
+    gone.merge(one.records())
+    one.remove("networks", "n")
+    Roster(one).remove("gone")
+    assert not one.held_tombstones(), "or nothing is staged"
+    Roster(one).admit("new", "new", "worker", "192.0.2.3")
+    one.write("networks", "m", {})
+    new.begin_as_newcomer(Roster(one).packed())
+    assert new.is_removed("gone") and not len(new.outbox)
+    with pytest.raises(NotAdmitted):
+        converse(gone, new)
+    new.merge_packed([gone.packed(record.id) for record in gone.records()])
+    assert not new.all_rows("networks")
+    converse(new, one)
+    assert [row.key for row in new.all_rows("networks")] == ["m"]

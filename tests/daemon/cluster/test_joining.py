@@ -61,7 +61,7 @@ class Manager:
         return Door(
             underlay=loopback(1), folder=self._folder, authority=authority, membership=self.membership,
             wall=self.wall, new_id=self.new_id, secrets=lambda: Secrets("w" * 25, "x" * 25),
-            seeds=lambda: ["192.0.2.1"], admit=self.admit, role_of=self.roles.get,
+            seeds=lambda: ["192.0.2.1"], admit=self.admit, roster=lambda: [b"a", b"b"], role_of=self.roles.get,
             keys=lambda: KeysKnown(self.membership.gossip_keys, (7, "s")), compare=self.heard.append,
             removed=lambda node_id: self.roles.get(node_id) == "removed", introduce=self.introduce, use_tls=True,
         )  # fmt: skip
@@ -109,7 +109,9 @@ def visitor(folder: Path, host: int = 2, admission: bytes = b"") -> Visitor:
 
 
 async def test_a_worker_gets_its_identity_and_no_secret_of_managers(manager: Manager, tmp_path: Path) -> None:
-    joined = await visitor(tmp_path).join(MANAGER, manager.token("w" * 25), "192.0.2.2")
+    admission = await visitor(tmp_path).join(MANAGER, manager.token("w" * 25), "192.0.2.2")
+    joined = admission.membership
+    assert admission.roster == (b"a", b"b")
     assert manager.admitted == {joined.node_id: ("h2", "worker", "192.0.2.2")}
     assert (joined.cluster_id, joined.role, joined.ca_key) == (CLUSTER, "worker", b"")
     assert joined.gossip_keys == (b"g" * 32,)
@@ -119,7 +121,7 @@ async def test_a_worker_gets_its_identity_and_no_secret_of_managers(manager: Man
 
 
 async def test_a_managers_token_brings_the_cas_key(manager: Manager, tmp_path: Path) -> None:
-    joined = await visitor(tmp_path).join(MANAGER, manager.token("x" * 25), "192.0.2.2")
+    joined = (await visitor(tmp_path).join(MANAGER, manager.token("x" * 25), "192.0.2.2")).membership
     assert joined.role == "manager"
     again = X509Authority(joined.ca, joined.ca_key, os.urandom)
     signed = again.issue(public_part(joined.key), NodeName("n" * 25, "worker", CLUSTER), manager.wall())
@@ -145,7 +147,7 @@ async def test_the_secret_is_not_told_to_a_ca_that_the_token_does_not_name(manag
 
 async def test_a_new_role_needs_a_members_certificate(manager: Manager, tmp_path: Path) -> None:
     guest = visitor(tmp_path)
-    joined = await guest.join(MANAGER, manager.token("w" * 25), "192.0.2.2")
+    joined = (await guest.join(MANAGER, manager.token("w" * 25), "192.0.2.2")).membership
     manager.roles[joined.node_id] = "manager"
     renewed = await guest.renew(MANAGER, joined)
     assert renewed.role == "manager"
@@ -159,7 +161,7 @@ async def test_a_new_role_needs_a_members_certificate(manager: Manager, tmp_path
 
 async def test_a_removed_node_is_told_so(manager: Manager, tmp_path: Path) -> None:
     guest = visitor(tmp_path)
-    joined = await guest.join(MANAGER, manager.token("w" * 25), "192.0.2.2")
+    joined = (await guest.join(MANAGER, manager.token("w" * 25), "192.0.2.2")).membership
     manager.roles[joined.node_id] = "removed"
     with pytest.raises(Refused) as refusal:
         await guest.renew(MANAGER, joined)
@@ -168,7 +170,7 @@ async def test_a_removed_node_is_told_so(manager: Manager, tmp_path: Path) -> No
 
 async def test_a_stranger_shows_who_admitted_it(manager: Manager, tmp_path: Path) -> None:
     guest = visitor(tmp_path)
-    joined = await guest.join(MANAGER, manager.token("w" * 25), "192.0.2.2")
+    joined = (await guest.join(MANAGER, manager.token("w" * 25), "192.0.2.2")).membership
     del manager.roles[joined.node_id]
     with pytest.raises(Refused, match="is not a member"):
         await guest.renew(MANAGER, joined)
@@ -179,7 +181,7 @@ async def test_a_stranger_shows_who_admitted_it(manager: Manager, tmp_path: Path
 
 async def test_the_gossip_keys_are_for_members_only(manager: Manager, tmp_path: Path) -> None:
     us = visitor(tmp_path / "h2")
-    me = await us.join(MANAGER, manager.token("w" * 25), "192.0.2.2")
+    me = (await us.join(MANAGER, manager.token("w" * 25), "192.0.2.2")).membership
     ours = KeysKnown((b"o" * 32,), (5, "s"))
     assert await us.keys(MANAGER, me, ours) == KeysKnown((b"g" * 32,), (7, "s"))
     assert manager.heard == [ours], "whose are newer, the manager must find out too"
@@ -214,7 +216,7 @@ async def test_garbage_is_counted_and_the_door_stays_open(manager: Manager, tmp_
         assert await reader.read() == b""
     writer.close()
     assert manager.door.counters["bad_requests"] >= 1
-    joined = await visitor(tmp_path).join(MANAGER, manager.token("w" * 25), "192.0.2.2")
+    joined = (await visitor(tmp_path).join(MANAGER, manager.token("w" * 25), "192.0.2.2")).membership
     assert joined.role == "worker"
 
 

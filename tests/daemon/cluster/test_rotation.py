@@ -189,7 +189,7 @@ def test_a_root_of_ones_own_and_what_is_none() -> None:
 async def test_who_has_not_heard_of_the_next_root_trusts_it_by_the_old_one_s_word(tmp_path: Path) -> None:
     manager, guest = Manager(tmp_path), visitor(tmp_path)
     await manager.door.open()
-    joined = await guest.join(MANAGER, manager.token("w" * 25), "192.0.2.2")
+    joined = (await guest.join(MANAGER, manager.token("w" * 25), "192.0.2.2")).membership
     await manager.door.close()
     certificate, key = brought()
     coming = checked_root(certificate, key, os.urandom, time.time())
@@ -200,7 +200,7 @@ async def test_who_has_not_heard_of_the_next_root_trusts_it_by_the_old_one_s_wor
         assert renewed.roots == (joined.ca, coming.certificate)
         again = await guest.renew(MANAGER, renewed)
         assert issued_by(again.certificate, coming.certificate)
-        newcomer = await visitor(tmp_path, 3).join(MANAGER, manager.token("w" * 25), "192.0.2.3")
+        newcomer = (await visitor(tmp_path, 3).join(MANAGER, manager.token("w" * 25), "192.0.2.3")).membership
         assert newcomer.roots == renewed.roots and issued_by(newcomer.certificate, coming.certificate)
         stranger = X509Authority.create(os.urandom, time.time())
         with pytest.raises(OSError):

@@ -11,7 +11,7 @@ import pytest
 import overlay.directory as directory
 import overlay.vtep as vtep
 from daemon.host import Host
-from gossip.anti_entropy import AntiEntropy
+from gossip.anti_entropy import REQUEST_TIMEOUT, AntiEntropy
 from gossip.numbers.ring import Ring
 from overlay.bridge import BridgePort
 from overlay.vtep import Segment
@@ -190,12 +190,14 @@ def containers_that_are_not_written_down(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_repair(patch: pytest.MonkeyPatch) -> None:
-    """What was not heard when it was said is never asked for."""
+    """What was not heard when it was said is asked for only by newcomers, and where a command wants it."""
+    whole = AntiEntropy.repair_with
 
-    async def never(self: AntiEntropy, node: str, deadline: float) -> bool:
-        return True
+    async def seldom(self: AntiEntropy, node: str, deadline: float) -> bool:
+        is_wanted = self._replica.newcomer or deadline != REQUEST_TIMEOUT
+        return await whole(self, node, deadline) if is_wanted else True
 
-    patch.setattr(AntiEntropy, "repair_with", never)
+    patch.setattr(AntiEntropy, "repair_with", seldom)
 
 
 def an_error_in_the_log(patch: pytest.MonkeyPatch) -> None:
