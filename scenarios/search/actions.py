@@ -288,9 +288,9 @@ def swarm_again(draft: Draft) -> None:
 
 
 def change_role(draft: Draft) -> None:
-    """Never of the first manager; by any of them."""
+    """Never of the first manager; by any of them. Nor of who has more than one id: a dead manager's id stays."""
     chance = draft.chance
-    others = [h for h in draft.members() if h != draft.managers[0]]
+    others = [h for h in draft.members() if h != draft.managers[0] and h not in draft.left]
     if others:
         host = chance.choice(others)
         verb = "demote" if host in draft.managers else "promote"

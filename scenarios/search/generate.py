@@ -124,8 +124,10 @@ def _aftermath(draft: Draft) -> None:
     """All is as if nothing had been: a network comes, containers come and go on it, and the network goes."""
     first = draft.managers[0]
     if draft.left:  # whose ids are still counted on, by who doubts its disk too: those who are Down go, no others
-        draft.add({"docker": "node ls -q", "on": first, "capture": "nodes"})
-        draft.add({"docker": "node rm ${nodes}", "on": first, "may_fail": True})
+        down = "node ls --format '{{if ne .Status \"Ready\"}}{{.ID}}{{end}}'"
+        draft.add({"docker": down, "on": first, "capture": "nodes"})
+        for verb in ("demote", "rm"):  # the demotion of a manager may have gone with its writer's power
+            draft.add({"docker": f"node {verb} ${{nodes}} nobody", "on": first, "may_fail": True})
     kind = draft.chance.choice(("overlay", "overlay", "overlay-encrypted"))
     network = actions.make_network(draft, kind, "after", first)
     hosts = [host for host in draft.hosts if host not in draft.left]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from gossip.numbers.allocator import Allocator, Donation
 from gossip.numbers.inheritance import Inheritance
 from gossip.numbers.ring import Ring
 from gossip.tables import replica, tombstones
+from gossip.tables.replica import Replica
 from gossip.tables.roster import Roster
 from gossip.tables.tombstones import Tombstones
 from scenarios.exhaustive.disk import Disk
@@ -88,6 +90,11 @@ def acknowledged_for_ever(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Roster, "doubt", lambda self, boot: None)
 
 
+def a_newcomer_takes_from_anybody(patch: pytest.MonkeyPatch) -> None:
+    """It begins with nothing, and takes rows from whoever has them."""
+    patch.setattr(Replica, "begin_as_newcomer", lambda self, roster: None)
+
+
 @pytest.mark.parametrize(
     ("broken", "bounds", "told_as"),
     [
@@ -108,6 +115,7 @@ def acknowledged_for_ever(patch: pytest.MonkeyPatch) -> None:
             Bounds(donations=0, numbers=0, removals=0, crashes=0, cuts=0, rows=1, olds=1),
             "still has the row",
         ),
+        (a_newcomer_takes_from_anybody, replace(NEWCOMER, crashes=1), "still has the row"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
