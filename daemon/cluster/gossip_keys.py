@@ -90,6 +90,10 @@ class GossipKeys:
         self._write(gossip, seal, [*accept, digest], digest)
         log.info("a new gossip key", key=digest)
 
+    def seal(self) -> str:
+        """What rows call the key by that this node seals with; "" where it is in no swarm."""
+        return next(iter(self._have()), "")
+
     # -- the loop -----------------------------------------------------------------------------------------------
 
     async def _look(self, gossip: GossipNode) -> None:

@@ -1,6 +1,7 @@
 """The control API, on a unix socket of its own.
 
-GET /v1/status; GET /v1/standing (whether it is in a swarm, and manages it); GET /v1/nat; GET /v1/tables?all=1;
+GET /v1/status; GET /v1/standing (whether it is in a swarm, as whom, and by which key); GET /v1/nat;
+GET /v1/tables?all=1;
 GET, PUT, DELETE /v1/faults; PUT /v1/clock;
 GET /v1/events?since=N&follow=1 (JSON lines);
 GET /v1/frames (JSON lines: which MACs and ICMP echoes pass containers' interfaces, until the reader goes away);
@@ -124,7 +125,11 @@ class Control:
     async def standing(self, request: web.Request) -> web.Response:
         """The part of the status that is asked for often."""
         cluster = self._host.engine.cluster
-        return web.json_response({"state": cluster.state, "manager": cluster.is_manager})
+        removed = cluster.gossip.roster.removed_ids() if cluster.gossip is not None else []
+        return web.json_response(
+            {"state": cluster.state, "manager": cluster.is_manager, "node": cluster.node_id, "removed": removed,
+             "seal": cluster.keys.seal()}
+        )  # fmt: skip
 
     async def nat(self, request: web.Request) -> web.Response:
         network = self._host.engine.host_network

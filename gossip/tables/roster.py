@@ -139,7 +139,11 @@ class Roster:
 
     def removals(self) -> int:
         """How many ids were removed for good."""
-        return sum(1 for body in self._replica.roster().values() if body.removal is not None)
+        return len(self.removed_ids())
+
+    def removed_ids(self) -> list[str]:
+        """All that were removed for good, sorted."""
+        return [node for node, body in sorted(self._replica.roster().items()) if body.removal is not None]
 
     def hostname(self, node_id: str) -> str:
         """The hostname of an id that was ever admitted, else the id."""

@@ -35,6 +35,16 @@ async def agreement(stage: Stage, views: Mapping[str, View]) -> list[Violation]:
     return found + _networks([views[h] for h in tables]) + _differences(tables) + _differences(records)
 
 
+def keys(views: Mapping[str, View], seals: Mapping[str, Mapping[str, None]]) -> list[Violation]:
+    """Nobody seals with a key that one had who was removed. seals: which each node id was seen to seal with."""
+    return [
+        Violation("convergence", f"key {view.host}",
+            f"{view.host} seals gossip with a key that node {node[:12]} had, which was removed", view.host)
+        for view in views.values() if view.active
+        for node in view.removed if view.seal in seals.get(node, {})
+    ]  # fmt: skip
+
+
 def _networks(views: Sequence[View]) -> list[Violation]:
     """What `docker network ls` shows: managers all overlays, workers none that no manager has."""
     shown = {view.host: {id: n["Name"] for id, n in view.networks.items() if view.is_overlay(id)} for view in views}

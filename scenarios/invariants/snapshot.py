@@ -30,13 +30,17 @@ class Endpoint:
 
 @dataclass(slots=True)
 class View:
-    """Of one host. active: it is a member of the swarm; manager: and shows all of its networks.
+    """Of one host. active: it is a member of the swarm; manager: and shows all of its networks; node: its id; seal: the
+    gossip key that it seals with, by digest; removed: ids that are so in its eyes.
     networks: id to the API's document; containers: id to (name, state)."""
 
     host: str
     at: float
     active: bool
     manager: bool = False
+    node: str = ""
+    seal: str = ""
+    removed: tuple[str, ...] = ()
     networks: dict[str, dict[str, Any]] = field(default_factory=dict)
     containers: dict[str, tuple[str, str]] = field(default_factory=dict)
     endpoints: list[Endpoint] = field(default_factory=list)
@@ -63,7 +67,8 @@ async def look(stage: Stage, host: str) -> View | None:
             containers = await client.get("containers/json", all=1)
     except (DockerError, HostSilent, SwarmFailed, TimeoutError, OSError):
         return None
-    view = View(host, at, standing["state"] == "active", standing["manager"])
+    own = standing["node"], standing["seal"], tuple(standing["removed"])
+    view = View(host, at, standing["state"] == "active", standing["manager"], *own)
     view.networks = {n["Id"]: n for n in networks}
     for c in containers:
         name = next((n.removeprefix("/") for n in c["Names"] if n.count("/") == 1), c["Id"][:12])

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from aiodocker.exceptions import DockerError
 
 from scenarios.invariants import leftovers, probes, statics
-from scenarios.invariants.agreement import agreement
+from scenarios.invariants.agreement import agreement, keys
 from scenarios.invariants.delivered import Delivered
 from scenarios.invariants.history import History
 from scenarios.invariants.snapshot import Endpoint, View, look_at_all
@@ -54,6 +54,7 @@ class Watch:
         self._news = asyncio.Event()
         self._told: dict[str, None] = {}
         self._seen: dict[tuple[str, str], Endpoint] = {}
+        self._seals: dict[str, dict[str, None]] = {}
         stage.history = History()
         stage.copied = self._copied
 
@@ -121,6 +122,8 @@ class Watch:
             again = {v.key for v in self._judged(await look_at_all(self._stage))}
             self._violated([v for v in found if v.key in again])
         for view in views.values():
+            if view.active:
+                self._seals.setdefault(view.node, {})[view.seal] = None
             self._seen.update({(e.network, e.address): e for e in view.endpoints if view.is_overlay(e.network)})
         self._violated(self._wire.learn(views))
         self._violated(self._delivered.learn(views))
@@ -153,7 +156,7 @@ class Watch:
         """What does not agree now; [] when all does."""
         found: list[Violation] = []
         if "convergence" in self._names:
-            found += await agreement(self._stage, views)
+            found += [*keys(views, self._seals), *await agreement(self._stage, views)]
         if ("names" in self._names or "delivery" in self._names) and not found:
             pairs = probes.chosen(probes.pairs(views), most, self._chance)
             answers = await asyncio.gather(*(self._pair(views, asker, asked) for asker, asked in pairs))
