@@ -77,8 +77,10 @@ def _places(world: World, seen: Seen, box: Box, document: Document) -> Iterator[
         v4 = [ipaddress.ip_network(text) for text in (net.subnets if net else ()) if ":" not in text]
         if v4 and not any(ipaddress.ip_address(settings["IPAddress"]) in subnet for subnet in v4):
             yield _violation(box, f"subnet {name}", f"has {settings['IPAddress']} on {name}, which is outside of it")
+    # A container that has lost all of its networks has its first one again when it starts.
+    placed = any(place.on is True for place in box.places.values())
     for name in there:
-        if name not in box.places and box.places:
+        if name not in box.places and placed:
             yield _violation(box, f"strange {name}", f"is on {name}, which nobody asked for")
 
 

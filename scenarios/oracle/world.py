@@ -275,7 +275,7 @@ def _made(world: World, call: Call) -> None:
 def _just_removed(net: Net, name: str, call: Call) -> bool:
     """By another host, so that this one may not have heard of it."""
     shared = net.host == "" and net.name == name and net.gone is True
-    return shared and net.remover != call.host and call.began - net.removed_at < _HEARD
+    return shared and net.remover != call.host and (call.disturbed or call.began - net.removed_at < _HEARD)
 
 
 def _state(world: World, call: Call) -> None:

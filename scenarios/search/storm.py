@@ -91,12 +91,14 @@ def _full(draft: Draft) -> Step:
 
 
 def _power(draft: Draft) -> Step:
+    draft.gone.clear()  # whose name it was may be back
     return {"power_loss": _several(draft)}
 
 
 def _old(draft: Draft) -> Step:
     """A host's disk as it was; perhaps from before what it is now in the swarm."""
     host = draft.chance.choice(draft.hosts)
+    draft.gone.clear()
     if draft.has("membership") or draft.has("roles"):
         host = draft.chance.choice([h for h in draft.hosts if h != draft.managers[0]])
         draft.left[host] = None

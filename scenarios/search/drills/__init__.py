@@ -15,9 +15,9 @@ DRILLS: dict[str, tuple[int, Callable[[Draft], bool]]] = {
     "one-is-away": (6, presence.one_is_away), "boots-alone": (3, presence.boots_alone),
     "all-die": (3, presence.all_die), "is-removed": (4, membership.is_removed), "fills-up": (2, numbers.fills_up),
     "roles-change": (2, membership.roles_change), "labels": (2, writes.labels), "keys-change": (2, writes.keys_change),
-    "twins": (2, writes.twins), "long-life": (1, writes.long_life), "leaves": (3, membership.leaves),
+    "twins": (2, writes.twins), "long-life": (2, writes.long_life), "leaves": (3, membership.leaves),
     "splits": (3, numbers.splits), "hiccup": (2, presence.hiccup), "own-swarm": (1, membership.own_swarm),
-    "removed-in-a-cut": (2, numbers.removed_in_a_cut),
+    "removed-in-a-cut": (2, numbers.removed_in_a_cut), "moves": (3, numbers.moves),
 }  # fmt: skip
 """With how often each is chosen."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from scenarios.search.draft import Draft, Network
 from scenarios.search.drills.steps import (
     AWAY,
+    SLOWLY,
     all_meet,
     bare,
     begin_again,
@@ -13,6 +14,7 @@ from scenarios.search.drills.steps import (
     join,
     off_the_swarm,
     refused,
+    roomy,
     small,
     status,
     take_away,
@@ -86,6 +88,40 @@ def splits(draft: Draft) -> bool:
         del draft.containers[container.name]
     return True
 
+
+def moves(draft: Draft) -> bool:
+    """An address goes from host to host, its MAC with it, while one that talks to it is cut off: afterwards that one
+    hears in any order that it is gone from here and come there."""
+    chance, members = draft.chance, draft.members()
+    if len(members) < 3:
+        return False
+    network = roomy(draft, chance.choice(members))
+    other = chance.choice([c for c in draft.on(network.name) if c.networks == [network.name]])
+    hosts = [h for h in members if h != other.host]
+    address = network.subnet.rpartition(".")[0] + ".62"
+    known = f"--network {network.name} --ip {address} --mac-address 02:42:0a:18:00:62"
+    draft.wait(6.0)  # in which each has addresses of its own
+    name = before = ""
+    for n in range(5):
+        host, cut = hosts[n % len(hosts)], draft.fresh("cut")
+        if before:
+            draft.add({"fault": {"islands": [other.host], "id": cut}})
+            draft.add(draft.docker(before, f"rm -f {name}"))
+        name, before = draft.fresh("mover"), host
+        draft.add(draft.docker(host, f"create --name {name} {known} alpine sleep 1000"))
+        if n:
+            draft.wait(0.5)
+            draft.add({"docker": f"start {name}", "on": host, "may_fail": True})
+            draft.wait(chance.choice((0.0, 1.0)))
+            draft.add({"heal": cut})
+        told(draft, host, f"start {name}", within=SLOWLY, prints=name)
+        draft.add({"expect": {"resolves": f"{other.place} -> {name}", "to": [f"{host}/{name}"], "within": AWAY}})
+        draft.add({"expect": {"reachable": f"{other.place} -> {name}", "within": AWAY}})
+    draft.add(draft.docker(before, f"rm -f {name}"))
+    draft.wait(12.0)  # a cut that nobody noticed: what was said meanwhile is found by digests, every 10 s
+    return True
+
+
 def removed_in_a_cut(draft: Draft) -> bool:
     """A network is removed while a host that is cut off has somebody on it, unknown to all others: after the cut he is
     off it, and its VNI is another's, on that host too."""
@@ -112,6 +148,7 @@ def removed_in_a_cut(draft: Draft) -> bool:
     told(draft, host, f"inspect -f '{{{{json .NetworkSettings.Networks}}}}' {stays.name}", within=AWAY, lacks=brief)
     told(draft, host, "network ls", within=AWAY, lacks=brief)
     take_away(draft, stays)
+    draft.wait(2.0)  # the manager sees it; it may not see the manager yet
     del draft.networks[brief]
     told(draft, manager, f"{create} {again}", within=AWAY)
     draft.networks[again] = Network(again, "overlay", [])
