@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import random
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from aiodocker.exceptions import DockerError
 
@@ -154,14 +155,36 @@ async def gone(stage: Stage, asker: Endpoint, name: str) -> Violation | None:
         f"{asker.host}/{asker.name}")  # fmt: skip
 
 
-def forgeries(views: Mapping[str, View]) -> list[tuple[str, str, bytes]]:
-    """(host that it seems to come from, host that gets it, datagram): packets that look like a container's and that
-    nobody made, which must be refused.
+class Forgery(NamedTuple):
+    """A packet that looks like a container's and that nobody made. source, target: the host that it seems to come from,
+    and the one that gets it."""
+
+    source: str
+    target: str
+    vni: int
+    asker: Endpoint
+    asked: Endpoint
+    mac: str
+
+    def datagram(self) -> bytes:
+        """Its bytes."""
+        echo = icmp.Icmp(icmp.ECHO_REQUEST, 0, 1, 1, FORGED)
+        packet = Packet(pack_ip(self.asker.address), pack_ip(self.asked.address), PROTOCOL_ICMP, echo.emit())
+        frame = Frame(pack_mac(self.asked.mac), pack_mac(self.mac), ETHERTYPE_IPV4, packet.emit())
+        return vxlan.emit(vxlan.Header(self.vni)) + frame.emit()
+
+
+def forgeries(views: Mapping[str, View]) -> list[Forgery]:
+    """All that must be refused.
 
     Into each overlay: from a host that is not on it, with a MAC that is known there and one that is not; from one that
     is, with another's MAC; and in the clear if it is encrypted. And from one that is on it, with a VNI that nobody has.
     """
-    found: dict[tuple[str, str, str, str], bytes] = {}
+    found: dict[tuple[str, str, str, str], Forgery] = {}
+    there: dict[str, dict[str, None]] = {}
+    for view in views.values():
+        for endpoint in view.endpoints:
+            there.setdefault(endpoint.network, {})[endpoint.host] = None
     numbers = dict.fromkeys(vni(network) for view in views.values() for network in view.networks.values())
     nobodys = next(number for number in range(_NOBODYS, 1 << 24) if number not in numbers)
     for a, b in pairs(views):
@@ -169,24 +192,16 @@ def forgeries(views: Mapping[str, View]) -> list[tuple[str, str, bytes]]:
         number = vni(view.networks.get(b.network, {}))
         if a.host == b.host or number is None or not view.is_overlay(b.network):
             continue
-        on = {e.host for v in views.values() for e in v.endpoints if e.network == b.network}
         for host in views:
             if host in (a.host, b.host):
                 continue
-            found[b.network, host, b.host, "known"] = _vxlan(number, a, b, a.mac)
-            if host not in on:
-                found[b.network, host, b.host, "unknown"] = _vxlan(number, a, b, _STRANGER)
-        found[b.network, a.host, b.host, "nobody's"] = _vxlan(nobodys, a, b, a.mac)
+            found[b.network, host, b.host, "known"] = Forgery(host, b.host, number, a, b, a.mac)
+            if host not in there[b.network]:
+                found[b.network, host, b.host, "unknown"] = Forgery(host, b.host, number, a, b, _STRANGER)
+        found[b.network, a.host, b.host, "nobody's"] = Forgery(a.host, b.host, nobodys, a, b, a.mac)
         if "encrypted" in (view.networks[b.network].get("Options") or {}):
-            found[b.network, a.host, b.host, "clear"] = _vxlan(number, a, b, a.mac)
-    return [(source, target, data) for (_, source, target, _), data in found.items()]
-
-
-def _vxlan(number: int, a: Endpoint, b: Endpoint, mac: str) -> bytes:
-    echo = icmp.Icmp(icmp.ECHO_REQUEST, 0, 1, 1, FORGED)
-    packet = Packet(pack_ip(a.address), pack_ip(b.address), PROTOCOL_ICMP, echo.emit())
-    frame = Frame(pack_mac(b.mac), pack_mac(mac), ETHERTYPE_IPV4, packet.emit())
-    return vxlan.emit(vxlan.Header(number)) + frame.emit()
+            found[b.network, a.host, b.host, "clear"] = Forgery(a.host, b.host, number, a, b, a.mac)
+    return list(found.values())
 
 
 def chosen(

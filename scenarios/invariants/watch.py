@@ -217,8 +217,8 @@ class Watch:
 
     async def _forge(self, views: dict[str, View]) -> None:
         forged = probes.forgeries(views)
-        for source, target, data in forged if len(forged) <= _FORGED else self._chance.sample(forged, _FORGED):
-            await self._stage.swarm.forge(source, target, data)
+        for each in forged if len(forged) <= _FORGED else self._chance.sample(forged, _FORGED):
+            await self._stage.swarm.forge(each.source, each.target, each.datagram())
         if forged:
             await asyncio.sleep(_ON_THE_WAY)
             self._violated(self._delivered.learn(await look_at_all(self._stage)))  # tells of whoever let one in
