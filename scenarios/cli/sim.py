@@ -216,20 +216,22 @@ def shrink_one(job: Job, path: Path, crew: Crew, seconds: float, quiet: bool) ->
 def _calibrate(sources: list[Source], seed: int | None, quiet: bool) -> int:
     from scenarios.cli.table import render
     from scenarios.running.run import run_real, run_simulated
-    from scenarios.search.calibration import FACTOR, compare, worst
+    from scenarios.search.calibration import FACTOR, SEEDS, compare, worst
 
     status = 0
     for source in sources:
         if "real" not in source.scenario.modes:
             raise LaunchError(f"{source.file}: this scenario runs in simulated time only")
         simulated, real = run_simulated(source, seed=seed), run_real(source, seed=seed)
+        first = simulated.seed
+        others = [run_simulated(source, seed=first + n) for n in range(1, SEEDS)]
         for record in (simulated, real):
             scenario.print_verdict(record, quiet)
             status = max(status, {"passed": 0, "failed": 1, "error": 2}[record.verdict.outcome])
             if record.verdict.what.startswith("interrupted"):
                 return 130
-        figures = compare(simulated, real)
-        rows = [[f.name + ("" if f.judged else " (the machine's)"), f"{f.simulated:.4g} {f.unit}",
+        figures = compare([simulated, *others], real)
+        rows = [[f.name + ("" if f.judged else " (the machine's)"), f"{f.range} {f.unit}",
                  f"{f.real:.4g} {f.unit}", f"{f.factor:.2f}"] for f in figures]  # fmt: skip
         print(render(["FIGURE", "SIMULATED", "REAL", "FACTOR"], rows))
         factor = worst(figures)

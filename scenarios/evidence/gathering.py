@@ -15,7 +15,7 @@ from scenarios.language.reading import read
 from scenarios.mutations.catalogue import mutations
 from scenarios.mutations.catching import Hunt, catch_all, commit
 from scenarios.running.run import run_real, run_simulated
-from scenarios.search.calibration import FACTOR, Figure, compare
+from scenarios.search.calibration import FACTOR, SEEDS, Figure, compare
 from scenarios.search.crew import LocalCrew, cores
 from scenarios.search.runs import Job, this_version
 
@@ -72,7 +72,7 @@ class Evidence:
         found += [f"{search.name}: {result.violation}" for search, result in self.searches if result.violation]
         found += [f"crash at {o.point} (seed {s.seed}): {o.violations[0]}" for s in self.sweeps for o in s.wrong]
         found += [
-            f"calibration: {figure.name}: {figure.simulated:.3f} s simulated, {figure.real:.3f} s real"
+            f"calibration: {figure.name}: {figure.range} s simulated, {figure.real:.3f} s real"
             for _, figures in self.figures for figure in figures if figure.judged and figure.factor > FACTOR
         ]  # fmt: skip
         return found
@@ -95,7 +95,8 @@ def gather(size: Size, tell: Callable[[str], None], mutants: Path | None = None,
         tell(f"crash sweep: {found.sweeps[-1].total} points")
     for seed in range(1, size.real + 1) if real else ():
         [source] = read(_CALIBRATION)
-        found.figures.append((f"seed {seed}", compare(run_simulated(source, seed=seed), run_real(source, seed=seed))))
+        simulated = [run_simulated(source, seed=seed + n) for n in range(SEEDS)]
+        found.figures.append((f"seed {seed}", compare(simulated, run_real(source, seed=seed))))
         tell(f"calibration: {len(found.figures[-1][1])} figures")
     found.hunt = hunt or _hunted(size, None, tell)
     return found

@@ -8,7 +8,7 @@ from scenarios.evidence.gathering import Evidence
 from scenarios.evidence.rules import Rule
 from scenarios.exhaustive.searches import told
 from scenarios.mutations.catalogue import mutations
-from scenarios.search.calibration import FACTOR, worst
+from scenarios.search.calibration import FACTOR, SEEDS, worst
 
 
 def page(found: Evidence) -> str:
@@ -122,14 +122,15 @@ def _calibration(found: Evidence) -> str:
     if not found.figures:
         return "## Simulated against real time\n\nNot measured in this run."
     rows = [
-        (seed, figure.name + ("" if figure.judged else " (the machine's)"), f"{figure.simulated:.3f} s",
+        (seed, figure.name + ("" if figure.judged else " (the machine's)"), f"{figure.range} s",
          f"{figure.real:.3f} s", f"{figure.factor:.2f}")
         for seed, figures in found.figures for figure in figures
     ]  # fmt: skip
     factor = worst([figure for _, figures in found.figures for figure in figures])
     return (
         "## Simulated against real time\n\n"
-        "One file (`scenarios/evidence/calibration.yaml`) in simulated time and on processes. Figures below what "
+        f"One file (`scenarios/evidence/calibration.yaml`) on processes, and with {SEEDS} seeds in simulated time: the "
+        "least and the most of these, for there is chance in them. Figures below what "
         f"measures them count as equal. What protocols set is within a factor of {FACTOR:g}; the worst here is "
         f"{factor:.2f}. What the machine sets is only shown: processors take no time in a simulation.\n\n"
         + _table(["run", "figure", "simulated", "real", "factor"], rows)

@@ -29,7 +29,8 @@ def found() -> Evidence:
         {"clock-jump": Ran(7, 7, 70.0, 3.0)},
         [(SEARCHES[0], Result(4321, 9999, 11, True, 96))],
         [Sweep(1, 300, 20, {"before": 5, "power": 6}, [], 12.0)],
-        [("seed 1", [Figure("line 3: until x", "s", 1.0, 1.5, 0.1), Figure("dns, median", "s", 0.0, 0.5, 0.001)])],
+        [("seed 1", [Figure("line 3: until x", "s", (1.0, 1.0), 1.5, 0.1),
+                     Figure("dns, median", "s", (0.0, 0.0), 0.5, 0.001)])],
         Hunt("abc1234", 1, 50, (Caught("epoch-not-raised", 3, "durability", "a|b", 4.0),)),
     )
 
@@ -76,7 +77,7 @@ def test_what_did_not_hold_stands_on_top() -> None:
     bad = found()
     bad.scenarios["clock-jump"] = replace(bad.scenarios["clock-jump"], failing=[5])
     bad.sweeps[0].wrong.append(Outcome(Point("h1", 4, "power"), violations=["given twice: 10.0.0.2"]))
-    bad.figures[0][1].append(Figure("line 9: until y", "s", 1.0, 4.0, 0.1))
+    bad.figures[0][1].append(Figure("line 9: until y", "s", (1.0, 1.0), 4.0, 0.1))
     assert len(bad.wrong) == 3
     top = page(bad).partition("##")[0]
     assert "clock-jump: seed 5" in top and "h1:4:power" in top and "line 9" in top

@@ -32,7 +32,7 @@ def record(took: float, seen: float, healed: float, pings: list[float | None]) -
 def test_the_same_figures_of_both_are_compared_and_fine_ones_are_equal() -> None:
     one = record(1.0, 4.0, 2.0, [0.0, None, 0.00002])
     other = record(1.8, 3.2, 2.1, [0.004, 0.005, 0.006])
-    figures = {figure.name: figure for figure in compare(one, other)}
+    figures = {figure.name: figure for figure in compare([one], other)}
     assert list(figures) == [
         "line 3: until reachable a", "line 5: cut, noticed first after", "line 5: cut, healed for all after",
         "ping, median",
@@ -41,9 +41,16 @@ def test_the_same_figures_of_both_are_compared_and_fine_ones_are_equal() -> None
     assert [figure.judged for figure in figures.values()] == [True, True, True, False]
     assert worst(list(figures.values())) == 1.8, "the machine's figures are not judged"
     assert worst([]) == 1.0
-    assert compare(one, record(0.0, 0.0, 0.0, [])) != [], "a figure of one alone is left out, the others stay"
-    assert Figure("x", "s", 0.0, 0.14, 0.15).factor == 1.0, "finer than what measures it"
-    assert Figure("x", "s", 0.0, 0.3, 0.15).factor == 2.0
+    assert compare([one], record(0.0, 0.0, 0.0, [])) != [], "a figure of one alone is left out, the others stay"
+    assert Figure("x", "s", (0.0, 0.0), 0.14, 0.15).factor == 1.0, "finer than what measures it"
+    assert Figure("x", "s", (0.0, 0.0), 0.3, 0.15).factor == 2.0
+
+
+def test_a_real_run_is_compared_with_all_simulated_ones() -> None:
+    several = [record(took, 4.0, 2.0, []) for took in (1.0, 3.0, 2.0)]
+    for took, factor in ((0.5, 2.0), (1.0, 1.0), (2.5, 1.0), (6.0, 2.0)):
+        figure = compare(several, record(took, 4.0, 2.0, []))[0]
+        assert (figure.range, figure.factor) == ("1.000 to 3.000", factor)
 
 
 def test_a_scenario_runs_in_both_modes_and_its_figures_stand_side_by_side(tmp_path: Path) -> None:
@@ -53,6 +60,6 @@ def test_a_scenario_runs_in_both_modes_and_its_figures_stand_side_by_side(tmp_pa
     done = shoal("sim", str(file), "--calibrate", "-q", timeout=600)
     told = done.stdout
     assert re.search(r"^small: PASSED \(sim, seed 1, ", told) and "(real, seed 1, " in told, told
-    assert re.search(r"^line 6: until reachable h1/aa -> bb +\S+ s +\S+ s +\d+\.\d\d$", told, re.M), told
+    assert re.search(r"^line 6: until reachable h1/aa -> bb +\S+( to \S+)? s +\S+ s +\d+\.\d\d$", told, re.M), told
     found = re.search(r"^what protocols set differs by a factor of (\S+) at most; 2 is allowed$", told, re.M)
     assert found and done.returncode in (0, 1), told
