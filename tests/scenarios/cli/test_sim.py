@@ -129,6 +129,7 @@ def test_ctrl_c_ends_a_sweep_with_what_there_is(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "scenarios.cli", "sim", str(file), "--seeds", "100000", *keep],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )  # fmt: skip
     assert process.stdout is not None
     assert "seed" in process.stdout.readline()
