@@ -1,5 +1,6 @@
 """One list of command lines through the docker command on real daemons and through our parser in simulated time: the
-same exit status, output and errors, but for what is chance (ids) or time."""
+same exit status, output and errors, but for what is chance (ids) or time. Of `events --until 0s` the docker command
+makes whole seconds, so what it is to show must be a second old."""
 
 from __future__ import annotations
 
@@ -42,6 +43,7 @@ h1 | ps -q -f name=nosuch
 h1 | ps --format 'table {{.Names | upper}}\t{{.ID}}\t{{join (split .Image ":") "/"}}\t{{.Label "job"}}'
 h1 | ps --format 'table {{.Names}}\t{{.State}}\t{{.Networks}}\t{{.Mounts}}\t{{.LocalVolumes}}\t{{.Size}}'
 h1 | ps --format '{{.Names}} {{.RunningFor}}'
+h1 | exec c1 sleep 1.2
 h1 | events --since 10m --until 0s -f event=create -f container=web --format '{{.Action}} {{.Actor.Attributes.name}}'
 h1 | container ls --format '{{if eq .State "running"}}{{printf "%-6s" .Names}}{{end}}\n{{json .Names}}'
 h1 | network ls --format 'table {{.Name}}\t{{.Driver}}\t{{.Scope}}\t{{.IPv6}}\t{{.Internal}}\t{{.Labels}}'
