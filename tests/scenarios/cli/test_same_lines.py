@@ -1,6 +1,7 @@
 """One list of command lines through the docker command on real daemons and through our parser in simulated time: the
 same exit status, output and errors, but for what is chance (ids) or time. Of `events --until 0s` the docker command
-makes whole seconds, so what it is to show must be a second old."""
+makes whole seconds, so what it is to show must be a second old; of `images` it shows an image's repositories in any
+order, so one of them is asked for."""
 
 from __future__ import annotations
 
@@ -114,7 +115,8 @@ h2 | volume prune -f -a
 h2 | create --name spare alpine true
 h2 | container prune -f
 h2 | container prune -f
-h1 | images --format '{{.Repository}}:{{.Tag}}'
+h1 | images -f reference=alpine --format '{{.Repository}}:{{.Tag}}'
+h1 | images -f reference=nginx --format '{{.Repository}}:{{.Tag}}'
 h1 | node ls --format '{{.Hostname}} {{.Status}} {{.Availability}} {{.ManagerStatus}}'
 h2 | node ls
 h1 | node inspect -f '{{.Description.Hostname}} {{.Spec.Role}} {{.Status.State}}' self
