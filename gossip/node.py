@@ -503,9 +503,8 @@ class GossipNode:
             return
         if self.is_synced and not self._replica.in_doubt:
             return
-        if self._replica.newcomer and (doubtful or node != self._replica.admitter()):
+        if not self._replica.is_welcome(node, doubtful=doubtful):
             return
-        self._replica.newcomer = False
         self._gates.sync(node, doubtful=doubtful)
         self._replica.bounded = self._replica.bounded or self.is_synced
         self._settle_doubt()

@@ -305,7 +305,8 @@ class Visitor:
             pools=tuple(rpc.field(answer, "pools", list)),
             subnet_size=rpc.field(answer, "subnet_size", int),
         )
-        return Admission(_credited(joined, answer), tuple(answer.get("roster") or ()))
+        roster = rpc.field(answer, "roster", list) if "roster" in answer else []
+        return Admission(_credited(joined, answer), tuple(roster))
 
     async def renew(self, manager: Address, me: Membership) -> Membership:
         """A certificate (and, for a manager, the CA's key) for the role that the swarm says this node has now.

@@ -182,6 +182,12 @@ class Replica:
             self.outbox.discard(id)  # who tells a newcomer has told the others
         self.newcomer = self.admitter() != ""
 
+    def is_welcome(self, peer: str, *, doubtful: bool) -> bool:
+        """A repair with a peer came to its end (`doubtful`: he is in doubt of his own disk): whether this host is no
+        newcomer (any more)."""
+        self.newcomer = self.newcomer and (doubtful or peer != self.admitter())
+        return not self.newcomer
+
     def is_removed(self, node: str) -> bool:
         """Whether a node was removed for good."""
         body = self._roster.get(node)

@@ -237,9 +237,9 @@ class Host:
             while True:
                 request = dialogue.send(answer(other.replica, self.name, request))
         except StopIteration as end:
-            if self.replica.newcomer and other.name == self.replica.admitter():
-                self.replica.newcomer = False
-            if not self.replica.newcomer and self.roster.contains(self.name) and self.roster.contains(other.name):
+            if not (self.roster.contains(self.name) and self.roster.contains(other.name)):
+                return
+            if self.replica.is_welcome(other.name, doubtful=end.value.doubtful):
                 self.gates.sync(other.name, doubtful=end.value.doubtful)
                 self.replica.bounded = self.replica.bounded or self.gates.is_synced
                 if self.replica.in_doubt and self.gates.may_give():
